@@ -1,0 +1,226 @@
+"""Which windows of which logs an evaluation takes: NAVSIM's scene filters and split names, from its own YAML."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Sequence, Tuple
+
+import yaml
+
+from latentvla_agent.data.roots import DataRoots, list_splits
+from latentvla_agent.errors import DataError
+
+_YamlLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # navtest.yaml has 12,000 lines
+
+_HYDRA_KEYS = ("_target_", "_convert_", "_recursive_", "@package")
+_SYNTHETIC_KEYS = (  # of NAVSIM v2.2: scenes of the second stage
+    "include_synthetic_scenes",
+    "synthetic_scene_tokens",
+    "reactive_synthetic_initial_tokens",
+    "non_reactive_synthetic_initial_tokens",
+    "all_mapping",
+    "reactive_all_mapping",
+    "non_reactive_all_mapping",
+    "two_stage_mapping",
+)
+_SPLIT_KEYS = ("data_split", "scene_filter", "defaults")
+
+
+@dataclass(frozen=True)
+class SceneFilter:
+    """Windows of `num_frames` frames every `interval` frames of a log, as NAVSIM's class of this name.
+
+    `frame_interval` None means windows that don't overlap. The token of a window is that of its current frame, the
+    last of the history. `log_names` and `tokens` None mean all. Raises `DataError` for a value that makes no sense.
+    """
+
+    num_history_frames: int = 4
+    num_future_frames: int = 10
+    frame_interval: Optional[int] = None
+    has_route: bool = True
+    max_scenes: Optional[int] = None
+    log_names: Optional[Tuple[str, ...]] = None
+    tokens: Optional[Tuple[str, ...]] = None
+
+    def __post_init__(self) -> None:
+        _check_count("num_history_frames", self.num_history_frames, 1)
+        _check_count("num_future_frames", self.num_future_frames, 0)
+        for name in ("frame_interval", "max_scenes"):
+            if getattr(self, name) is not None:
+                _check_count(name, getattr(self, name), 1)
+        if not isinstance(self.has_route, bool):
+            raise DataError(f"has_route: expected true or false, got {self.has_route!r}")
+        for name in ("log_names", "tokens"):
+            _check_texts(name, getattr(self, name))
+
+    @property
+    def num_frames(self) -> int:
+        """Frames of one window."""
+        return self.num_history_frames + self.num_future_frames
+
+    @property
+    def interval(self) -> int:
+        """Frames from the start of one window to the start of the next."""
+        return self.num_frames if self.frame_interval is None else self.frame_interval
+
+
+@dataclass(frozen=True)
+class Split:
+    """A folder of logs and the windows to take from them; `source` says in words where that was found."""
+
+    name: str
+    log_folder: Path
+    scene_filter: SceneFilter
+    source: str
+
+    def describe(self) -> Dict[str, Any]:
+        """JSON-able record for `summary.json`; lists of names as count and SHA-256 of the sorted lines."""
+        values = {field.name: getattr(self.scene_filter, field.name) for field in dataclasses.fields(SceneFilter)}
+        values.update(frame_interval=self.scene_filter.interval)
+        values.update({name: _summarise(values[name]) for name in ("log_names", "tokens")})
+        return {
+            "name": self.name,
+            "log_folder": str(self.log_folder),
+            "source": self.source,
+            "scene_filter": values,
+        }
+
+
+def resolve_split(
+    name: str,
+    roots: DataRoots,
+    *,
+    frame_interval: Optional[int] = None,
+    max_scenes: Optional[int] = None,
+    devkit_config_dirs: Sequence[Path] = (),
+) -> Split:
+    """Find a split: a YAML file, else a `train_test_split` of NAVSIM, else a folder of logs (every frame a scene).
+
+    `devkit_config_dirs` are folders that hold `train_test_split/`. `frame_interval` and `max_scenes` override what the
+    split says. Raises `DataError` for an unknown name, an unknown key, or scenes that only the official scorer knows.
+    """
+    devkit_folders = [Path(folder) / "train_test_split" for folder in devkit_config_dirs]
+    split = _find_split(name, roots, devkit_folders)
+    overrides: Dict[str, Any] = {"frame_interval": frame_interval, "max_scenes": max_scenes}
+    named: Dict[str, Any] = {key: value for key, value in overrides.items() if value is not None}
+    return dataclasses.replace(split, scene_filter=dataclasses.replace(split.scene_filter, **named))
+
+
+def _find_split(name: str, roots: DataRoots, devkit_folders: Sequence[Path]) -> Split:
+    if name.endswith((".yaml", ".yml")):
+        if not Path(name).is_file():
+            raise DataError(f"{name}: expected a YAML file of a split, got nothing")
+        return _read_split(Path(name), Path(name).stem, roots, devkit_folders, "YAML file")
+    if not _is_plain_name(name):
+        raise DataError(f"split {name!r}: expected the name of a split or the path of a YAML file")
+    for folder in devkit_folders:
+        if (folder / f"{name}.yaml").is_file():
+            return _read_split(folder / f"{name}.yaml", name, roots, devkit_folders, "NAVSIM train_test_split")
+    if (roots.logs / name).is_dir():
+        source = "embedded split" if roots.is_embedded else "folder of logs"
+        return Split(name, roots.logs / name, SceneFilter(frame_interval=1), f"{source} {roots.logs / name}")
+    known = [*list_splits(roots), *(path.stem for folder in devkit_folders for path in sorted(folder.glob("*.yaml")))]
+    raise DataError(f"{roots.logs}: no split {name!r}, the known ones are: {', '.join(known)}{_suggest(name, known)}")
+
+
+def _read_split(path: Path, name: str, roots: DataRoots, devkit_folders: Sequence[Path], source: str) -> Split:
+    content = _read_yaml(path)
+    filter_values = _read_default_filter(path, content.get("defaults"), devkit_folders)
+    filter_values.update(_expect_mapping(path, "scene_filter", content.get("scene_filter")))
+    filter_values.update({key: value for key, value in content.items() if key not in _SPLIT_KEYS})
+    folder = content.get("data_split", path.stem)
+    if not isinstance(folder, str) or not _is_plain_name(folder):
+        raise DataError(f"{path}: data_split: expected the name of a folder in {roots.logs}, got {folder!r}")
+    if not (roots.logs / folder).is_dir():
+        known = list_splits(roots)
+        hint = "" if "data_split" in content else "; name the folder of its logs with the key data_split"
+        raise DataError(
+            f"{path}: data_split: expected a folder in {roots.logs} ({', '.join(known) or 'none there'}),"
+            f" got {folder!r}{hint}{_suggest(folder, known)}"
+        )
+    return Split(name, roots.logs / folder, _build_filter(path, filter_values), f"{source} {path}")
+
+
+def _read_default_filter(path: Path, defaults: Any, devkit_folders: Sequence[Path]) -> Dict[str, Any]:
+    """Content of the scene filter that Hydra's `defaults` list names: beside the file, else in the devkit."""
+    entries = defaults if isinstance(defaults, list) else [] if defaults is None else [defaults]
+    values: Dict[str, Any] = {}
+    for entry in entries:
+        if entry == "_self_":
+            continue
+        name = entry.get("scene_filter") if isinstance(entry, dict) and len(entry) == 1 else None
+        if not isinstance(name, str) or not _is_plain_name(name):
+            raise DataError(f"{path}: defaults: expected '- scene_filter: NAME', got {entry!r}")
+        places = [folder / "scene_filter" / f"{name}.yaml" for folder in (path.parent, *devkit_folders)]
+        found = next((place for place in places if place.is_file()), None)
+        if found is None:
+            raise DataError(f"{path}: defaults: expected the scene filter {places[0]}, got nothing")
+        values.update(_read_yaml(found))
+    return values
+
+
+def _build_filter(path: Path, values: Dict[str, Any]) -> SceneFilter:
+    known = [field.name for field in dataclasses.fields(SceneFilter)]
+    for key, value in values.items():
+        if key in _SYNTHETIC_KEYS and value:
+            raise DataError(f"{path}: {key}: synthetic scenes of the second stage need the official scorer")
+        if key not in (*known, *_HYDRA_KEYS, *_SYNTHETIC_KEYS):
+            raise DataError(f"{path}: unknown key {key!r}{_suggest(str(key), [*known, *_SPLIT_KEYS])}")
+    chosen = {key: value for key, value in values.items() if key in known}
+    for key in ("log_names", "tokens"):
+        if isinstance(chosen.get(key), list):
+            chosen[key] = tuple(chosen[key])
+    try:
+        return SceneFilter(**chosen)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
+
+
+def _read_yaml(path: Path) -> Dict[str, Any]:
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_YamlLoader)  # a safe loader: plain values only
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise DataError(f"{path}: not a readable YAML file ({' '.join(str(error).split())})") from error
+    return _expect_mapping(path, "content", content)
+
+
+def _expect_mapping(path: Path, key: str, value: Any) -> Dict[str, Any]:
+    if value is not None and not isinstance(value, dict):
+        raise DataError(f"{path}: {key}: expected a mapping, got {type(value).__name__}")
+    return dict(value or {})
+
+
+def _is_plain_name(name: str) -> bool:
+    """Whether a name stays in the folder that it is looked up in."""
+    return name not in ("", ".", "..") and not any(char in name for char in "/\\\0")
+
+
+def _suggest(name: str, known: Sequence[str]) -> str:
+    matches = get_close_matches(name, known, n=1)
+    return f"; did you mean {matches[0]!r}?" if matches else ""
+
+
+def _check_count(name: str, value: object, minimum: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < minimum:
+        raise DataError(f"{name}: expected an integer of at least {minimum}, got {value!r}")
+
+
+def _check_texts(name: str, values: object) -> None:
+    if values is None:
+        return
+    if not isinstance(values, tuple):
+        raise DataError(f"{name}: expected a list of texts, got {type(values).__name__}")
+    for value in values:
+        if not isinstance(value, str):
+            raise DataError(f"{name}: expected texts, got {value!r} (in YAML, quote names that look like numbers)")
+
+
+def _summarise(names: Optional[Sequence[str]]) -> Optional[Dict[str, Any]]:
+    if names is None:
+        return None
+    lines: List[str] = sorted(names)
+    return {"count": len(lines), "sha256": hashlib.sha256("\n".join(lines).encode("utf-8")).hexdigest()}
