@@ -1,0 +1,1 @@
+"""The embedded PDM scorer: reference plan, simulation, sub-scores and metric cache. Knows only the data room."""

@@ -1,0 +1,80 @@
+"""A path with headings: the centreline, and the offset paths that proposals follow."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+import numpy as np
+import shapely
+import shapely.ops
+
+from latentvla_agent.data.scene import wrap_angle
+from latentvla_agent.scoring.state import FloatArray
+
+MIN_DISTANCE = 1e-5  # the devkit never interpolates closer to the start
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def project_point(vertices: Any, x: float, y: float) -> float:
+    """Arc length [m] of the point of the line (M, 2) nearest to (x, y), the first of equals (GEOS' project)."""
+    best, best_length, length = np.inf, 0.0, 0.0
+    for i in range(vertices.shape[0] - 1):
+        dx, dy = vertices[i + 1, 0] - vertices[i, 0], vertices[i + 1, 1] - vertices[i, 1]
+        px, py = x - vertices[i, 0], y - vertices[i, 1]
+        squared = dx * dx + dy * dy
+        fraction = 0.0
+        if squared > 0.0:
+            fraction = min(max((px * dx + py * dy) / squared, 0.0), 1.0)
+        distance = (px - fraction * dx) ** 2 + (py - fraction * dy) ** 2
+        segment = np.sqrt(squared)
+        if distance < best:
+            best, best_length = distance, length + fraction * segment
+        length += segment
+    return best_length
+
+
+class Polyline:
+    """Path of states (M, 3) x, y, heading; vertices may repeat where two lanes join."""
+
+    def __init__(self, states: FloatArray):
+        self.states = states
+        self._unwrapped = states.copy()
+        self._unwrapped[:, 2] = np.unwrap(states[:, 2])
+        steps = np.diff(states[:, :2], axis=0)
+        self.progress: FloatArray = np.concatenate([[0.0], np.cumsum(np.hypot(steps[:, 0], steps[:, 1]))])
+        self.line = shapely.linestrings(states[:, :2])
+
+    @property
+    def length(self) -> float:
+        """Length [m] of the path."""
+        return float(self.progress[-1])
+
+    def interpolate(self, distances: FloatArray) -> FloatArray:
+        """Poses (D, 3) at arc lengths (D,) [m]; outside the path its ends are held."""
+        clipped = np.clip(distances, MIN_DISTANCE, self.length)
+        upper = np.clip(np.searchsorted(self.progress, clipped), 1, len(self.progress) - 1)
+        lower = upper - 1
+        span = self.progress[upper] - self.progress[lower]
+        slope = (self._unwrapped[upper] - self._unwrapped[lower]) / span[:, None]
+        poses: FloatArray = slope * (clipped - self.progress[lower])[:, None] + self._unwrapped[lower]
+        poses[:, 2] = wrap_angle(poses[:, 2])
+        return poses
+
+    def offset(self, distance: float) -> Polyline:
+        """The path shifted to the left by `distance` [m], vertex by vertex."""
+        if distance == 0.0:
+            return self
+        normal = self.states[:, 2] + np.pi / 2.0
+        shifted = self.states.copy()
+        shifted[:, 0] += np.cos(normal) * distance
+        shifted[:, 1] += np.sin(normal) * distance
+        return Polyline(shifted)
+
+    def cut(self, start: float, end: float) -> shapely.LineString:
+        """The part between two arc lengths, from vertex to vertex where at least two vertices lie between them."""
+        start, end = np.clip([start, end], 0.0, self.length)
+        inside = (start <= self.progress) & (self.progress <= end)
+        if np.count_nonzero(inside) > 1:
+            return shapely.linestrings(self.states[inside, :2])
+        return shapely.ops.substring(self.line, start, end)

@@ -1,0 +1,76 @@
+"""The ego state as a row of numbers, and the corners of boxes."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from latentvla_agent.data.scene import EgoStatus
+from latentvla_agent.scoring.config import VehicleConfig
+
+FloatArray = npt.NDArray[np.float64]
+
+
+class StateIndex(IntEnum):
+    """Columns of an ego state: rear-axle pose in the map frame, motion in ego axes, SI units."""
+
+    X = 0
+    Y = 1
+    HEADING = 2
+    VELOCITY_X = 3
+    VELOCITY_Y = 4
+    ACCELERATION_X = 5
+    ACCELERATION_Y = 6
+    STEERING_ANGLE = 7
+    STEERING_RATE = 8
+    ANGULAR_VELOCITY = 9
+    ANGULAR_ACCELERATION = 10
+
+
+class CornerIndex(IntEnum):
+    """Order of box corners: counter-clockwise from the front left."""
+
+    FRONT_LEFT = 0
+    REAR_LEFT = 1
+    REAR_RIGHT = 2
+    FRONT_RIGHT = 3
+
+
+def initial_state(status: EgoStatus) -> FloatArray:
+    """Ego state (11,) of a global ego status; steering and turning are taken as zero, as the devkit does."""
+    state = np.zeros(len(StateIndex))
+    state[: StateIndex.HEADING + 1] = status.ego_pose
+    state[StateIndex.VELOCITY_X : StateIndex.VELOCITY_Y + 1] = status.ego_velocity
+    state[StateIndex.ACCELERATION_X : StateIndex.ACCELERATION_Y + 1] = status.ego_acceleration
+    return state
+
+
+def box_corners(centers: Any, headings: Any, half_lengths: Any, half_widths: Any) -> FloatArray:
+    """Corners (..., 4, 2) of boxes from centres (..., 2), headings (...) and half extents (...), see `CornerIndex`."""
+    centers = np.asarray(centers, dtype=np.float64)
+    headings = np.asarray(headings, dtype=np.float64)
+    forward = np.stack([np.cos(headings), np.sin(headings)], axis=-1)
+    left = np.stack([-forward[..., 1], forward[..., 0]], axis=-1)
+    along = forward * np.asarray(half_lengths, dtype=np.float64)[..., None]
+    across = left * np.asarray(half_widths, dtype=np.float64)[..., None]
+    offsets = np.stack([along + across, across - along, -along - across, along - across], axis=-2)
+    corners: FloatArray = centers[..., None, :] + offsets
+    return corners
+
+
+def ego_centers(states: FloatArray, vehicle: VehicleConfig) -> FloatArray:
+    """Box centres (..., 2) of ego states or poses (..., >=3)."""
+    headings = states[..., StateIndex.HEADING]
+    direction = np.stack([np.cos(headings), np.sin(headings)], axis=-1)
+    centers: FloatArray = states[..., :2] + vehicle.rear_axle_to_center * direction
+    return centers
+
+
+def ego_corners(states: FloatArray, vehicle: VehicleConfig) -> FloatArray:
+    """Box corners (..., 4, 2) of ego states or poses (..., >=3)."""
+    headings = states[..., StateIndex.HEADING]
+    half_length, half_width = np.full(headings.shape, vehicle.half_length), np.full(headings.shape, vehicle.half_width)
+    return box_corners(ego_centers(states, vehicle), headings, half_length, half_width)
