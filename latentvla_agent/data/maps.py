@@ -11,13 +11,13 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import Dict, List, Optional, Tuple
 
 import numpy as np
 import numpy.typing as npt
 import shapely
 
-from latentvla_agent.data.map_layers import NO_ID, MapLayer, read_layer, read_projection
+from latentvla_agent.data.map_layers import LAYER_COLUMNS, NO_ID, MapLayer, read_layer, read_projection
 from latentvla_agent.errors import DataError
 
 MAP_VERSIONS_FILE = "nuplan-maps-v1.0.json"
@@ -89,6 +89,11 @@ class CityMap:
         if name not in self._layers:
             self._layers[name] = read_layer(self.path, name, self._projection)
         return self._layers[name]
+
+    def read_all_layers(self) -> None:
+        """Read every layer now, so that a missing one is found before anything runs."""
+        for name in LAYER_COLUMNS:
+            self.layer(name)
 
     def make_roadblock(self, id_: str, is_connector: bool) -> Roadblock:
         """The roadblock of that id and kind, whether or not the map holds it."""
@@ -218,8 +223,3 @@ class MapStore:
             return {location: str(entry["version"]) for location, entry in table.items()}
         except (ValueError, AttributeError, TypeError, KeyError) as error:
             raise DataError(f"{path}: expected {{location: {{version: …}}}}, got something else ({error})") from error
-
-
-def map_locations(maps: MapStore, names: Sequence[str]) -> Dict[str, CityMap]:
-    """Open the maps of all `names`: a missing one is found before anything runs."""
-    return {name: maps.load(name) for name in sorted(set(names))}

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from latentvla_agent.errors import DataError, TrajectoryError
 
-FloatArray = npt.NDArray[np.floating[Any]]
+FloatArray = npt.NDArray[np.float64]
 
 LOG_INTERVAL_S = 0.5  # frames of an OpenScene log are 2 Hz
 CAMERA_NAMES = ("cam_f0", "cam_l0", "cam_l1", "cam_l2", "cam_r0", "cam_r1", "cam_r2", "cam_b0")
@@ -93,7 +93,7 @@ class Trajectory:
     Raises `TrajectoryError` for a shape that does not fit the sampling, or a value that is not finite.
     """
 
-    poses: FloatArray
+    poses: npt.NDArray[Any]
     trajectory_sampling: TrajectorySampling = TrajectorySampling()
 
     def __post_init__(self) -> None:
@@ -126,7 +126,7 @@ class SensorConfig:
 
 @dataclass(frozen=True)
 class EgoStatus:
-    """Ego pose (3,), velocity (2,) and acceleration (2,) in ego axes, one-hot command (4,) [left, straight, right, unknown]."""
+    """Ego pose (3,), velocity and acceleration (2,), one-hot command (4,): left, straight, right, unknown."""
 
     ego_pose: FloatArray
     ego_velocity: npt.NDArray[np.float32]
@@ -137,7 +137,7 @@ class EgoStatus:
 
 @dataclass(frozen=True)
 class AgentInput:
-    """What an agent without privilege may see: history and current frame, oldest first; poses local to the current one."""
+    """What an agent may see: history and current frame, oldest first, poses in the current ego frame."""
 
     ego_statuses: Sequence[EgoStatus]
     cameras: Sequence[Any] = field(default_factory=list)

@@ -93,7 +93,7 @@ class SceneLoader:
         """The scene of one token; `DataError` if it is not in the index. Fast within the log that was used last."""
         if token not in self._refs:
             raise DataError(f"scene {token}: expected one of the {len(self)} scenes of the split")
-        return self._build(self._refs[token])
+        return self.build(self._refs[token])
 
     def load_scenes(self, refs: Optional[Iterable[SceneRef]] = None) -> Iterator[Scene]:
         """Scenes of `refs` (default: all), log by log in the order in which the logs first occur."""
@@ -102,9 +102,10 @@ class SceneLoader:
             by_log.setdefault(ref.log_path, []).append(ref)
         for group in by_log.values():
             for ref in group:
-                yield self._build(ref)
+                yield self.build(ref)
 
-    def _build(self, ref: SceneRef) -> Scene:
+    def build(self, ref: SceneRef) -> Scene:
+        """The scene of a reference, whether or not the index holds it."""
         self._open_log(ref.log_path)
         window = self._index.scene_filter
         current = ref.start + window.num_history_frames - 1

@@ -77,14 +77,17 @@ def cache_path(folder: Path, log_name: str, token: str) -> Path:
     return path
 
 
-def write_metric_cache(cache: MetricCache, folder: Path, config: ScoringConfig = DEFAULT_CONFIG) -> Path:
-    """Write the cache atomically below `folder` and return its path."""
+def write_metric_cache(
+    cache: MetricCache, folder: Path, config: ScoringConfig = DEFAULT_CONFIG, source: str = ""
+) -> Path:
+    """Write the cache atomically below `folder` and return its path; `source` names the log and map it is made of."""
     path = cache_path(folder, cache.log_name, cache.token)
     metadata = {
         "format": FORMAT,
         "version": VERSION,
         "metric": METRIC,
         "config": hash_config(config),
+        "source": source,
         "scene": json.dumps({key: getattr(cache, key) for key in ("token", "log_name", "map_name", "timestamp")}),
         "track_tokens": json.dumps(list(cache.tracks.tokens)),
     }
@@ -100,8 +103,9 @@ def _arrays_of(cache: MetricCache) -> Dict[str, npt.NDArray[Any]]:
     return {name: np.ascontiguousarray(array) for name, array in arrays.items()}
 
 
-def read_metric_cache(path: Path, config: ScoringConfig = DEFAULT_CONFIG) -> MetricCache:
-    """Read a cache; raises `DataError` for a file that is missing, broken, of another version, metric or config."""
+def read_metric_cache(path: Path, config: ScoringConfig = DEFAULT_CONFIG, source: str = "") -> MetricCache:
+    """Read a cache; raises `DataError` for a file that is missing, broken, of another version, metric or config, or
+    made of another source than `source` (where one is given)."""
     if not path.is_file():
         raise DataError(f"{path}: metric cache not found")
     try:
@@ -110,12 +114,14 @@ def read_metric_cache(path: Path, config: ScoringConfig = DEFAULT_CONFIG) -> Met
             arrays = {name: file.get_tensor(name) for name in file.keys()}
     except (SafetensorError, OSError) as error:
         raise DataError(f"{path}: not a readable metric cache ({error})") from error
-    _check_metadata(path, metadata, config)
+    _check_metadata(path, metadata, config, source)
     return _assemble(path, metadata, arrays)
 
 
-def _check_metadata(path: Path, metadata: Mapping[str, str], config: ScoringConfig) -> None:
+def _check_metadata(path: Path, metadata: Mapping[str, str], config: ScoringConfig, source: str) -> None:
     expected = {"format": FORMAT, "version": VERSION, "metric": METRIC, "config": hash_config(config)}
+    if source:
+        expected["source"] = source
     for key, value in expected.items():
         if metadata.get(key) != value:
             raise DataError(f"{path}: expected a metric cache with {key} {value}, got {metadata.get(key)}")

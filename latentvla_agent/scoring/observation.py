@@ -144,9 +144,7 @@ def observe_tracks(tracks: Tracks, config: MetricConfig) -> Observation:
     )
 
 
-def _interpolate_tracks(
-    poses: FloatArray, detected: npt.NDArray[np.bool_]
-) -> Tuple[FloatArray, npt.NDArray[np.bool_]]:
+def _interpolate_tracks(poses: FloatArray, detected: npt.NDArray[np.bool_]) -> Tuple[FloatArray, npt.NDArray[np.bool_]]:
     """From poses (D, K, 3) at 2 Hz to (T, K, 3) at 10 Hz, with T = 5 (D - 1) + 1, and where they are present."""
     num_frames, num_tracks = detected.shape
     frames = np.arange(num_frames)[:, None]

@@ -1,4 +1,4 @@
-"""Closed-loop rollout: an LQR tracker drives a kinematic bicycle along the planned poses (nuPlan's two-stage controller).
+"""Closed-loop rollout: an LQR tracker drives a kinematic bicycle along the planned poses (nuPlan's two stages).
 
 The tracker first fits velocity and curvature profiles to the poses by regularised least squares. Written in the
 velocities and curvatures themselves (not in their derivatives), the first problem has a constant matrix and the second
@@ -47,7 +47,7 @@ def _wrap(angle: float) -> float:
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def _fit_curvature(poses: Any, velocity: Any, rate_penalty: float, initial_penalty: float, curvature: Any) -> None:
-    """Minimise sum (dt v_i k_i - dheading_i)^2 + rate_penalty * sum rate_j^2 + initial_penalty * k_0^2 into `curvature`.
+    """Minimise sum (dt v_i k_i - dheading_i)^2 + rate_penalty * sum rate_j^2 + initial_penalty * k_0^2.
 
     Thomas algorithm that carries the excess of each pivot over the coupling, a sum of positive terms: nothing cancels
     where the car stands and the matrix is all but singular.
@@ -69,7 +69,9 @@ def _fit_curvature(poses: Any, velocity: Any, rate_penalty: float, initial_penal
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _fit_profiles(poses: Any, fit: Any, rate_penalty: float, initial_penalty: float, velocity: Any, curvature: Any) -> None:
+def _fit_profiles(
+    poses: Any, fit: Any, rate_penalty: float, initial_penalty: float, velocity: Any, curvature: Any
+) -> None:
     """Velocity and curvature (40,) of poses (41, 3)."""
     along = np.empty(NUM_STEPS)
     for i in range(NUM_STEPS):

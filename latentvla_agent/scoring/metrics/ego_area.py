@@ -20,8 +20,9 @@ INTERSECTION = int(AreaKind.INTERSECTION)
 class EgoAreas:
     """Flags (N, 41).
 
-    multiple_lanes: corners lie in more than one lane and no lane holds all four · off_road: a corner is in no lane group,
-    intersection or car park · off_route: the centre is in no lane of the route · at_intersection: the rear axle is in one.
+    multiple_lanes: corners lie in more than one lane and no lane holds all four · off_road: a corner is in no lane
+    group, intersection or car park · off_route: the centre is in no lane of the route · at_intersection: the rear axle
+    is in one.
     """
 
     multiple_lanes: npt.NDArray[np.bool_]

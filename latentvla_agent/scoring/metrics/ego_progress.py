@@ -19,7 +19,9 @@ def measure_progress(rollouts: Rollouts, centerline: FloatArray) -> FloatArray:
     return np.clip(np.array(progress, dtype=np.float64), 0.0, None)
 
 
-def normalise_progress(effective: FloatArray, best: FloatArray, multiplier: FloatArray, config: MetricConfig) -> FloatArray:
+def normalise_progress(
+    effective: FloatArray, best: FloatArray, multiplier: FloatArray, config: MetricConfig
+) -> FloatArray:
     """EP (N,) of v1.1 from progress times multipliers and the best of its comparison.
 
     Where even the best moves no further than 5 m, EP is 1, or 0 if a multiplier is 0.

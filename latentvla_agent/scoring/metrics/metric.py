@@ -15,7 +15,7 @@ NO_STEP = -1  # no infraction in the scored horizon
 
 @dataclass(frozen=True)
 class MetricValues:
-    """Value (N,), whether it could be computed (N,), and the 10 Hz step of the first infraction (N,), `NO_STEP` if none."""
+    """Value (N,), whether it could be computed (N,), 10 Hz step of the first infraction (N,) or `NO_STEP`."""
 
     value: FloatArray
     valid: npt.NDArray[np.bool_]

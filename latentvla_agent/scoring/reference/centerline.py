@@ -23,9 +23,7 @@ def collect_route_lanes(route: Sequence[Roadblock]) -> Dict[str, Lane]:
     return {lane.id: lane for block in route for lane in block.lanes}
 
 
-def choose_starting_lane(
-    lanes: Dict[str, Lane], areas: AreaPolygons, pose: FloatArray, vehicle: VehicleConfig
-) -> Lane:
+def choose_starting_lane(lanes: Dict[str, Lane], areas: AreaPolygons, pose: FloatArray, vehicle: VehicleConfig) -> Lane:
     """The lane of the route that the ego is in: least heading error under the rear axle, else around the box centre,
     else the lane nearest to the box. Raises `DataError` for a route without lanes."""
     point = shapely.Point(pose[0], pose[1])

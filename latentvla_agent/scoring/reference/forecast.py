@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Dict, List, Sequence, Tuple
 
 import numpy as np
@@ -37,7 +37,7 @@ def forecast_objects(
     found = detect_objects(frame)
     pose = frame.ego_status.ego_pose
     rows = _choose_nearest(found, ego_centers(pose, vehicle), planner)
-    found = Detections([found.tokens[i] for i in rows], *(a[rows] for a in _arrays(found)))
+    found = _take_rows(found, rows)
     is_agent = found.types <= int(ObjectType.BICYCLE)
     speeds = np.where(is_agent, np.hypot(found.velocities[:, 0], found.velocities[:, 1]), 0.0)
     observation = _extrapolate(found, is_agent, speeds, planner, metrics)
@@ -48,7 +48,7 @@ def forecast_objects(
     touched = shapely.intersects(boxes[0], ego)
     held = [ego.within(light) for light in lights]
     return Forecast(
-        observation=_with_ignored(observation, touched),
+        observation=replace(observation, ignored=touched),
         polygons=polygons,
         headings=np.concatenate([found.poses[:, 2], np.zeros(len(lights))]),
         speeds=np.concatenate([speeds, np.zeros(len(lights))]),
@@ -57,12 +57,13 @@ def forecast_objects(
     )
 
 
-def _arrays(found: Detections) -> Tuple[npt.NDArray[np.int64], FloatArray, FloatArray, FloatArray]:
-    return found.types, found.poses, found.sizes, found.velocities
+def _take_rows(found: Detections, rows: npt.NDArray[np.int64]) -> Detections:
+    tokens = [found.tokens[row] for row in rows]
+    return Detections(tokens, found.types[rows], found.poses[rows], found.sizes[rows], found.velocities[rows])
 
 
 def _choose_nearest(found: Detections, center: FloatArray, planner: PlannerConfig) -> npt.NDArray[np.int64]:
-    """Rows of the objects within the map radius: static ones first, then vehicles, pedestrians, bicycles, by distance."""
+    """Rows of the objects within the map radius: static ones, vehicles, pedestrians, bicycles, each by distance."""
     distances = np.hypot(found.poses[:, 0] - center[0], found.poses[:, 1] - center[1])
     near = distances <= planner.map_radius
     groups = (
@@ -112,9 +113,3 @@ def _extrapolate(
 def _red_light_polygons(lights: Sequence[Tuple[str, bool]], lanes: Dict[str, Lane]) -> List[shapely.Geometry]:
     """Polygons of the route's lane connectors whose light is red."""
     return [lanes[connector].polygon for connector, is_red in lights if is_red and connector in lanes]
-
-
-def _with_ignored(observation: Observation, ignored: npt.NDArray[np.bool_]) -> Observation:
-    values = dict(vars(observation))
-    values["ignored"] = np.ascontiguousarray(ignored)
-    return Observation(**values)

@@ -21,7 +21,9 @@ def find_roadblocks(city_map: CityMap, route_ids: Sequence[str]) -> List[Roadblo
     return [city_map.find_roadblock(id_) for id_ in dict.fromkeys(route_ids)]
 
 
-def correct_route(city_map: CityMap, route_ids: Sequence[str], pose: FloatArray, config: RouteConfig) -> List[Roadblock]:
+def correct_route(
+    city_map: CityMap, route_ids: Sequence[str], pose: FloatArray, config: RouteConfig
+) -> List[Roadblock]:
     """The route that is driven from the rear-axle pose (3,)."""
     route = find_roadblocks(city_map, route_ids)
     if not route:

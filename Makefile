@@ -1,0 +1,71 @@
+# Every target works on a fresh machine by itself: it creates $(VENV), installs and runs. A second call reuses it.
+PYTHON ?= python3
+VENV ?= .venv
+
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.stamp
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+CODE := latentvla_agent tests $(wildcard hydra_plugins)
+
+# Options of eval-navsim: only those given reach the command, which knows the defaults.
+comma := ,
+AGENTS ?= $(AGENT)
+EVAL_OPTIONS = \
+	$(if $(DATA),--data "$(DATA)") \
+	$(if $(MAPS),--maps "$(MAPS)") \
+	$(if $(SPLIT),--split "$(SPLIT)") \
+	$(foreach agent,$(subst $(comma), ,$(AGENTS)),--agent "$(agent)") \
+	$(if $(METRIC),--metric "$(METRIC)") \
+	$(if $(SCORER),--scorer "$(SCORER)") \
+	$(if $(WORKERS),--workers "$(WORKERS)") \
+	$(if $(OUT),--out "$(OUT)")
+
+.DEFAULT_GOAL := help
+.PHONY: help install eval-navsim test test-fast test-all lint types compat format clean
+
+help:  ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@echo "  eval-navsim takes DATA SPLIT AGENTS METRIC SCORER WORKERS OUT MAPS, all optional, for example"
+	@echo "    make eval-navsim DATA=/data/openscene SPLIT=navtest AGENTS=human,constant_velocity OUT=runs/first"
+	@echo "  Another interpreter: make install PYTHON=python3.12 (3.9 or newer), before the first other target"
+
+install: $(STAMP)  ## Create .venv and install this package with its development tools
+
+$(STAMP): setup.cfg pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 9))' 2>/dev/null \
+		|| { echo "PYTHON=$(PYTHON) is not a Python 3.9 or newer; name one, as in: make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(PIP) --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
+	@$(PIP) install -q -e ".[dev]"
+	@touch $@
+
+eval-navsim: $(STAMP)  ## Score agents and print the table: embedded logs, or yours (variables below)
+	$(strip $(BIN)/latentvla eval $(EVAL_OPTIONS))
+
+test: lint types compat test-fast  ## Lint, types, Python 3.9 compatibility, import rules, fast tests
+
+test-fast: $(STAMP)  ## The fast tests alone
+	$(BIN)/python -m pytest -q -m "not slow and not navsim"
+
+test-all: $(STAMP)  ## All tests, the slow ones too
+	$(BIN)/python -m pytest -q -m "not navsim"
+
+lint: $(STAMP)  ## flake8, isort, black
+	$(BIN)/python -m flake8 $(CODE)
+	$(BIN)/python -m isort --check --quiet $(CODE)
+	$(BIN)/python -m black --line-length 120 --check --quiet $(CODE) \
+		|| { echo "black would change files: make format" >&2; exit 1; }
+
+types: $(STAMP)  ## mypy
+	$(BIN)/python -m mypy latentvla_agent
+
+compat: $(STAMP)  ## Python 3.9 compatibility of the rooms that run inside NAVSIM
+	$(BIN)/python -m pytest -q tests/test_compatibility.py
+
+format: $(STAMP)  ## Let isort and black rewrite the code
+	$(BIN)/python -m isort --quiet $(CODE)
+	$(BIN)/python -m black --line-length 120 --quiet $(CODE)
+
+clean:  ## Remove caches and build outputs (.venv and runs/ stay)
+	rm -rf build dist *.egg-info .mypy_cache .pytest_cache .hypothesis
+	find latentvla_agent tests -name __pycache__ -type d -prune -exec rm -rf {} +

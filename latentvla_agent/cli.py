@@ -1,0 +1,290 @@
+"""The command `latentvla`."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import sys
+from dataclasses import replace
+from functools import partial, wraps
+from pathlib import Path
+from typing import Any, Callable, List, Optional, TypeVar
+
+import typer
+from typing_extensions import Annotated
+
+from latentvla_agent import __version__
+from latentvla_agent.data.files import write_atomically
+from latentvla_agent.data.maps import MapStore
+from latentvla_agent.data.roots import DataRoots, default_split, find_roots
+from latentvla_agent.data.scene_loader import SceneIndex, index_scenes
+from latentvla_agent.data.splits import Split, resolve_split
+from latentvla_agent.errors import ConfigError, LatentVLAError
+from latentvla_agent.evaluation.agents import build_agent, find_agent
+from latentvla_agent.evaluation.file_scoring import check_tokens, score_entries
+from latentvla_agent.evaluation.progress import StageProgress
+from latentvla_agent.evaluation.provenance import count_cores, hash_mapping
+from latentvla_agent.evaluation.results import format_table
+from latentvla_agent.evaluation.run import Run, chunk_refs, evaluate, is_complete
+from latentvla_agent.evaluation.stages import CacheHandler, ScoreItem, StageSetup
+from latentvla_agent.evaluation.trajectory_file import read_trajectories
+from latentvla_agent.evaluation.workers import run_in_workers
+from latentvla_agent.scoring.metric_cache import METRIC
+from latentvla_agent.scoring.warm_up import compile_kernels
+
+DEFAULT_AGENTS = ("human", "pdm_closed", "constant_velocity", "stop")
+METRICS = (METRIC,)
+SCORERS = ("auto", "embedded", "official")
+EXIT_INCOMPLETE, EXIT_ERROR, EXIT_INTERRUPTED = 1, 2, 130
+TIME_LIMIT_S = 120.0
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="LatentVLA-Agent: evaluate driving agents on NAVSIM logs with an exact embedded PDM scorer.",
+)
+
+Data = Annotated[Optional[Path], typer.Option("--data", help="Folder with navsim_logs/, maps/ and sensor_blobs/.")]
+Maps = Annotated[Optional[Path], typer.Option("--maps", help="nuPlan maps folder, if not DATA/maps.")]
+SplitName = Annotated[
+    Optional[str], typer.Option("--split", help="YAML file, NAVSIM split, or folder of navsim_logs/.")
+]
+Metric = Annotated[str, typer.Option("--metric", help=f"One of: {', '.join(METRICS)}.")]
+ScorerName = Annotated[str, typer.Option("--scorer", help=f"One of: {', '.join(SCORERS)}.")]
+Workers = Annotated[Optional[int], typer.Option("--workers", min=1, help="Processes; default: one per core.")]
+Cache = Annotated[Optional[Path], typer.Option("--cache", help="Folder of metric caches; default: the user's cache.")]
+FrameInterval = Annotated[Optional[int], typer.Option("--frame-interval", min=1, help="Frames between two scenes.")]
+MaxScenes = Annotated[Optional[int], typer.Option("--max-scenes", min=1, help="Stop after so many scenes.")]
+SkipBadLogs = Annotated[bool, typer.Option("--skip-bad-logs", help="List unreadable logs instead of stopping.")]
+TimeLimit = Annotated[float, typer.Option("--time-limit", min=0.1, help="Seconds that one scene may take.")]
+
+Command = TypeVar("Command", bound=Callable[..., None])
+
+
+def report_errors(command: Command) -> Command:
+    """Turn errors that the user can mend into one line and an exit status."""
+
+    @wraps(command)
+    def run(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except LatentVLAError as error:
+            print(f"latentvla: error: {' '.join(str(error).split())}", file=sys.stderr)
+            raise typer.Exit(EXIT_ERROR) from None
+        except KeyboardInterrupt:
+            print("latentvla: interrupted; the same command goes on where this one stopped", file=sys.stderr)
+            raise typer.Exit(EXIT_INTERRUPTED) from None
+
+    return run  # type: ignore[return-value]
+
+
+@app.command("eval")
+@report_errors
+def eval_command(
+    agent: Annotated[
+        Optional[List[str]], typer.Option("--agent", help="Agent by name or YAML file; repeat it.")
+    ] = None,
+    data: Data = None,
+    maps: Maps = None,
+    split: SplitName = None,
+    metric: Metric = METRIC,
+    scorer: ScorerName = "auto",
+    workers: Workers = None,
+    out: Annotated[Optional[Path], typer.Option("--out", help="Results folder; default: runs/<split>-<hash>.")] = None,
+    cache: Cache = None,
+    frame_interval: FrameInterval = None,
+    max_scenes: MaxScenes = None,
+    skip_bad_logs: SkipBadLogs = False,
+    time_limit: TimeLimit = TIME_LIMIT_S,
+) -> None:
+    """Evaluate agents: every scene of a split, one table, exit status 0 only if all scenes were scored.
+
+    Killed or interrupted, the same command goes on where it stopped.
+
+    \b
+    Examples:
+      latentvla eval                                    four baselines on the embedded logs
+      latentvla eval --data /data/openscene --split navtest --agent constant_velocity --workers 32
+      latentvla eval --data ../shared/data/real/dev --split dev --agent human --agent stop --out runs/real
+    """
+    check_choices(metric, scorer)
+    specs = [find_agent(name) for name in dict.fromkeys(agent or DEFAULT_AGENTS)]
+    for spec in specs:
+        build_agent(spec)
+    roots = find_roots(data, maps)
+    chosen = find_split(split, roots, frame_interval, max_scenes)
+    index = open_index(chosen, roots, skip_bad_logs=skip_bad_logs)
+    run = Run(
+        agents=tuple(specs),
+        split=chosen,
+        index=index,
+        roots=roots,
+        out=out or Path("runs"),
+        cache_folder=find_cache(cache),
+        metric=metric,
+        scorer="embedded",
+        workers=workers or count_cores(),
+        time_limit=time_limit,
+    )
+    if out is None:
+        run = replace(run, out=run.out / f"{chosen.name}-{hash_mapping(run.identity())[:8]}")
+    compile_kernels()
+    summary = evaluate(run)
+    print(format_table(summary["agents"], "PDMS"))
+    print(f"{metric}, {run.scorer} scorer, split {chosen.name}, {len(index.refs)} scenes -> {run.out}")
+    if not is_complete(summary):
+        print("latentvla: incomplete: see failed, bad_logs and missing in summary.json", file=sys.stderr)
+        raise typer.Exit(EXIT_INCOMPLETE)
+
+
+@app.command("cache")
+@report_errors
+def cache_command(
+    data: Data = None,
+    maps: Maps = None,
+    split: SplitName = None,
+    metric: Metric = METRIC,
+    workers: Workers = None,
+    cache: Cache = None,
+    frame_interval: FrameInterval = None,
+    max_scenes: MaxScenes = None,
+    skip_bad_logs: SkipBadLogs = False,
+    time_limit: TimeLimit = TIME_LIMIT_S,
+) -> None:
+    """Build the metric caches of a split ahead of time; what is there and fits the logs is kept.
+
+    \b
+    Example:
+      latentvla cache --data /data/openscene --split navtest --cache /fast/disk --workers 32
+    """
+    check_choices(metric, "embedded")
+    roots = find_roots(data, maps)
+    chosen = find_split(split, roots, frame_interval, max_scenes)
+    index = open_index(chosen, roots, skip_bad_logs=skip_bad_logs)
+    compile_kernels()
+    folder = find_cache(cache)
+    factory = partial(CacheHandler, StageSetup(roots, index.scene_filter, folder))
+    chunks = [[ScoreItem(ref) for ref in chunk] for chunk in chunk_refs(index.refs)]
+    failures = []
+    with StageProgress("cache", len(index.refs), 0) as progress:
+        for outcome in run_in_workers(chunks, factory, workers or count_cores(), time_limit):
+            failures += [f"{outcome.item.ref.token}: {outcome.error}"] if outcome.error else []
+            progress.advance(failed=bool(outcome.error))
+    print(f"{len(index.refs) - len(failures)} of {len(index.refs)} metric caches ({metric}) in {folder}")
+    for failure in failures:
+        print(f"latentvla: failed: {failure}", file=sys.stderr)
+    if failures or index.bad_logs:
+        raise typer.Exit(EXIT_INCOMPLETE)
+
+
+@app.command("score")
+@report_errors
+def score_command(
+    trajectories: Annotated[Path, typer.Option("--trajectories", help="JSON list of {token, name, poses, sampling?}.")],
+    data: Data = None,
+    maps: Maps = None,
+    split: SplitName = None,
+    metric: Metric = METRIC,
+    scorer: ScorerName = "auto",
+    workers: Workers = None,
+    out: Annotated[
+        Optional[Path], typer.Option("--out", help="Result file .json or .json.gz; default: stdout.")
+    ] = None,
+    cache: Cache = None,
+    frame_interval: FrameInterval = None,
+    time_limit: TimeLimit = TIME_LIMIT_S,
+) -> None:
+    """Score trajectories from a file. Poses are x, y [m], heading [rad] in the ego frame, the first after one interval.
+
+    \b
+    Example:
+      latentvla score --data ../shared/data/real/dev --split dev --trajectories plans.json.gz --out scores.json
+    """
+    check_choices(metric, scorer)
+    entries = read_trajectories(trajectories)
+    roots = find_roots(data, maps)
+    chosen = find_split(split, roots, frame_interval, None)
+    index = open_index(chosen, roots, tokens={entry.token for entry in entries}, source=str(trajectories))
+    check_tokens(entries, index, trajectories, chosen.name)
+    compile_kernels()
+    rows = score_entries(entries, index, roots, find_cache(cache), workers or count_cores(), time_limit)
+    text = json.dumps(rows, indent=1) + "\n"
+    if out is None:
+        sys.stdout.write(text)
+    else:
+        content = text.encode()
+        write_atomically(out, gzip.compress(content, mtime=0) if out.suffix == ".gz" else content)
+        print(f"{len(rows)} rows ({metric}, embedded scorer) -> {out}", file=sys.stderr)
+    failed = [row for row in rows if not row["valid"]]
+    if failed:
+        print(f"latentvla: {len(failed)} trajectories could not be scored: {failed[0]['error']}", file=sys.stderr)
+        raise typer.Exit(EXIT_INCOMPLETE)
+
+
+@app.callback(invoke_without_command=True)
+def show_version(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    """Options before any command."""
+    if version:
+        print(f"latentvla-agent {__version__}")
+        raise typer.Exit()
+
+
+def check_choices(metric: str, scorer: str) -> None:
+    """Raise `ConfigError` for a metric or scorer that is not there."""
+    if metric not in METRICS:
+        raise ConfigError(f"unknown metric {metric!r}; there are: {', '.join(METRICS)}")
+    if scorer not in SCORERS:
+        raise ConfigError(f"unknown scorer {scorer!r}; there are: {', '.join(SCORERS)}")
+    if scorer == "official":
+        raise ConfigError("the official scorer is not connected yet; use --scorer embedded, which equals it")
+
+
+def find_split(
+    name: Optional[str], roots: DataRoots, frame_interval: Optional[int], max_scenes: Optional[int]
+) -> Split:
+    """The split of that name, printed with what it resolves to."""
+    devkit = os.environ.get("NAVSIM_DEVKIT_ROOT")
+    folders = [Path(devkit) / "navsim/planning/script/config/common"] if devkit else []
+    split = resolve_split(
+        name or default_split(roots),
+        roots,
+        frame_interval=frame_interval,
+        max_scenes=max_scenes,
+        devkit_config_dirs=folders,
+    )
+    window = split.scene_filter
+    print(
+        f"split {split.name}: {split.source}; history {window.num_history_frames}, future {window.num_future_frames}, "
+        f"interval {window.interval}, has_route {str(window.has_route).lower()}, max_scenes {window.max_scenes}",
+        file=sys.stderr,
+    )
+    return split
+
+
+def open_index(
+    split: Split,
+    roots: DataRoots,
+    tokens: Optional[set[str]] = None,
+    skip_bad_logs: bool = False,
+    source: str = "",
+) -> SceneIndex:
+    """Scenes of the split, after every log and every map that they need was opened once."""
+    index = index_scenes(split, tokens=tokens, skip_bad_logs=skip_bad_logs, progress=sys.stderr.isatty())
+    maps = MapStore(roots.maps)
+    for location in sorted({ref.map_name for ref in index.refs}):
+        maps.load(location).read_all_layers()
+    return index
+
+
+def find_cache(folder: Optional[Path]) -> Path:
+    """Folder of metric caches: the one named, or the user's cache folder."""
+    base = folder or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "latentvla"
+    return base / METRIC
+
+
+def main() -> None:
+    """Entry point."""
+    app()

@@ -1,0 +1,150 @@
+"""What a worker does with one scene: plan with an agent, build the metric cache, score predictions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Tuple
+
+import numpy as np
+
+from latentvla_agent.data.files import hash_file
+from latentvla_agent.data.maps import MapStore
+from latentvla_agent.data.roots import DataRoots
+from latentvla_agent.data.scene import PoseIndex, Trajectory, TrajectorySampling
+from latentvla_agent.data.scene_loader import SceneIndex, SceneLoader, SceneRef
+from latentvla_agent.data.splits import SceneFilter
+from latentvla_agent.errors import DataError, TrajectoryError
+from latentvla_agent.evaluation.agents import Agent, AgentSpec, build_agent
+from latentvla_agent.evaluation.results import ResultRow, row_of_scores
+from latentvla_agent.scoring.metric_cache import (
+    MetricCache,
+    build_metric_cache,
+    cache_path,
+    read_metric_cache,
+    write_metric_cache,
+)
+from latentvla_agent.scoring.scorer import Scorer
+
+Prediction = Mapping[str, Any]  # {"agent", "poses", "interval"}, or {"agent", "error"} where the agent failed
+
+
+@dataclass(frozen=True)
+class StageSetup:
+    """What a worker process needs to know of the run; small and picklable."""
+
+    roots: DataRoots
+    scene_filter: SceneFilter
+    cache_folder: Path
+    agents: Tuple[AgentSpec, ...] = ()
+
+
+@dataclass(frozen=True)
+class PlanItem:
+    """One agent in one scene."""
+
+    ref: SceneRef
+    agent: str
+
+
+@dataclass(frozen=True)
+class ScoreItem:
+    """All predictions of one scene."""
+
+    ref: SceneRef
+    predictions: Tuple[Prediction, ...] = ()
+
+
+class PlanHandler:
+    """Runs agents; one instance per worker process."""
+
+    def __init__(self, setup: StageSetup):
+        maps = MapStore(setup.roots.maps)
+        self._loader = SceneLoader(SceneIndex((), setup.scene_filter), maps)
+        self._agents: Dict[str, Agent] = {}
+        for spec in setup.agents:
+            self._agents[spec.name] = build_agent(spec)
+            self._agents[spec.name].initialize()
+
+    def __call__(self, item: PlanItem) -> Prediction:
+        """The agent's prediction; whatever it raises is for the caller to count."""
+        agent, scene = self._agents[item.agent], self._loader.build(item.ref)
+        arguments = (scene.get_agent_input(), scene) if agent.requires_scene else (scene.get_agent_input(),)
+        trajectory = agent.compute_trajectory(*arguments)
+        poses = check_poses(trajectory)
+        interval = float(trajectory.trajectory_sampling.interval_length)
+        return {"agent": item.agent, "poses": poses.tolist(), "interval": interval}
+
+
+def check_poses(trajectory: Any) -> Any:
+    """The poses of what an agent returned; raises `TrajectoryError` for anything but finite float poses (T, 3)."""
+    poses = getattr(trajectory, "poses", None)
+    if not isinstance(poses, np.ndarray):
+        raise TrajectoryError(f"expected a Trajectory with an array of poses, got {type(trajectory).__name__}")
+    if poses.dtype not in (np.float32, np.float64):
+        raise TrajectoryError(f"expected poses of type float32 or float64, got {poses.dtype}")
+    sampling = trajectory.trajectory_sampling
+    return Trajectory(poses, TrajectorySampling(int(sampling.num_poses), float(sampling.interval_length))).poses
+
+
+class CacheHandler:
+    """Builds metric caches, or reads them where they fit the log and the map; one instance per worker process."""
+
+    def __init__(self, setup: StageSetup):
+        self._setup = setup
+        self._maps = MapStore(setup.roots.maps)
+        self._loader = SceneLoader(SceneIndex((), setup.scene_filter), self._maps)
+        self._hashes: Dict[Path, str] = {}
+
+    def __call__(self, item: ScoreItem) -> bool:
+        """Make sure that the cache of the scene is there."""
+        self.load_cache(item.ref)
+        return True
+
+    def load_cache(self, ref: SceneRef) -> MetricCache:
+        """The scene's metric cache, rebuilt if it is missing, broken or made of other data."""
+        source = f"{self._hash(ref.log_path)}-{self._hash(self._maps.path_of(ref.map_name))}"
+        path = cache_path(self._setup.cache_folder, ref.log_name, ref.token)
+        if path.exists():
+            try:
+                return read_metric_cache(path, source=source)
+            except DataError:
+                path.unlink()  # broken or stale: a cache can always be made again
+        cache = build_metric_cache(self._loader.build(ref), self._maps.load(ref.map_name))
+        write_metric_cache(cache, self._setup.cache_folder, source=source)
+        return cache
+
+    def _hash(self, path: Path) -> str:
+        if path not in self._hashes:
+            self._hashes[path] = hash_file(path)[:16]
+        return self._hashes[path]
+
+
+class ScoreHandler(CacheHandler):
+    """Scores the predictions of a scene; one instance per worker process."""
+
+    def __init__(self, setup: StageSetup):
+        super().__init__(setup)
+        self._scorer = Scorer()
+
+    def score(self, item: ScoreItem) -> List[ResultRow]:
+        """One row per prediction, in their order."""
+        cache = self.load_cache(item.ref)
+        return [self._score_prediction(cache, item.ref, prediction) for prediction in item.predictions]
+
+    def __call__(self, item: ScoreItem) -> Any:
+        """Rows as JSON, for the way between processes and into the journal."""
+        return [row.to_json() for row in self.score(item)]
+
+    def _score_prediction(self, cache: MetricCache, ref: SceneRef, prediction: Prediction) -> ResultRow:
+        if "error" in prediction:
+            return failed_row(ref, prediction["agent"], prediction["error"])
+        poses = np.array(prediction["poses"], dtype=np.float64).reshape(-1, len(PoseIndex))
+        sampling = TrajectorySampling(len(poses), prediction["interval"])
+        scores = self._scorer.score(cache, poses[None], sampling)
+        return row_of_scores(ref.token, ref.log_name, prediction["agent"], scores)
+
+
+def failed_row(ref: SceneRef, agent: str, error: str) -> ResultRow:
+    """The row of a scene that could not be scored."""
+    return ResultRow(ref.token, ref.log_name, agent, error=error)
