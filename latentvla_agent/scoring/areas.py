@@ -11,7 +11,7 @@ import numpy.typing as npt
 import shapely
 
 from latentvla_agent.data.maps import CityMap
-from latentvla_agent.scoring.state import FloatArray
+from latentvla_agent.scoring.kernels import Areas
 
 
 class AreaKind(IntEnum):
@@ -61,23 +61,7 @@ def crop_areas(city_map: CityMap, x: float, y: float, radius: float) -> AreaPoly
     return AreaPolygons(ids, kinds, np.array(polygons, dtype=np.object_))
 
 
-@dataclass(frozen=True)
-class DrivableAreas:
-    """P polygons as flat arrays: kinds (P,), on_route (P,), bounds (P, 4) min x, min y, max x, max y;
-
-    the rings of polygon p are `ring_starts[polygon_starts[p]:polygon_starts[p + 1]]`, a ring's vertices
-    `vertices[ring_starts[r]:ring_starts[r + 1]]`, closed. Holes and parts need no mark: inside is odd parity.
-    """
-
-    kinds: npt.NDArray[np.int64]
-    on_route: npt.NDArray[np.bool_]
-    bounds: FloatArray
-    polygon_starts: npt.NDArray[np.int64]
-    ring_starts: npt.NDArray[np.int64]
-    vertices: FloatArray
-
-
-def flatten_areas(areas: AreaPolygons, route_lane_ids: Set[str]) -> DrivableAreas:
+def flatten_areas(areas: AreaPolygons, route_lane_ids: Set[str]) -> Areas:
     """Flat arrays of `areas`; `on_route` marks lanes and lane connectors whose id is among `route_lane_ids`."""
     parts, part_polygon = shapely.get_parts(areas.polygons, return_index=True)
     rings, ring_part = shapely.get_rings(parts, return_index=True)
@@ -86,7 +70,7 @@ def flatten_areas(areas: AreaPolygons, route_lane_ids: Set[str]) -> DrivableArea
     ring_polygon = part_polygon[ring_part] if len(rings) else np.empty(0, dtype=np.int64)
     lane_kinds = (AreaKind.LANE, AreaKind.LANE_CONNECTOR)
     on_route = [kind in lane_kinds and id_ in route_lane_ids for id_, kind in zip(areas.ids, areas.kinds)]
-    return DrivableAreas(
+    return Areas(
         kinds=np.array(areas.kinds, dtype=np.int64),
         on_route=np.array(on_route, dtype=bool),
         bounds=shapely.bounds(areas.polygons).reshape(-1, 4),

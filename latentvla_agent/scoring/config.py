@@ -1,4 +1,4 @@
-"""Every number of the PDM score. The values are those of the NAVSIM devkit v1.1; nothing else holds a literal of it."""
+"""Every number of the PDM scores. The values are those of the NAVSIM devkit; nothing else holds a literal of it."""
 
 from __future__ import annotations
 
@@ -92,26 +92,37 @@ class RouteConfig:
 
 @dataclass(frozen=True)
 class MetricConfig:
-    """Thresholds of the sub-scores and weights of PDMS v1.1."""
+    """Thresholds of the sub-scores that both versions share."""
 
     stopped_ego_speed: float = 5e-2  # m/s, collision type
     stopped_track_speed: float = 5e-2
     stopped_ttc_speed: float = 5e-3
     ahead_angle_deg: float = 30.0
     behind_angle_deg: float = 150.0
-    ttc_offsets: Tuple[int, ...] = (0, 3, 6, 9)  # steps ahead at which the projected ego is checked
+    ttc_stride: int = 3  # steps between the projections of the ego
+    ttc_projections: int = 4  # 0, 0.3, 0.6 and 0.9 s ahead
     driving_direction_window: int = 10  # steps
     driving_direction_compliance: float = 2.0  # m against the direction in one window
     driving_direction_violation: float = 6.0
     min_progress: float = 5.0  # m, below it progress is not compared
-    progress_weight: float = 5.0
-    ttc_weight: float = 5.0
-    comfort_weight: float = 2.0
+    lane_deviation: float = 0.5  # m from the centreline
+    lane_deviation_steps: int = 20  # in a row
+
+
+@dataclass(frozen=True)
+class WeightConfig:
+    """Weights of the averaged sub-scores. v1.1 has EP, TTC and C; v2.2 has EP, TTC, LK, HC and EC."""
+
+    progress: float = 5.0
+    time_to_collision: float = 5.0
+    comfort: float = 2.0
+    lane_keeping: float = 2.0
+    extended_comfort: float = 2.0
 
 
 @dataclass(frozen=True)
 class ComfortConfig:
-    """Bounds of the comfort metric (nuPlan)."""
+    """Bounds of the comfort metrics (nuPlan), and of the difference between two plans (v2.2)."""
 
     min_lon_acceleration: float = -4.05
     max_lon_acceleration: float = 2.40
@@ -120,6 +131,10 @@ class ComfortConfig:
     max_lon_jerk: float = 4.13
     max_yaw_acceleration: float = 1.93
     max_yaw_rate: float = 0.95
+    two_frame_acceleration: float = 0.7  # RMS difference
+    two_frame_jerk: float = 0.5
+    two_frame_yaw_rate: float = 0.1
+    two_frame_yaw_acceleration: float = 0.1
 
 
 @dataclass(frozen=True)
@@ -131,6 +146,7 @@ class ScoringConfig:
     planner: PlannerConfig = field(default_factory=PlannerConfig)
     route: RouteConfig = field(default_factory=RouteConfig)
     metrics: MetricConfig = field(default_factory=MetricConfig)
+    weights: WeightConfig = field(default_factory=WeightConfig)
     comfort: ComfortConfig = field(default_factory=ComfortConfig)
 
 

@@ -31,7 +31,7 @@ def interpolate_rows(times: npt.NDArray[np.int64], knots: npt.NDArray[np.int64],
     return values
 
 
-def _wrap_positive(angle: FloatArray) -> FloatArray:
+def wrap_positive(angle: FloatArray) -> FloatArray:
     """Into [-pi, pi), as the devkit's interpolated trajectory gives its headings."""
     wrapped: FloatArray = (angle + np.pi) % (2.0 * np.pi) - np.pi
     return wrapped
@@ -44,7 +44,7 @@ def interpolate_poses(
     unwrapped = poses.copy()
     unwrapped[..., PoseIndex.HEADING] = np.unwrap(poses[..., PoseIndex.HEADING], axis=-1)
     result = interpolate_rows(times, knots, unwrapped)
-    result[..., PoseIndex.HEADING] = _wrap_positive(result[..., PoseIndex.HEADING])
+    result[..., PoseIndex.HEADING] = wrap_positive(result[..., PoseIndex.HEADING])
     return result
 
 

@@ -1,7 +1,7 @@
-"""The metric cache: all that scoring a trajectory needs of a scene, in one file without pickle and without paths.
+"""The metric cache: all that scoring a trajectory needs of a scene, for every metric, in one file.
 
-The file is a safetensors container (flat arrays behind a JSON header). Its metadata names the format and its version,
-the metric whose reference plan it holds, and a hash of the scoring config: a cache of another kind is refused.
+The file is a safetensors container (flat arrays behind a JSON header): no pickle, no paths. Its metadata names the
+format and its version and holds a hash of the scoring config; another one is refused.
 """
 
 from __future__ import annotations
@@ -9,61 +9,112 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, fields
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Dict, Mapping
 
 import numpy as np
 import numpy.typing as npt
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
 
 from latentvla_agent.data.files import write_atomically
 from latentvla_agent.data.maps import CityMap
-from latentvla_agent.data.scene import Scene
+from latentvla_agent.data.scene import PoseIndex, Scene, TrajectorySampling
 from latentvla_agent.errors import DataError
-from latentvla_agent.scoring.areas import DrivableAreas
 from latentvla_agent.scoring.config import DEFAULT_CONFIG, ScoringConfig
-from latentvla_agent.scoring.observation import Tracks, collect_tracks
-from latentvla_agent.scoring.reference.planner import plan_reference, prepare_route
-from latentvla_agent.scoring.state import FloatArray, initial_state
+from latentvla_agent.scoring.history import collect_history
+from latentvla_agent.scoring.interpolation import sample_reference, sample_trajectories
+from latentvla_agent.scoring.kernels import Areas, Lights, SubScore, World
+from latentvla_agent.scoring.lights import observe_lights
+from latentvla_agent.scoring.metrics.comfort import make_comfort
+from latentvla_agent.scoring.observation import Tracks, collect_tracks, observe_tracks
+from latentvla_agent.scoring.reference.centerline import collect_route_lanes
+from latentvla_agent.scoring.reference.planner import plan_references, prepare_route
+from latentvla_agent.scoring.reference.route import find_roadblocks
+from latentvla_agent.scoring.rollouts import Rollouts, make_numbers, roll_out
+from latentvla_agent.scoring.state import FloatArray, ego_corners, initial_state
+from latentvla_agent.scoring.versions import GENERATIONS, V2, Rules
 
-FORMAT, VERSION = "latentvla-metric-cache", "1"
-METRIC = "pdms-v1.1"
+FORMAT, VERSION = "latentvla-metric-cache", "2"
 SUFFIX = ".safetensors"
+HUMAN_FRAMES = 8  # 4 s at 2 Hz
 
 
 @dataclass(frozen=True, eq=False)
 class MetricCache:
-    """Start state (11,), tracks, areas, centreline (M, 2) and reference plan (P, 3) at 0.1 s steps of one scene."""
+    """Start state (11,), driven history (H, 11), tracks, areas, lights, centreline (M, 2) of one scene.
+
+    `references` (2, 41, 3) are the reference plans of v1.1 and v2.2 on the scorer's grid, `reference_values` (2, 2)
+    their raw progress [m] and the product of their multiplying sub-scores. `human_fails` (8,) marks the v2.2
+    sub-scores that the human gets exactly 0 for.
+    """
 
     token: str
     log_name: str
     map_name: str
     timestamp: int
     start: FloatArray
+    history: FloatArray
     tracks: Tracks
-    areas: DrivableAreas
+    areas: Areas
+    lights: Lights
     centerline: FloatArray
-    reference: FloatArray
+    references: FloatArray
+    reference_values: FloatArray
+    human_fails: npt.NDArray[np.bool_]
 
 
 def build_metric_cache(scene: Scene, city_map: CityMap, config: ScoringConfig = DEFAULT_CONFIG) -> MetricCache:
     """Run the reference planner and collect what scoring needs; raises `DataError` for a scene that can't be scored."""
     frame, metadata = scene.current_frame, scene.scene_metadata
     context = prepare_route(frame, city_map, config)
-    return MetricCache(
-        token=scene.token,
-        log_name=metadata.log_name,
-        map_name=metadata.map_name,
-        timestamp=frame.timestamp,
-        start=initial_state(frame.ego_status),
-        tracks=collect_tracks(scene),
-        areas=context.areas,
-        centerline=np.ascontiguousarray(context.centerline.states[:, :2]),
-        reference=plan_reference(frame, context, config).poses,
-    )
+    plans = plan_references(frame, context, config, GENERATIONS)
+    logged_lanes = collect_route_lanes(find_roadblocks(city_map, frame.roadblock_ids))
+    parts: Dict[str, Any] = {
+        "start": initial_state(frame.ego_status),
+        "history": collect_history(scene),
+        "tracks": collect_tracks(scene),
+        "areas": context.areas,
+        "lights": observe_lights(scene, logged_lanes),
+        "centerline": context.centerline_vertices,
+        "references": np.stack([sample_reference(plan.poses, frame.timestamp) for plan in plans]),
+        "reference_values": np.zeros((len(GENERATIONS), 2)),
+        "human_fails": np.zeros(len(SubScore), dtype=np.bool_),
+    }
+    cache = MetricCache(scene.token, metadata.log_name, metadata.map_name, frame.timestamp, **parts)
+    for i, rules in enumerate(GENERATIONS):
+        reference = roll_out(cache.references[i : i + 1], cache.start, make_world(cache, rules, config), config)
+        cache.reference_values[i] = reference.values[0, SubScore.PROGRESS], reference.multiplier(rules)[0]
+    cache.human_fails[:] = _find_human_failures(scene, cache, config)
+    return cache
 
 
+def make_world(cache: MetricCache, rules: Rules, config: ScoringConfig) -> World:
+    """What a rollout in the cached scene is scored against."""
+    ego_box = ego_corners(cache.start, config.vehicle)
+    objects = observe_tracks(cache.tracks, ego_box, rules, config.metrics)
+    comfort = make_comfort(cache.history, config.comfort, rules)
+    return World(cache.areas, objects, cache.lights, cache.centerline, comfort, make_numbers(config, rules))
+
+
+def _find_human_failures(scene: Scene, cache: MetricCache, config: ScoringConfig) -> npt.NDArray[np.bool_]:
+    """Which v2.2 sub-scores (8,) the human gets exactly 0 for; never comfort and progress, which the devkit grants."""
+    if len(scene.frames) <= scene.current_index + HUMAN_FRAMES:
+        raise DataError(f"scene {scene.token}: expected {HUMAN_FRAMES} future frames for the human filter")
+    trajectory = scene.get_future_trajectory(HUMAN_FRAMES)
+    pose = cache.start[: len(PoseIndex)]
+    poses = sample_trajectories(trajectory.poses[None], TrajectorySampling(HUMAN_FRAMES), pose, cache.timestamp)
+    fails: npt.NDArray[np.bool_] = _roll_out_human(poses, cache, config).values[0] == 0.0
+    fails[[SubScore.COMFORT, SubScore.PROGRESS]] = False
+    return fails
+
+
+def _roll_out_human(poses: FloatArray, cache: MetricCache, config: ScoringConfig) -> Rollouts:
+    return roll_out(poses, cache.start, make_world(cache, V2, config), config)
+
+
+@lru_cache(maxsize=8)
 def hash_config(config: ScoringConfig) -> str:
     """Identity of the numbers that went into a cache."""
     return hashlib.sha256(json.dumps(asdict(config), sort_keys=True).encode()).hexdigest()[:16]
@@ -71,10 +122,9 @@ def hash_config(config: ScoringConfig) -> str:
 
 def cache_path(folder: Path, log_name: str, token: str) -> Path:
     """Where the cache of a scene lies below `folder`; raises `DataError` for names that would leave it."""
-    path = folder / log_name / f"{token}{SUFFIX}"
-    if path.resolve().parent.parent != folder.resolve():
+    if any(name in ("", ".", "..") or "/" in name or "\\" in name or "\0" in name for name in (log_name, token)):
         raise DataError(f"{folder}: log {log_name!r} or token {token!r} is no plain file name")
-    return path
+    return folder / log_name / f"{token}{SUFFIX}"
 
 
 def write_metric_cache(
@@ -85,7 +135,6 @@ def write_metric_cache(
     metadata = {
         "format": FORMAT,
         "version": VERSION,
-        "metric": METRIC,
         "config": hash_config(config),
         "source": source,
         "scene": json.dumps({key: getattr(cache, key) for key in ("token", "log_name", "map_name", "timestamp")}),
@@ -96,30 +145,41 @@ def write_metric_cache(
 
 
 def _arrays_of(cache: MetricCache) -> Dict[str, npt.NDArray[Any]]:
-    arrays = {"start": cache.start, "centerline": cache.centerline, "reference": cache.reference}
-    for group in ("tracks", "areas"):
-        part = getattr(cache, group)
-        arrays.update({f"{group}.{f.name}": getattr(part, f.name) for f in fields(part) if f.name != "tokens"})
+    arrays = {}
+    for field in fields(cache):
+        value = getattr(cache, field.name)
+        if isinstance(value, np.ndarray):
+            arrays[field.name] = value
+    groups = {"areas": cache.areas._asdict(), "lights": cache.lights._asdict(), "tracks": vars(cache.tracks)}
+    for group, parts in groups.items():
+        arrays.update({f"{group}.{name}": array for name, array in parts.items() if name != "tokens"})
     return {name: np.ascontiguousarray(array) for name, array in arrays.items()}
 
 
 def read_metric_cache(path: Path, config: ScoringConfig = DEFAULT_CONFIG, source: str = "") -> MetricCache:
-    """Read a cache; raises `DataError` for a file that is missing, broken, of another version, metric or config, or
-    made of another source than `source` (where one is given)."""
-    if not path.is_file():
-        raise DataError(f"{path}: metric cache not found")
+    """Read a cache; raises `DataError` for a file that is missing, broken, of another version or config, or made of
+    another source than `source` (where one is given)."""
     try:
-        with safe_open(str(path), framework="numpy") as file:
-            metadata = file.metadata() or {}
-            arrays = {name: file.get_tensor(name) for name in file.keys()}
-    except (SafetensorError, OSError) as error:
+        content = path.read_bytes()
+        metadata, arrays = read_header(content), load(content)
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: metric cache not found") from error
+    except (SafetensorError, OSError, ValueError, KeyError) as error:
         raise DataError(f"{path}: not a readable metric cache ({error})") from error
     _check_metadata(path, metadata, config, source)
     return _assemble(path, metadata, arrays)
 
 
+def read_header(content: bytes) -> Dict[str, str]:
+    """Metadata of a safetensors file: an eight-byte length, then JSON."""
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length])
+    metadata: Dict[str, str] = header.get("__metadata__", {})
+    return metadata
+
+
 def _check_metadata(path: Path, metadata: Mapping[str, str], config: ScoringConfig, source: str) -> None:
-    expected = {"format": FORMAT, "version": VERSION, "metric": METRIC, "config": hash_config(config)}
+    expected = {"format": FORMAT, "version": VERSION, "config": hash_config(config)}
     if source:
         expected["source"] = source
     for key, value in expected.items():
@@ -127,20 +187,18 @@ def _check_metadata(path: Path, metadata: Mapping[str, str], config: ScoringConf
             raise DataError(f"{path}: expected a metric cache with {key} {value}, got {metadata.get(key)}")
 
 
-def _assemble(path: Path, metadata: Mapping[str, str], arrays: Mapping[str, npt.NDArray[Any]]) -> MetricCache:
+def _assemble(path: Path, metadata: Mapping[str, str], arrays: Dict[str, npt.NDArray[Any]]) -> MetricCache:
     try:
-        tokens = json.loads(metadata["track_tokens"])
-        groups = {
-            group: {name.split(".", 1)[1]: array for name, array in arrays.items() if name.startswith(f"{group}.")}
-            for group in ("tracks", "areas")
-        }
+        groups: Dict[str, Dict[str, Any]] = {"tracks": {}, "areas": {}, "lights": {}}
+        for name in [name for name in arrays if "." in name]:
+            group, _, part = name.partition(".")
+            groups[group][part] = arrays.pop(name)
         return MetricCache(
             **json.loads(metadata["scene"]),
-            start=arrays["start"],
-            tracks=Tracks(tokens=tokens, **groups["tracks"]),
-            areas=DrivableAreas(**groups["areas"]),
-            centerline=arrays["centerline"],
-            reference=arrays["reference"],
+            **arrays,
+            tracks=Tracks(tokens=json.loads(metadata["track_tokens"]), **groups["tracks"]),
+            areas=Areas(**groups["areas"]),
+            lights=Lights(**groups["lights"]),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path}: metric cache is incomplete ({error})") from error

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Dict, Sequence, Tuple
+from typing import Any, Dict, Sequence, Tuple
 
 import numpy as np
 import numpy.typing as npt
 
-from latentvla_agent.data.scene import LOG_INTERVAL_S, BoxIndex, Frame, Scene, to_global_frame, wrap_angle
+from latentvla_agent.data.scene import LOG_INTERVAL_S, BoxIndex, Frame, Scene, to_global_frame
 from latentvla_agent.errors import DataError
 from latentvla_agent.scoring.config import STEP_S, MetricConfig
-from latentvla_agent.scoring.state import FloatArray, box_corners
+from latentvla_agent.scoring.kernels import Objects, compile_kernel
+from latentvla_agent.scoring.metrics.contact import boxes_touch
+from latentvla_agent.scoring.state import FloatArray
+from latentvla_agent.scoring.versions import Rules
 
 OBSERVED_S = 5.0  # v1.1 interpolates and observes five seconds
 STEPS_PER_FRAME = int(round(LOG_INTERVAL_S / STEP_S))
@@ -60,25 +63,6 @@ def detect_objects(frame: Frame) -> Detections:
 
 
 @dataclass(frozen=True)
-class Observation:
-    """K objects in F frames; step `s` of the simulation (10 Hz) sees frame `frame_of_step[s]`.
-
-    corners (F, K, 4, 2), centers (F, K, 2), present (F, K), reach (K,): half diagonal. `is_stopped` (K,) is judged by
-    the first detection and holds in every frame, as in the devkit. `ignored` (K,) objects never count.
-    """
-
-    tokens: Sequence[str]
-    corners: FloatArray
-    centers: FloatArray
-    present: npt.NDArray[np.bool_]
-    reach: FloatArray
-    is_agent: npt.NDArray[np.bool_]
-    is_stopped: npt.NDArray[np.bool_]
-    ignored: npt.NDArray[np.bool_]
-    frame_of_step: npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True)
 class Tracks:
     """K tracks over D frames (2 Hz): poses (D, K, 3) where `detected` (D, K).
 
@@ -121,47 +105,94 @@ def collect_tracks(scene: Scene) -> Tracks:
     )
 
 
-def observe_tracks(tracks: Tracks, config: MetricConfig) -> Observation:
-    """What a trajectory is scored against: the tracks of the log, interpolated to 10 Hz (NAVSIM v1.1).
+def observe_tracks(tracks: Tracks, ego_box: FloatArray, rules: Rules, config: MetricConfig) -> Objects:
+    """What a trajectory is scored against: the tracks of the log, interpolated to 10 Hz.
 
-    Gaps between the first and the last detection are bridged; a track detected once stands there all the time.
+    Gaps between the first and the last detection are bridged; a track detected once stands there all the time. v2.2
+    sees 4 s instead of 5, and removes what touches the ego's box (4, 2) at the start.
     """
-    poses, present = _interpolate_tracks(tracks.poses, tracks.detected)
-    half = tracks.sizes / 2.0
-    lengths, widths = (np.broadcast_to(half[:, i], present.shape) for i in (0, 1))
-    is_agent = tracks.types <= int(ObjectType.BICYCLE)
-    speeds = np.hypot(tracks.velocities[:, 0], tracks.velocities[:, 1])
-    return Observation(
-        tokens=tracks.tokens,
-        corners=box_corners(poses[..., :2], poses[..., 2], lengths, widths),
-        centers=np.ascontiguousarray(poses[..., :2]),
-        present=present,
-        reach=np.hypot(half[:, 0], half[:, 1]),
+    num_frames = int(round(rules.observed_s / LOG_INTERVAL_S)) + 1
+    seen = tracks.detected[:num_frames].any(axis=0)
+    detected, poses = tracks.detected[:num_frames, seen], tracks.poses[:num_frames, seen]
+    objects = make_objects(detected.shape, tracks.types[seen], tracks.sizes[seen], tracks.velocities[seen], config)
+    _interpolate(np.ascontiguousarray(poses), np.ascontiguousarray(detected), tracks.sizes[seen] / 2.0, objects)
+    if rules.drops_touching:
+        _drop_touching(objects, ego_box)
+    return objects
+
+
+def make_objects(
+    shape: Tuple[int, int], types: npt.NDArray[np.int64], sizes: FloatArray, velocities: FloatArray, config: MetricConfig
+) -> Objects:
+    """Objects of which everything is known but where they are; `shape` is (frames at 2 Hz, objects)."""
+    num_steps, count = STEPS_PER_FRAME * (shape[0] - 1) + 1, shape[1]
+    is_agent = types <= int(ObjectType.BICYCLE)
+    speeds = np.hypot(velocities[:, 0], velocities[:, 1])
+    return Objects(
+        corners=np.empty((num_steps, count, 4, 2)),
+        centers=np.empty((num_steps, count, 2)),
+        present=np.empty((num_steps, count), dtype=np.bool_),
+        reach=np.hypot(sizes[:, 0], sizes[:, 1]) / 2.0,
+        bounds=np.empty((count, 4)),
         is_agent=is_agent,
         is_stopped=~is_agent | (speeds <= config.stopped_track_speed),
-        ignored=np.zeros(len(tracks.tokens), dtype=bool),
-        frame_of_step=np.arange(len(poses)),
+        ignored=np.zeros(count, dtype=np.bool_),
+        frame_of_step=np.arange(num_steps),
     )
 
 
-def _interpolate_tracks(poses: FloatArray, detected: npt.NDArray[np.bool_]) -> Tuple[FloatArray, npt.NDArray[np.bool_]]:
-    """From poses (D, K, 3) at 2 Hz to (T, K, 3) at 10 Hz, with T = 5 (D - 1) + 1, and where they are present."""
-    num_frames, num_tracks = detected.shape
-    frames = np.arange(num_frames)[:, None]
-    before = np.maximum.accumulate(np.where(detected, frames, -1), axis=0)
-    after = np.minimum.accumulate(np.where(detected, frames, num_frames)[::-1], axis=0)[::-1]
-    first, last = after[0], before[-1]
-    steps = np.arange(STEPS_PER_FRAME * (num_frames - 1) + 1)
-    time = (steps / STEPS_PER_FRAME)[:, None]
-    lower = np.clip(before[steps // STEPS_PER_FRAME], first, None)
-    upper = np.clip(after[-(-steps // STEPS_PER_FRAME)], None, last)
-    columns = np.arange(num_tracks)
-    start, end = poses[lower, columns], poses[upper, columns]
-    span = np.maximum(upper - lower, 1)
-    fraction = np.clip((time - lower) / span, 0.0, 1.0)[..., None]
-    change = end - start
-    change[..., 2] = wrap_angle(change[..., 2])
-    result = start + fraction * change
-    result[..., 2] = wrap_angle(result[..., 2])
-    present = ((time >= first) & (time <= last)) | (first == last)
-    return result, present
+@compile_kernel
+def _interpolate(poses: Any, detected: Any, half_sizes: Any, objects: Objects) -> None:
+    """Place all objects at all steps from poses (D, K, 3) where detected (D, K)."""
+    for k in range(detected.shape[1]):
+        first = last = -1
+        for d in range(detected.shape[0]):
+            if detected[d, k]:
+                first = d if first < 0 else first
+                last = d
+        before, after = first, first
+        for step in range(objects.present.shape[0]):
+            time = step / STEPS_PER_FRAME
+            objects.present[step, k] = first == last or (time >= first and time <= last)
+            while after < last and after < time:
+                before, after = after, after + 1
+                while not detected[after, k]:
+                    after += 1
+            share = 0.0 if after == before else min(max((time - before) / (after - before), 0.0), 1.0)
+            x = poses[before, k, 0] + share * (poses[after, k, 0] - poses[before, k, 0])
+            y = poses[before, k, 1] + share * (poses[after, k, 1] - poses[before, k, 1])
+            turn = poses[after, k, 2] - poses[before, k, 2]
+            heading = poses[before, k, 2] + share * np.arctan2(np.sin(turn), np.cos(turn))
+            place_box(objects, step, k, x, y, heading, half_sizes[k, 0], half_sizes[k, 1])
+        bound_object(objects, k)
+
+
+@compile_kernel
+def place_box(objects: Objects, frame: int, k: int, x: float, y: float, heading: float, length: float, width: float) -> None:
+    """Centre and corners of object `k` in one frame; `length` and `width` are half of the box's."""
+    along_x, along_y = np.cos(heading) * length, np.sin(heading) * length
+    across_x, across_y = -np.sin(heading) * width, np.cos(heading) * width
+    objects.centers[frame, k, 0], objects.centers[frame, k, 1] = x, y
+    for corner, (i, j) in enumerate(((1.0, 1.0), (-1.0, 1.0), (-1.0, -1.0), (1.0, -1.0))):
+        objects.corners[frame, k, corner, 0] = x + i * along_x + j * across_x
+        objects.corners[frame, k, corner, 1] = y + i * along_y + j * across_y
+
+
+@compile_kernel
+def bound_object(objects: Objects, k: int) -> None:
+    """Bounds of object `k` over the frames in which it is present."""
+    bounds = objects.bounds[k]
+    bounds[0] = bounds[1] = np.inf
+    bounds[2] = bounds[3] = -np.inf
+    for f in range(objects.present.shape[0]):
+        if objects.present[f, k]:
+            for c in range(4):
+                x, y = objects.corners[f, k, c, 0], objects.corners[f, k, c, 1]
+                bounds[0], bounds[1] = min(bounds[0], x), min(bounds[1], y)
+                bounds[2], bounds[3] = max(bounds[2], x), max(bounds[3], y)
+
+
+@compile_kernel
+def _drop_touching(objects: Objects, ego_box: Any) -> None:
+    for k in range(objects.ignored.shape[0]):
+        objects.ignored[k] = objects.present[0, k] and boxes_touch(ego_box, objects.corners[0, k])

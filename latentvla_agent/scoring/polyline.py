@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 import shapely
 import shapely.ops
 
 from latentvla_agent.data.scene import wrap_angle
+from latentvla_agent.scoring.kernels import compile_kernel
 from latentvla_agent.scoring.state import FloatArray
 
 MIN_DISTANCE = 1e-5  # the devkit never interpolates closer to the start
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compile_kernel
 def project_point(vertices: Any, x: float, y: float) -> float:
     """Arc length [m] of the point of the line (M, 2) nearest to (x, y), the first of equals (GEOS' project)."""
     best, best_length, length = np.inf, 0.0, 0.0
@@ -32,6 +32,22 @@ def project_point(vertices: Any, x: float, y: float) -> float:
             best, best_length = distance, length + fraction * segment
         length += segment
     return best_length
+
+
+@compile_kernel
+def is_farther_than(vertices: Any, x: float, y: float, limit: float) -> bool:
+    """Whether (x, y) is more than `limit` [m] away from the line (M, 2)."""
+    for i in range(vertices.shape[0] - 1):
+        ax, ay = vertices[i, 0], vertices[i, 1]
+        dx, dy = vertices[i + 1, 0] - ax, vertices[i + 1, 1] - ay
+        px, py = x - ax, y - ay
+        if max(px - dx, -px) > limit + abs(dx) or max(py - dy, -py) > limit + abs(dy):
+            continue
+        squared = dx * dx + dy * dy
+        fraction = min(max((px * dx + py * dy) / squared, 0.0), 1.0) if squared > 0.0 else 0.0
+        if np.hypot(px - fraction * dx, py - fraction * dy) <= limit:
+            return False
+    return True
 
 
 class Polyline:

@@ -1,8 +1,9 @@
-"""The embedded scorer: trajectories in, sub-scores and PDMS out, each as if it were scored alone."""
+"""The embedded scorer: trajectories in, sub-scores and total out, each as if it were scored alone."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Dict, Optional
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -10,107 +11,135 @@ import numpy.typing as npt
 
 from latentvla_agent.data.scene import PoseIndex, Trajectory, TrajectorySampling
 from latentvla_agent.errors import TrajectoryError
-from latentvla_agent.scoring.aggregation import aggregate_pdms
+from latentvla_agent.scoring.aggregation import aggregate
 from latentvla_agent.scoring.config import DEFAULT_CONFIG, ScoringConfig
-from latentvla_agent.scoring.interpolation import sample_reference, sample_trajectories
-from latentvla_agent.scoring.metric_cache import MetricCache
+from latentvla_agent.scoring.interpolation import sample_trajectories
+from latentvla_agent.scoring.kernels import SubScore, World
+from latentvla_agent.scoring.metric_cache import MetricCache, make_world
+from latentvla_agent.scoring.metrics.comfort import compare_plans
 from latentvla_agent.scoring.metrics.ego_progress import normalise_progress
-from latentvla_agent.scoring.observation import Observation, observe_tracks
-from latentvla_agent.scoring.rollout_scores import RolloutScores, score_rollouts
-from latentvla_agent.scoring.simulation import simulate
+from latentvla_agent.scoring.rollouts import Rollouts, roll_out
 from latentvla_agent.scoring.state import FloatArray
+from latentvla_agent.scoring.versions import METRICS, Metric
 
-SUB_SCORES = (
-    "no_at_fault_collisions",
-    "drivable_area_compliance",
-    "driving_direction_compliance",
-    "ego_progress",
-    "time_to_collision_within_bound",
-    "comfort",
-)
+COLUMN_OF = {
+    "no_at_fault_collisions": SubScore.COLLISION,
+    "drivable_area_compliance": SubScore.DRIVABLE_AREA,
+    "driving_direction_compliance": SubScore.DRIVING_DIRECTION,
+    "traffic_light_compliance": SubScore.TRAFFIC_LIGHT,
+    "time_to_collision_within_bound": SubScore.TIME_TO_COLLISION,
+    "lane_keeping": SubScore.LANE_KEEPING,
+    "comfort": SubScore.COMFORT,
+    "history_comfort": SubScore.COMFORT,
+}
 
 
 @dataclass(frozen=True)
 class Scores:
-    """Sub-scores (N,) under NAVSIM's names and the PDMS `score` (N,), all in 0…1.
+    """`sub_scores` (N,) each, under the metric's column names, and the total `score` (N,), all in 0…1.
 
-    `progress_raw` (N, 2): metres of the reference plan and of this one. `collision_idx`, `ttc_idx` (N,): 10 Hz step of
-    the first at-fault collision and of the first TTC infraction, -1 for none. `simulated` (N, 41, 11): the rollouts.
+    `two_frame_extended_comfort` is NaN where there is no plan half a second earlier. `progress_raw` (N, 2): metres of
+    the reference plan and of this one. `collision_idx`, `ttc_idx` (N,): 10 Hz step of the first at-fault collision and
+    of the first TTC infraction, -1 for none. `simulated` (N, 41, 11): the rollouts.
     """
 
-    no_at_fault_collisions: FloatArray
-    drivable_area_compliance: FloatArray
-    driving_direction_compliance: FloatArray
-    ego_progress: FloatArray
-    time_to_collision_within_bound: FloatArray
-    comfort: FloatArray
+    sub_scores: Dict[str, FloatArray]
     score: FloatArray
     progress_raw: FloatArray
     collision_idx: npt.NDArray[np.int64]
     ttc_idx: npt.NDArray[np.int64]
+    off_road_idx: npt.NDArray[np.int64]
     simulated: FloatArray
 
 
 @dataclass(frozen=True)
-class _Prepared:
-    """What is the same for every trajectory of a scene."""
+class PreviousPlan:
+    """Rollouts (N, 41, 11) that the same planner had in the scene before, and that scene's time stamp [us]."""
 
-    observation: Observation
-    reference: RolloutScores
+    simulated: FloatArray
+    timestamp: int
 
 
 class Scorer:
-    """PDMS v1.1 of trajectories in scenes; scenes that are still referenced are prepared once."""
+    """One metric over trajectories in scenes; a scene that is still referenced is prepared once."""
 
-    def __init__(self, config: ScoringConfig = DEFAULT_CONFIG):
+    def __init__(
+        self, metric: str = "pdms-v1.1", config: ScoringConfig = DEFAULT_CONFIG, human_filter: bool = True
+    ) -> None:
+        self.metric: Metric = METRICS[metric]
         self.config = config
-        self._prepared: WeakKeyDictionary[MetricCache, _Prepared] = WeakKeyDictionary()
+        self._human_filter = human_filter
+        self._worlds: WeakKeyDictionary[MetricCache, World] = WeakKeyDictionary()
 
-    def score_trajectory(self, cache: MetricCache, trajectory: Trajectory) -> Scores:
+    def score_trajectory(
+        self, cache: MetricCache, trajectory: Trajectory, previous: Optional[PreviousPlan] = None
+    ) -> Scores:
         """Score one trajectory (N = 1)."""
-        return self.score(cache, np.asarray(trajectory.poses)[None], trajectory.trajectory_sampling)
+        return self.score(cache, np.asarray(trajectory.poses)[None], trajectory.trajectory_sampling, previous)
 
     def score(
-        self, cache: MetricCache, trajectories: FloatArray, sampling: TrajectorySampling = TrajectorySampling()
+        self,
+        cache: MetricCache,
+        trajectories: FloatArray,
+        sampling: TrajectorySampling = TrajectorySampling(),
+        previous: Optional[PreviousPlan] = None,
     ) -> Scores:
         """Score trajectories (N, T, 3) in the ego frame; entry i is what scoring trajectory i alone gives.
 
         Raises `TrajectoryError` for a shape that does not fit the sampling and for values that are not finite.
         """
+        rollouts = self.simulate(cache, trajectories, sampling)
+        extended_comfort = self._compare(cache, rollouts, previous)
+        return self._finish(cache, rollouts, extended_comfort)
+
+    def simulate(
+        self, cache: MetricCache, trajectories: FloatArray, sampling: TrajectorySampling = TrajectorySampling()
+    ) -> Rollouts:
+        """Rollouts of trajectories (N, T, 3) with their raw sub-scores."""
         _check_trajectories(trajectories, sampling)
-        prepared = self._prepare(cache)
+        if cache not in self._worlds:
+            self._worlds[cache] = make_world(cache, self.metric.rules, self.config)
         poses = sample_trajectories(trajectories, sampling, cache.start[: len(PoseIndex)], cache.timestamp)
-        states, scores = self._roll_out(cache, prepared.observation, poses)
-        reference = prepared.reference
-        effective = scores.progress * scores.multiplier
-        best = np.maximum(effective, reference.progress[0] * reference.multiplier[0])
-        ego_progress = normalise_progress(effective, best, scores.multiplier, self.config.metrics)
-        return Scores(
-            no_at_fault_collisions=scores.no_at_fault_collisions.value,
-            drivable_area_compliance=scores.drivable_area_compliance.value,
-            driving_direction_compliance=scores.driving_direction_compliance.value,
-            ego_progress=ego_progress,
-            time_to_collision_within_bound=scores.time_to_collision_within_bound.value,
-            comfort=scores.comfort.value,
-            score=aggregate_pdms(scores, ego_progress, self.config.metrics),
-            progress_raw=np.stack([np.full_like(scores.progress, reference.progress[0]), scores.progress], axis=-1),
-            collision_idx=scores.no_at_fault_collisions.first_step,
-            ttc_idx=scores.time_to_collision_within_bound.first_step,
-            simulated=states,
+        return roll_out(poses, cache.start, self._worlds[cache], self.config)
+
+    def _compare(
+        self, cache: MetricCache, rollouts: Rollouts, previous: Optional[PreviousPlan]
+    ) -> Optional[FloatArray]:
+        if not self.metric.rules.history_comfort:
+            return None
+        if previous is None:
+            return np.full(len(rollouts.states), np.nan)
+        interval_s = (cache.timestamp - previous.timestamp) * 1e-6
+        return compare_plans(rollouts.states, previous.simulated, interval_s, self.config.comfort)
+
+    def _finish(self, cache: MetricCache, rollouts: Rollouts, extended_comfort: Optional[FloatArray]) -> Scores:
+        metric, rules = self.metric, self.metric.rules
+        raw_progress, multiplier = rollouts.values[:, SubScore.PROGRESS], rollouts.multiplier(rules)
+        reference_progress, reference_multiplier = cache.reference_values[rules.generation - 1]
+        best = np.maximum(raw_progress * multiplier, reference_progress * reference_multiplier)
+        ego_progress = normalise_progress(raw_progress, multiplier, best, self.config.metrics.min_progress, rules)
+        values = rollouts.values
+        filtered = np.where(cache.human_fails, 1.0, values) if self._human_filter and metric.filters_columns else values
+        total_values, total_multiplier = values, multiplier
+        if filtered is not values and metric.filters_total:
+            total_values = filtered
+            total_multiplier = Rollouts(rollouts.states, filtered, rollouts.first_steps).multiplier(rules)
+        total = aggregate(
+            total_values, total_multiplier, ego_progress, self.config.weights, rules, extended_comfort
         )
-
-    def _prepare(self, cache: MetricCache) -> _Prepared:
-        if cache not in self._prepared:
-            observation = observe_tracks(cache.tracks, self.config.metrics)
-            poses = sample_reference(cache.reference, cache.timestamp)[None]
-            self._prepared[cache] = _Prepared(observation, self._roll_out(cache, observation, poses)[1])
-        return self._prepared[cache]
-
-    def _roll_out(
-        self, cache: MetricCache, observation: Observation, poses: FloatArray
-    ) -> tuple[FloatArray, RolloutScores]:
-        states = simulate(poses, cache.start, self.config)
-        return states, score_rollouts(states, observation, cache.areas, cache.centerline, self.config)
+        columns = {name: filtered[:, COLUMN_OF[name]] for name in metric.columns if name in COLUMN_OF}
+        columns["ego_progress"] = ego_progress
+        if extended_comfort is not None:
+            columns["two_frame_extended_comfort"] = extended_comfort
+        return Scores(
+            sub_scores={name: columns[name] for name in metric.columns},
+            score=total,
+            progress_raw=np.stack([np.full_like(raw_progress, reference_progress), raw_progress], axis=-1),
+            collision_idx=rollouts.first_steps[:, SubScore.COLLISION],
+            ttc_idx=rollouts.first_steps[:, SubScore.TIME_TO_COLLISION],
+            off_road_idx=rollouts.first_steps[:, SubScore.DRIVABLE_AREA],
+            simulated=rollouts.states,
+        )
 
 
 def _check_trajectories(trajectories: FloatArray, sampling: TrajectorySampling) -> None:

@@ -8,12 +8,12 @@ a tridiagonal one, so neither needs a general solver; the minimisers are the dev
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 
-from latentvla_agent.scoring.config import NUM_STATES, NUM_STEPS, STEP_S, ScoringConfig, SimulationConfig
+from latentvla_agent.scoring.config import NUM_STATES, NUM_STEPS, STEP_S, ScoringConfig
+from latentvla_agent.scoring.kernels import compile_kernel
 from latentvla_agent.scoring.state import FloatArray, StateIndex
 
 X, Y, HEADING = int(StateIndex.X), int(StateIndex.Y), int(StateIndex.HEADING)
@@ -23,6 +23,25 @@ STEERING_ANGLE, STEERING_RATE = int(StateIndex.STEERING_ANGLE), int(StateIndex.S
 ANGULAR_VELOCITY = int(StateIndex.ANGULAR_VELOCITY)
 ANGULAR_ACCELERATION = int(StateIndex.ANGULAR_ACCELERATION)
 BICYCLE_STEP_S = 100_000 * 1e-6  # the motion model's step goes through whole microseconds
+
+
+class Tracker(NamedTuple):
+    """Numbers of the tracker and the bicycle, see `SimulationConfig`; `velocity_fit` (40, 40)."""
+
+    velocity_fit: Any
+    curvature_rate_penalty: float
+    initial_curvature_penalty: float
+    horizon: int
+    speed_gain: float
+    stopping_gain: float
+    stopping_speed: float
+    q_lateral: float
+    q_heading: float
+    r_rate: float
+    wheel_base: float
+    max_angle: float
+    acceleration_share: float  # of the wanted change that one step of the first-order lag lets through
+    steering_share: float
 
 
 @lru_cache(maxsize=4)
@@ -40,12 +59,12 @@ def velocity_fit_matrix(jerk_penalty: float) -> FloatArray:
     return matrix
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compile_kernel
 def _wrap(angle: float) -> float:
     return np.arctan2(np.sin(angle), np.cos(angle))
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compile_kernel
 def _fit_curvature(poses: Any, velocity: Any, rate_penalty: float, initial_penalty: float, curvature: Any) -> None:
     """Minimise sum (dt v_i k_i - dheading_i)^2 + rate_penalty * sum rate_j^2 + initial_penalty * k_0^2.
 
@@ -68,10 +87,8 @@ def _fit_curvature(poses: Any, velocity: Any, rate_penalty: float, initial_penal
         curvature[i] = (curvature[i] + coupling * curvature[i + 1]) / pivots[i]
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _fit_profiles(
-    poses: Any, fit: Any, rate_penalty: float, initial_penalty: float, velocity: Any, curvature: Any
-) -> None:
+@compile_kernel
+def _fit_profiles(poses: Any, tracker: Tracker, velocity: Any, curvature: Any) -> None:
     """Velocity and curvature (40,) of poses (41, 3)."""
     along = np.empty(NUM_STEPS)
     for i in range(NUM_STEPS):
@@ -80,25 +97,26 @@ def _fit_profiles(
     for i in range(NUM_STEPS):
         total = 0.0
         for j in range(NUM_STEPS):
-            total += fit[i, j] * along[j]
+            total += tracker.velocity_fit[i, j] * along[j]
         velocity[i] = total
+    rate_penalty, initial_penalty = tracker.curvature_rate_penalty, tracker.initial_curvature_penalty
     _fit_curvature(poses, velocity, rate_penalty, initial_penalty, curvature)
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _steering_rate(state: Any, pose: Any, acceleration: float, curvature: Any, step: int, gains: Any) -> float:
+@compile_kernel
+def _steering_rate(state: Any, pose: Any, acceleration: float, curvature: Any, step: int, tracker: Tracker) -> float:
     """One-step LQR over the linearised lateral dynamics of the next `horizon` steps.
 
     The state is (lateral error, heading error, steering angle). Because the dynamics are upper triangular, the error
     without input and the effect of a constant steering rate need only two accumulators each.
     """
-    horizon, wheel_base = int(gains[0]), gains[1]
+    wheel_base = tracker.wheel_base
     sin, cos = np.sin(pose[HEADING]), np.cos(pose[HEADING])
     lateral = -(state[X] - pose[X]) * sin + (state[Y] - pose[Y]) * cos
     heading = _wrap(state[HEADING] - pose[HEADING])
     steering = state[STEERING_ANGLE]
     input_lateral, input_heading, input_steering = 0.0, 0.0, 0.0
-    for i in range(horizon):
+    for i in range(tracker.horizon):
         speed = state[VELOCITY_X] + i * STEP_S * acceleration
         reference = min(step + i, NUM_STEPS - 1)
         lateral += speed * STEP_S * heading
@@ -107,18 +125,18 @@ def _steering_rate(state: Any, pose: Any, acceleration: float, curvature: Any, s
         input_heading += speed * STEP_S / wheel_base * input_steering
         input_steering += STEP_S
     heading = _wrap(heading)
-    q_lateral, q_heading, r_rate = gains[2], gains[3], gains[4]
-    numerator = input_lateral * q_lateral * lateral + input_heading * q_heading * heading
-    return -numerator / (input_lateral**2 * q_lateral + input_heading**2 * q_heading + r_rate)
+    lateral_gain, heading_gain = input_lateral * tracker.q_lateral, input_heading * tracker.q_heading
+    effort = input_lateral * lateral_gain + input_heading * heading_gain + tracker.r_rate
+    return -(lateral_gain * lateral + heading_gain * heading) / effort
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _drive(state: Any, acceleration: float, steering_rate: float, bicycle: Any, following: Any) -> None:
+@compile_kernel
+def _drive(state: Any, acceleration: float, steering_rate: float, tracker: Tracker, following: Any) -> None:
     """One Euler step of the bicycle with first-order lag on acceleration and steering."""
-    dt, wheel_base, max_angle, lag_acceleration, lag_steering = bicycle
+    dt, wheel_base, max_angle = BICYCLE_STEP_S, tracker.wheel_base, tracker.max_angle
     previous = state[ACCELERATION_X]
-    acceleration = dt / (dt + lag_acceleration) * (acceleration - previous) + previous
-    rate = dt / (dt + lag_steering) * (dt * steering_rate) / dt
+    acceleration = tracker.acceleration_share * (acceleration - previous) + previous
+    rate = tracker.steering_share * steering_rate
     speed, heading, angle = state[VELOCITY_X], state[HEADING], state[STEERING_ANGLE]
     following[X] = state[X] + speed * np.cos(heading) * dt
     following[Y] = state[Y] + speed * np.sin(heading) * dt
@@ -135,26 +153,28 @@ def _drive(state: Any, acceleration: float, steering_rate: float, bicycle: Any, 
     following[ANGULAR_VELOCITY] = turning
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _simulate(poses: Any, start: Any, fit: Any, penalties: Any, speed_gains: Any, gains: Any, bicycle: Any) -> Any:
-    states = np.empty((poses.shape[0], NUM_STATES, start.shape[0]))
+@compile_kernel
+def simulate_rollout(poses: Any, start: Any, tracker: Tracker, states: Any) -> None:
+    """Fill states (41, 11) with the rollout that tracks poses (41, 3) from the state `start` (11,)."""
     velocity, curvature = np.empty(NUM_STEPS), np.empty(NUM_STEPS)
-    horizon = int(gains[0])
-    speed_gain, stopping_gain, stopping_speed = speed_gains
+    _fit_profiles(poses, tracker, velocity, curvature)
+    states[0] = start
+    for step in range(NUM_STEPS):
+        state = states[step]
+        reference = velocity[min(step + tracker.horizon, NUM_STEPS - 1)]
+        error = state[VELOCITY_X] - reference
+        if reference <= tracker.stopping_speed and state[VELOCITY_X] <= tracker.stopping_speed:
+            acceleration, rate = -tracker.stopping_gain * error, 0.0
+        else:
+            acceleration = -tracker.speed_gain * error
+            rate = _steering_rate(state, poses[step], acceleration, curvature, step, tracker)
+        _drive(state, acceleration, rate, tracker, states[step + 1])
+
+
+@compile_kernel
+def _simulate(poses: Any, start: Any, tracker: Tracker, states: Any) -> None:
     for n in range(poses.shape[0]):
-        _fit_profiles(poses[n], fit, penalties[0], penalties[1], velocity, curvature)
-        states[n, 0] = start
-        for step in range(NUM_STEPS):
-            state = states[n, step]
-            error = state[VELOCITY_X] - velocity[min(step + horizon, NUM_STEPS - 1)]
-            reference = velocity[min(step + horizon, NUM_STEPS - 1)]
-            if reference <= stopping_speed and state[VELOCITY_X] <= stopping_speed:
-                acceleration, rate = -stopping_gain * error, 0.0
-            else:
-                acceleration = -speed_gain * error
-                rate = _steering_rate(state, poses[n, step], acceleration, curvature, step, gains)
-            _drive(state, acceleration, rate, bicycle, states[n, step + 1])
-    return states
+        simulate_rollout(poses[n], start, tracker, states[n])
 
 
 def simulate(poses: FloatArray, start: FloatArray, config: ScoringConfig) -> FloatArray:
@@ -162,25 +182,30 @@ def simulate(poses: FloatArray, start: FloatArray, config: ScoringConfig) -> Flo
 
     Behaviour of NAVSIM's `PDMSimulator` (LQR tracker and kinematic bicycle, identical in v1.1 and v2.2).
     """
-    sim = config.simulation
-    lookahead = sim.tracking_horizon * STEP_S
-    speed_gain = lookahead * sim.q_velocity / (lookahead * sim.q_velocity * lookahead + sim.r_acceleration)
-    states: FloatArray = _simulate(
-        np.ascontiguousarray(poses, dtype=np.float64),
-        np.ascontiguousarray(start, dtype=np.float64),
-        velocity_fit_matrix(sim.jerk_penalty),
-        (sim.curvature_rate_penalty, sim.initial_curvature_penalty),
-        (speed_gain, sim.stopping_gain, sim.stopping_speed),
-        _lateral_gains(sim, config.vehicle.wheel_base),
-        _bicycle_constants(sim, config.vehicle.wheel_base),
-    )
+    states = np.empty((len(poses), NUM_STATES, len(StateIndex)))
+    poses, start = (np.ascontiguousarray(array, dtype=np.float64) for array in (poses, start))
+    _simulate(poses, start, make_tracker(config), states)
     return states
 
 
-def _lateral_gains(sim: SimulationConfig, wheel_base: float) -> tuple[float, ...]:
-    return (float(sim.tracking_horizon), wheel_base, sim.q_lateral_error, sim.q_heading_error, sim.r_steering_rate)
-
-
-def _bicycle_constants(sim: SimulationConfig, wheel_base: float) -> tuple[float, ...]:
-    lags = (sim.acceleration_time_constant, sim.steering_time_constant)
-    return (BICYCLE_STEP_S, wheel_base, sim.max_steering_angle) + lags
+@lru_cache(maxsize=4)
+def make_tracker(config: ScoringConfig) -> Tracker:
+    """The numbers of tracker and bicycle, with what can be computed beforehand."""
+    sim = config.simulation
+    lookahead = sim.tracking_horizon * STEP_S
+    return Tracker(
+        velocity_fit=velocity_fit_matrix(sim.jerk_penalty),
+        curvature_rate_penalty=sim.curvature_rate_penalty,
+        initial_curvature_penalty=sim.initial_curvature_penalty,
+        horizon=sim.tracking_horizon,
+        speed_gain=lookahead * sim.q_velocity / (lookahead * sim.q_velocity * lookahead + sim.r_acceleration),
+        stopping_gain=sim.stopping_gain,
+        stopping_speed=sim.stopping_speed,
+        q_lateral=sim.q_lateral_error,
+        q_heading=sim.q_heading_error,
+        r_rate=sim.r_steering_rate,
+        wheel_base=config.vehicle.wheel_base,
+        max_angle=sim.max_steering_angle,
+        acceleration_share=BICYCLE_STEP_S / (BICYCLE_STEP_S + sim.acceleration_time_constant),
+        steering_share=BICYCLE_STEP_S / (BICYCLE_STEP_S + sim.steering_time_constant),
+    )

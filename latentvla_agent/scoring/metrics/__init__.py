@@ -1,1 +1,1 @@
-"""One file per sub-score. Each returns value, validity and the step of the first infraction, for N rollouts at once."""
+"""One file per sub-score: a kernel that returns the value of one rollout and the step of its first infraction."""

@@ -1,14 +1,15 @@
-"""Contact of oriented boxes and bearing of objects: the geometry under the collision and time-to-collision metrics."""
+"""Contact of boxes and bearing of objects: the geometry under the collision, light and time-to-collision metrics."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 
+from latentvla_agent.scoring.kernels import compile_kernel
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+
+@compile_kernel
 def _axis_separates(a: Any, b: Any, nx: float, ny: float, ox: float, oy: float) -> bool:
     """Whether the projections of two vertex lists on (nx, ny) are disjoint; touching is not disjoint."""
     low_a, high_a, low_b, high_b = np.inf, -np.inf, np.inf, -np.inf
@@ -21,7 +22,7 @@ def _axis_separates(a: Any, b: Any, nx: float, ny: float, ox: float, oy: float) 
     return high_a < low_b or high_b < low_a
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compile_kernel
 def _edges_separate(a: Any, b: Any, edges: int, ox: float, oy: float) -> bool:
     """Whether the normal of one of the first `edges` edges of `a` separates `a` from `b`."""
     for i in range(edges):
@@ -31,21 +32,46 @@ def _edges_separate(a: Any, b: Any, edges: int, ox: float, oy: float) -> bool:
     return False
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compile_kernel
 def boxes_touch(a: Any, b: Any) -> bool:
     """Whether two boxes (4, 2) share a point (separating axes; coordinates are taken relative to `a` for precision)."""
     ox, oy = a[0, 0], a[0, 1]
     return not (_edges_separate(a, b, 2, ox, oy) or _edges_separate(b, a, 2, ox, oy))
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compile_kernel
 def segment_touches_box(segment: Any, box: Any) -> bool:
     """Whether a segment (2, 2) and a box (4, 2) share a point."""
     ox, oy = segment[0, 0], segment[0, 1]
     return not (_edges_separate(segment, box, 1, ox, oy) or _edges_separate(box, segment, 2, ox, oy))
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compile_kernel
+def box_touches_ring(box: Any, vertices: Any, start: int, end: int) -> bool:
+    """Whether a box (4, 2) and the polygon of the closed ring `vertices[start:end]` share a point."""
+    for i in range(start, end - 1):
+        if segment_touches_box(vertices[i : i + 2], box):
+            return True
+    return contains_point(vertices, start, end, box[0, 0], box[0, 1])
+
+
+@compile_kernel
+def contains_point(vertices: Any, start: int, end: int, x: float, y: float) -> bool:
+    """Parity of the crossings of the closed ring `vertices[start:end]` by the ray from (x, y) to the right."""
+    inside = False
+    ay = vertices[start, 1] - y
+    for i in range(start, end - 1):
+        by = vertices[i + 1, 1] - y
+        if (ay > 0.0) != (by > 0.0):
+            ax, bx = vertices[i, 0] - x, vertices[i + 1, 0] - x
+            cross = ax * by - bx * ay
+            if cross != 0.0 and (cross > 0.0) == (by > ay):
+                inside = not inside
+        ay = by
+    return inside
+
+
+@compile_kernel
 def bearing(x: float, y: float, heading: float, object_x: float, object_y: float) -> float:
     """Unsigned angle [rad] from the ego's heading to an object's centre; NaN where the two coincide.
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Any, Tuple
 
-from latentvla_agent.scoring.metrics.ego_area import EgoAreas
-from latentvla_agent.scoring.metrics.metric import MetricValues, find_first_step, values_of
+from latentvla_agent.scoring.kernels import NO_STEP, compile_kernel
+from latentvla_agent.scoring.metrics.ego_area import OFF_ROAD
 
 
-def score_drivable_area(areas: EgoAreas) -> MetricValues:
+@compile_kernel
+def score_drivable_area(flags: Any) -> Tuple[float, int]:
     """1, or 0 where a corner is off the road at any step."""
-    return values_of(np.where(areas.off_road.any(axis=1), 0.0, 1.0), find_first_step(areas.off_road))
+    for t in range(flags.shape[1]):
+        if flags[OFF_ROAD, t]:
+            return 0.0, t
+    return 1.0, NO_STEP

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Any, Tuple
+
 import numpy as np
 
-from latentvla_agent.scoring.config import NUM_STATES, MetricConfig
-from latentvla_agent.scoring.metrics.ego_area import EgoAreas
-from latentvla_agent.scoring.metrics.metric import MetricValues, Rollouts, find_first_step, values_of
+from latentvla_agent.scoring.kernels import NO_STEP, Numbers, compile_kernel
+from latentvla_agent.scoring.metrics.ego_area import CENTER_AT_INTERSECTION, OFF_ROUTE
 
 
-def score_driving_direction(rollouts: Rollouts, areas: EgoAreas, config: MetricConfig) -> MetricValues:
-    """1 below 2 m in one second, 0.5 below 6 m, else 0. v1.1 counts every place outside the route, junctions too."""
-    moved = np.zeros(areas.off_route.shape)
-    moved[:, 1:] = np.linalg.norm(np.diff(rollouts.centers, axis=1), axis=-1)
-    moved[~areas.off_route] = 0.0
-    window = config.driving_direction_window
-    against = np.stack([moved[:, max(0, t - window) : t + 1].sum(axis=1) for t in range(NUM_STATES)], axis=1)
-    worst = against.max(axis=1)
-    below_violation = np.where(worst < config.driving_direction_violation, 0.5, 0.0)
-    value = np.where(worst < config.driving_direction_compliance, 1.0, below_violation)
-    return values_of(value, find_first_step(against >= config.driving_direction_compliance))
+@compile_kernel
+def score_driving_direction(centers: Any, flags: Any, numbers: Numbers) -> Tuple[float, int]:
+    """1 below 2 m in one second, 0.5 below 6 m, else 0. v2.2 excuses intersections, v1.1 does not."""
+    moved = np.zeros(centers.shape[0])
+    worst, first = 0.0, NO_STEP
+    for t in range(centers.shape[0]):
+        excused = numbers.excuses_intersections and flags[CENTER_AT_INTERSECTION, t]
+        if t > 0 and flags[OFF_ROUTE, t] and not excused:
+            moved[t] = np.hypot(centers[t, 0] - centers[t - 1, 0], centers[t, 1] - centers[t - 1, 1])
+        against = 0.0
+        for i in range(max(0, t - numbers.direction_window), t + 1):
+            against += moved[i]
+        worst = max(worst, against)
+        if first == NO_STEP and against >= numbers.direction_compliance:
+            first = t
+    if worst < numbers.direction_compliance:
+        return 1.0, first
+    return (0.5 if worst < numbers.direction_violation else 0.0), first

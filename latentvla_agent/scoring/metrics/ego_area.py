@@ -2,119 +2,95 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from enum import IntEnum
 from typing import Any
 
-import numba
-import numpy as np
-import numpy.typing as npt
+from latentvla_agent.scoring.areas import AreaKind
+from latentvla_agent.scoring.kernels import Areas, compile_kernel
+from latentvla_agent.scoring.metrics.contact import contains_point
 
-from latentvla_agent.scoring.areas import AreaKind, DrivableAreas
-from latentvla_agent.scoring.metrics.metric import Rollouts
+
+class EgoArea(IntEnum):
+    """Rows of the flags: corners are in more than one lane and no lane holds all four · a corner is in no lane group,
+    intersection or car park · the centre is in no lane of the route · rear axle, centre at an intersection."""
+
+    MULTIPLE_LANES = 0
+    OFF_ROAD = 1
+    OFF_ROUTE = 2
+    AXLE_AT_INTERSECTION = 3
+    CENTER_AT_INTERSECTION = 4
+
 
 LANE, LANE_CONNECTOR = int(AreaKind.LANE), int(AreaKind.LANE_CONNECTOR)
 INTERSECTION = int(AreaKind.INTERSECTION)
+MULTIPLE_LANES, OFF_ROAD, OFF_ROUTE = int(EgoArea.MULTIPLE_LANES), int(EgoArea.OFF_ROAD), int(EgoArea.OFF_ROUTE)
+AXLE_AT_INTERSECTION = int(EgoArea.AXLE_AT_INTERSECTION)
+CENTER_AT_INTERSECTION = int(EgoArea.CENTER_AT_INTERSECTION)
 
 
-@dataclass(frozen=True)
-class EgoAreas:
-    """Flags (N, 41).
-
-    multiple_lanes: corners lie in more than one lane and no lane holds all four · off_road: a corner is in no lane
-    group, intersection or car park · off_route: the centre is in no lane of the route · at_intersection: the rear axle
-    is in one.
-    """
-
-    multiple_lanes: npt.NDArray[np.bool_]
-    off_road: npt.NDArray[np.bool_]
-    off_route: npt.NDArray[np.bool_]
-    at_intersection: npt.NDArray[np.bool_]
-
-
-def locate_ego(rollouts: Rollouts, areas: DrivableAreas) -> EgoAreas:
-    """Flags of `EgoAreas` for all rollouts; a point on a border is outside (devkit: strict containment)."""
-    shape = rollouts.states.shape[:2]
-    flags = np.zeros((4,) + shape, dtype=np.bool_)
-    _flag_areas(
-        np.ascontiguousarray(rollouts.corners),
-        np.ascontiguousarray(rollouts.centers),
-        np.ascontiguousarray(rollouts.states[..., :2]),
-        areas.kinds,
-        areas.on_route,
-        areas.bounds,
-        areas.polygon_starts,
-        areas.ring_starts,
-        areas.vertices,
-        flags,
-    )
-    return EgoAreas(*flags)
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def contains_point(vertices: Any, ring_starts: Any, first_ring: int, end_ring: int, x: float, y: float) -> bool:
-    """Whether (x, y) lies inside the polygon of the rings `first_ring:end_ring` (odd parity over all rings)."""
+@compile_kernel
+def _in_polygon(areas: Areas, p: int, x: float, y: float) -> bool:
+    """Strictly inside, as the devkit asks; a border that is hit to the last bit is anybody's guess."""
+    bounds = areas.bounds
+    if x < bounds[p, 0] or y < bounds[p, 1] or x > bounds[p, 2] or y > bounds[p, 3]:
+        return False
     inside = False
-    for ring in range(first_ring, end_ring):
-        for i in range(ring_starts[ring], ring_starts[ring + 1] - 1):
-            ax, ay = vertices[i, 0] - x, vertices[i, 1] - y
-            bx, by = vertices[i + 1, 0] - x, vertices[i + 1, 1] - y
-            if (ay > 0.0) != (by > 0.0):
-                cross = ax * by - bx * ay
-                if (cross > 0.0) == (by > ay) and cross != 0.0:
-                    inside = not inside
+    for ring in range(areas.polygon_starts[p], areas.polygon_starts[p + 1]):
+        if contains_point(areas.vertices, areas.ring_starts[ring], areas.ring_starts[ring + 1], x, y):
+            inside = not inside
     return inside
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _in_polygon(p: int, x: float, y: float, bounds: Any, polygon_starts: Any, ring_starts: Any, vertices: Any) -> bool:
-    if x < bounds[p, 0] or y < bounds[p, 1] or x > bounds[p, 2] or y > bounds[p, 3]:
-        return False
-    return contains_point(vertices, ring_starts, polygon_starts[p], polygon_starts[p + 1], x, y)
+@compile_kernel
+def find_near(bounds: Any, box: Any, near: Any) -> int:
+    """Write the rows of `bounds` (P, 4) that meet the box (4,) into `near`; returns how many."""
+    count = 0
+    for p in range(bounds.shape[0]):
+        if box[2] < bounds[p, 0] or box[3] < bounds[p, 1] or box[0] > bounds[p, 2] or box[1] > bounds[p, 3]:
+            continue
+        near[count] = p
+        count += 1
+    return count
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _flag_areas(
-    corners: Any,
-    centers: Any,
-    rear_axles: Any,
-    kinds: Any,
-    on_route: Any,
-    bounds: Any,
-    polygon_starts: Any,
-    ring_starts: Any,
-    vertices: Any,
-    flags: Any,
-) -> None:
-    covered = np.zeros(4, dtype=np.bool_)
-    for n in range(corners.shape[0]):
-        for t in range(corners.shape[1]):
-            covered[:] = False
-            lanes_touched, in_one_lane, on_the_route, at_intersection = 0, False, False, False
-            low_x, high_x = corners[n, t, :, 0].min(), corners[n, t, :, 0].max()
-            low_y, high_y = corners[n, t, :, 1].min(), corners[n, t, :, 1].max()
-            for p in range(kinds.shape[0]):
-                if high_x < bounds[p, 0] or high_y < bounds[p, 1] or low_x > bounds[p, 2] or low_y > bounds[p, 3]:
-                    continue
-                is_lane = kinds[p] == LANE or kinds[p] == LANE_CONNECTOR
-                held = 0
-                for c in range(4):
-                    if not is_lane and covered[c]:
-                        continue
-                    x, y = corners[n, t, c, 0], corners[n, t, c, 1]
-                    if _in_polygon(p, x, y, bounds, polygon_starts, ring_starts, vertices):
-                        held += 1
-                        if not is_lane:
-                            covered[c] = True
-                if is_lane:
-                    lanes_touched += held > 0
-                    in_one_lane = in_one_lane or held == 4
-                    if on_route[p] and not on_the_route:
-                        x, y = centers[n, t, 0], centers[n, t, 1]
-                        on_the_route = _in_polygon(p, x, y, bounds, polygon_starts, ring_starts, vertices)
-                if kinds[p] == INTERSECTION and not at_intersection:
-                    x, y = rear_axles[n, t, 0], rear_axles[n, t, 1]
-                    at_intersection = _in_polygon(p, x, y, bounds, polygon_starts, ring_starts, vertices)
-            flags[0, n, t] = lanes_touched > 1 and not in_one_lane
-            flags[1, n, t] = not (covered[0] and covered[1] and covered[2] and covered[3])
-            flags[2, n, t] = not on_the_route
-            flags[3, n, t] = at_intersection
+@compile_kernel
+def flag_areas(states: Any, corners: Any, centers: Any, areas: Areas, near: Any, flags: Any) -> None:
+    """Set flags (5, 41) of one rollout, looking only at the polygons `near`."""
+    for t in range(corners.shape[0]):
+        _flag_step(states[t], corners[t], centers[t], areas, near, flags[:, t])
+
+
+@compile_kernel
+def _flag_step(state: Any, corners: Any, center: Any, areas: Areas, near: Any, flags: Any) -> None:
+    covered = 0  # one bit per corner
+    lanes_touched, in_one_lane = 0, False
+    flags[OFF_ROUTE] = True
+    flags[AXLE_AT_INTERSECTION] = flags[CENTER_AT_INTERSECTION] = False
+    low_x = min(min(corners[0, 0], corners[1, 0]), min(corners[2, 0], corners[3, 0]))
+    low_y = min(min(corners[0, 1], corners[1, 1]), min(corners[2, 1], corners[3, 1]))
+    high_x = max(max(corners[0, 0], corners[1, 0]), max(corners[2, 0], corners[3, 0]))
+    high_y = max(max(corners[0, 1], corners[1, 1]), max(corners[2, 1], corners[3, 1]))
+    for p in near:
+        bounds = areas.bounds[p]
+        if high_x < bounds[0] or high_y < bounds[1] or low_x > bounds[2] or low_y > bounds[3]:
+            continue
+        kind = areas.kinds[p]
+        is_lane = kind == LANE or kind == LANE_CONNECTOR
+        held = 0
+        for c in range(4):
+            if (is_lane or not covered & (1 << c)) and _in_polygon(areas, p, corners[c, 0], corners[c, 1]):
+                held |= 1 << c
+        if is_lane:
+            lanes_touched += held != 0
+            in_one_lane = in_one_lane or held == 15
+            if areas.on_route[p] and flags[OFF_ROUTE]:
+                flags[OFF_ROUTE] = not _in_polygon(areas, p, center[0], center[1])
+        else:
+            covered |= held
+        if kind == INTERSECTION:
+            if not flags[AXLE_AT_INTERSECTION]:
+                flags[AXLE_AT_INTERSECTION] = _in_polygon(areas, p, state[0], state[1])
+            if not flags[CENTER_AT_INTERSECTION]:
+                flags[CENTER_AT_INTERSECTION] = _in_polygon(areas, p, center[0], center[1])
+    flags[MULTIPLE_LANES] = lanes_touched > 1 and not in_one_lane
+    flags[OFF_ROAD] = covered != 15

@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from latentvla_agent.scoring.config import MetricConfig
-from latentvla_agent.scoring.metrics.metric import Rollouts
+from latentvla_agent.scoring.kernels import compile_kernel
 from latentvla_agent.scoring.polyline import project_point
 from latentvla_agent.scoring.state import FloatArray
+from latentvla_agent.scoring.versions import Rules
 
 
-def measure_progress(rollouts: Rollouts, centerline: FloatArray) -> FloatArray:
-    """Metres (N,) between the projections of the first and the last box centre on the centreline (M, 2), at least 0."""
-    progress = [
-        project_point(centerline, end[0], end[1]) - project_point(centerline, start[0], start[1])
-        for start, end in zip(rollouts.centers[:, 0], rollouts.centers[:, -1])
-    ]
-    return np.clip(np.array(progress, dtype=np.float64), 0.0, None)
+@compile_kernel
+def measure_progress(centers: Any, centerline: Any) -> float:
+    """Metres between the projections of the first and the last box centre on the centreline (M, 2), at least 0."""
+    start = project_point(centerline, centers[0, 0], centers[0, 1])
+    end = project_point(centerline, centers[-1, 0], centers[-1, 1])
+    return max(end - start, 0.0)
 
 
 def normalise_progress(
-    effective: FloatArray, best: FloatArray, multiplier: FloatArray, config: MetricConfig
+    progress: FloatArray, multiplier: FloatArray, best: FloatArray, min_progress: float, rules: Rules
 ) -> FloatArray:
-    """EP (N,) of v1.1 from progress times multipliers and the best of its comparison.
+    """EP (N,) from raw progress [m] and the product of the multiplying sub-scores; `best` is the largest product of
+    both among the plans compared. Where even the best moves no further than `min_progress`, EP is 1.
 
-    Where even the best moves no further than 5 m, EP is 1, or 0 if a multiplier is 0.
+    v1.1 multiplies the plan's own progress too, so its EP is 0 where its multiplier is; v2.2 does not.
     """
-    compared = best > config.min_progress
-    return np.where(compared, effective / np.where(compared, best, 1.0), np.where(multiplier == 0.0, 0.0, 1.0))
+    compared = best > min_progress
+    scale = np.where(compared, best, 1.0)
+    if rules.generation == 1:
+        return np.where(compared, progress * multiplier / scale, np.where(multiplier == 0.0, 0.0, 1.0))
+    return np.where(compared, np.clip(progress / scale, 0.0, 1.0), 1.0)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Dict, List, Sequence, Tuple
+from dataclasses import dataclass
+from typing import Dict, List
 
 import numpy as np
 import numpy.typing as npt
@@ -11,8 +11,10 @@ import shapely
 
 from latentvla_agent.data.maps import Lane
 from latentvla_agent.data.scene import Frame, wrap_angle
-from latentvla_agent.scoring.config import STEP_S, MetricConfig, PlannerConfig, VehicleConfig
-from latentvla_agent.scoring.observation import Detections, ObjectType, Observation, detect_objects
+from latentvla_agent.scoring.config import NUM_STATES, STEP_S, MetricConfig, PlannerConfig, VehicleConfig
+from latentvla_agent.scoring.kernels import Lights, Objects
+from latentvla_agent.scoring.lights import make_lights, red_lanes
+from latentvla_agent.scoring.observation import Detections, ObjectType, detect_objects
 from latentvla_agent.scoring.state import FloatArray, box_corners, ego_centers, ego_corners
 
 
@@ -20,9 +22,10 @@ from latentvla_agent.scoring.state import FloatArray, box_corners, ego_centers, 
 class Forecast:
     """Objects, then red lights. `polygons` (F, K + L) are the obstacles of each forecast frame (5 Hz), `is_ignored`
     (K + L,) those that overlap the ego at t = 0, `headings` and `speeds` (K + L,) their motion (0 unless an agent),
-    `is_red_light` (K + L,). `observation` holds the K objects alone, for scoring the proposals."""
+    `is_red_light` (K + L,). `objects` and `lights` are what the proposals are scored against."""
 
-    observation: Observation
+    objects: Objects
+    lights: Lights
     polygons: npt.NDArray[np.object_]
     headings: FloatArray
     speeds: FloatArray
@@ -36,24 +39,24 @@ def forecast_objects(
     """Forecast from the current frame alone, over the planning horizon."""
     found = detect_objects(frame)
     pose = frame.ego_status.ego_pose
-    rows = _choose_nearest(found, ego_centers(pose, vehicle), planner)
-    found = _take_rows(found, rows)
+    found = _take_rows(found, _choose_nearest(found, ego_centers(pose, vehicle), planner))
+    count = len(found.tokens)
     is_agent = found.types <= int(ObjectType.BICYCLE)
     speeds = np.where(is_agent, np.hypot(found.velocities[:, 0], found.velocities[:, 1]), 0.0)
-    observation = _extrapolate(found, is_agent, speeds, planner, metrics)
-    lights = _red_light_polygons(frame.traffic_lights, route_lanes)
-    boxes = shapely.polygons(observation.corners) if rows.size else np.empty(observation.present.shape, dtype=object)
-    polygons = np.concatenate([boxes, np.tile(np.array(lights, dtype=object), (len(boxes), 1))], axis=1)
+    objects = _extrapolate(found, speeds, planner, metrics)
+    red = [lane.polygon for lane in red_lanes(frame.traffic_lights, route_lanes)]
+    boxes = shapely.polygons(objects.corners) if count else np.empty(objects.present.shape, dtype=np.object_)
     ego = shapely.Polygon(ego_corners(pose, vehicle))
-    touched = shapely.intersects(boxes[0], ego)
-    held = [ego.within(light) for light in lights]
+    objects.ignored[:] = shapely.intersects(boxes[0], ego)
+    held = np.array([ego.within(polygon) for polygon in red], dtype=np.bool_)
     return Forecast(
-        observation=replace(observation, ignored=touched),
-        polygons=polygons,
-        headings=np.concatenate([found.poses[:, 2], np.zeros(len(lights))]),
-        speeds=np.concatenate([speeds, np.zeros(len(lights))]),
-        is_ignored=np.concatenate([touched, np.array(held, dtype=bool)]),
-        is_red_light=np.arange(polygons.shape[1]) >= len(rows),
+        objects=objects,
+        lights=make_lights(red, np.ones((NUM_STATES, len(red)), dtype=np.bool_)),
+        polygons=np.concatenate([boxes, np.tile(np.array(red, dtype=np.object_), (len(boxes), 1))], axis=1),
+        headings=np.concatenate([found.poses[:, 2], np.zeros(len(red))]),
+        speeds=np.concatenate([speeds, np.zeros(len(red))]),
+        is_ignored=np.concatenate([objects.ignored, held]),
+        is_red_light=np.arange(count + len(red)) >= count,
     )
 
 
@@ -80,13 +83,7 @@ def _choose_nearest(found: Detections, center: FloatArray, planner: PlannerConfi
     return np.concatenate(chosen)
 
 
-def _extrapolate(
-    found: Detections,
-    is_agent: npt.NDArray[np.bool_],
-    speeds: FloatArray,
-    planner: PlannerConfig,
-    metrics: MetricConfig,
-) -> Observation:
+def _extrapolate(found: Detections, speeds: FloatArray, planner: PlannerConfig, metrics: MetricConfig) -> Objects:
     stride = planner.forecast_stride
     frames = np.arange(0, planner.num_plan_steps + stride, stride)
     headings = found.poses[:, 2]
@@ -94,22 +91,17 @@ def _extrapolate(
     course = np.where(backwards, wrap_angle(headings + np.pi), headings)
     velocity = np.stack([np.cos(course) * speeds, np.sin(course) * speeds], axis=-1)
     travelled = (frames * STEP_S)[:, None, None] * velocity
-    centers = found.poses[:, :2] + travelled
     half = found.sizes / 2.0
     corners = box_corners(found.poses[:, :2], headings, half[:, 0], half[:, 1]) + travelled[:, :, None]
-    return Observation(
-        tokens=found.tokens,
+    is_agent = found.types <= int(ObjectType.BICYCLE)
+    return Objects(
         corners=np.ascontiguousarray(corners),
-        centers=np.ascontiguousarray(centers),
-        present=np.ones(centers.shape[:2], dtype=bool),
+        centers=np.ascontiguousarray(found.poses[:, :2] + travelled),
+        present=np.ones(corners.shape[:2], dtype=np.bool_),
         reach=np.hypot(half[:, 0], half[:, 1]),
+        bounds=np.concatenate([corners.min(axis=(0, 2)), corners.max(axis=(0, 2))], axis=-1),
         is_agent=is_agent,
         is_stopped=~is_agent | (speeds <= metrics.stopped_track_speed),
-        ignored=np.zeros(len(headings), dtype=bool),
+        ignored=np.zeros(len(headings), dtype=np.bool_),
         frame_of_step=np.arange(planner.num_plan_steps + stride) // stride,
     )
-
-
-def _red_light_polygons(lights: Sequence[Tuple[str, bool]], lanes: Dict[str, Lane]) -> List[shapely.Geometry]:
-    """Polygons of the route's lane connectors whose light is red."""
-    return [lanes[connector].polygon for connector, is_red in lights if is_red and connector in lanes]

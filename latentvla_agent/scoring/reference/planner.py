@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import List, Set
+from typing import Dict, List, Tuple
 
 import numpy as np
 
-from latentvla_agent.data.maps import CityMap, Roadblock
+from latentvla_agent.data.maps import CityMap, Lane, Roadblock
 from latentvla_agent.data.scene import Frame
-from latentvla_agent.scoring.aggregation import aggregate_pdms
-from latentvla_agent.scoring.areas import DrivableAreas, crop_areas, flatten_areas
+from latentvla_agent.scoring.aggregation import aggregate
+from latentvla_agent.scoring.areas import crop_areas, flatten_areas
 from latentvla_agent.scoring.config import NUM_STATES, NUM_STEPS, ScoringConfig
+from latentvla_agent.scoring.kernels import Areas, SubScore, World
+from latentvla_agent.scoring.metrics.comfort import make_comfort
 from latentvla_agent.scoring.metrics.ego_progress import normalise_progress
 from latentvla_agent.scoring.polyline import Polyline
 from latentvla_agent.scoring.reference.centerline import choose_starting_lane, collect_route_lanes, trace_centerline
 from latentvla_agent.scoring.reference.forecast import Forecast, forecast_objects
 from latentvla_agent.scoring.reference.proposals import ProposalPath, target_speeds
 from latentvla_agent.scoring.reference.route import correct_route
-from latentvla_agent.scoring.rollout_scores import score_rollouts
-from latentvla_agent.scoring.simulation import simulate
-from latentvla_agent.scoring.state import FloatArray, ego_centers, initial_state
+from latentvla_agent.scoring.rollouts import make_numbers, roll_out
+from latentvla_agent.scoring.state import FloatArray, StateIndex, ego_centers, initial_state
+from latentvla_agent.scoring.versions import Rules
 
 
 @dataclass(frozen=True)
@@ -28,11 +30,16 @@ class RouteContext:
     """Where the ego can and should drive: corrected route, its lanes, the areas around the ego, the centreline."""
 
     route: List[Roadblock]
-    lane_ids: Set[str]
-    areas: DrivableAreas
+    lanes: Dict[str, Lane]
+    areas: Areas
     centerline: Polyline
     forecast: Forecast
     targets: FloatArray
+
+    @property
+    def centerline_vertices(self) -> FloatArray:
+        """Vertices (M, 2) of the centreline."""
+        return np.ascontiguousarray(self.centerline.states[:, :2])
 
 
 @dataclass(frozen=True)
@@ -55,7 +62,7 @@ def prepare_route(frame: Frame, city_map: CityMap, config: ScoringConfig) -> Rou
     start = choose_starting_lane(lanes, polygons, pose, config.vehicle)
     return RouteContext(
         route=route,
-        lane_ids=set(lanes),
+        lanes=lanes,
         areas=flatten_areas(polygons, set(lanes)),
         centerline=trace_centerline(start, route, lanes, config.route),
         forecast=forecast_objects(frame, lanes, config.planner, config.metrics, config.vehicle),
@@ -63,39 +70,51 @@ def prepare_route(frame: Frame, city_map: CityMap, config: ScoringConfig) -> Rou
     )
 
 
-def plan_reference(frame: Frame, context: RouteContext, config: ScoringConfig) -> ReferencePlan:
-    """The plan that a trajectory's progress is compared with."""
-    status = frame.ego_status
-    speed = float(status.ego_velocity[0])
-    offsets = config.planner.lateral_offsets
-    paths = [
-        ProposalPath(
-            context.centerline.offset(offset),
-            status.ego_pose,
-            speed,
-            context.targets,
-            context.forecast,
-            config.planner,
-            config.vehicle,
-        )
-        for offset in offsets
-    ]
-    drivers = range(len(context.targets))
-    for path in paths:
-        path.unroll(1, NUM_STEPS, drivers)
+def plan_references(
+    frame: Frame, context: RouteContext, config: ScoringConfig, rules: Tuple[Rules, ...]
+) -> List[ReferencePlan]:
+    """The plan that a trajectory's progress is compared with, under each of the rules: they share the proposals."""
+    paths = _unroll_paths(frame, context, config)
     proposals = np.concatenate([path.poses[:, :NUM_STATES] for path in paths])
-    scores = score_proposals(simulate(proposals, initial_state(status), config), context, config)
-    best = int(np.argmax(scores))
-    path, driver = paths[best // len(drivers)], best % len(drivers)
-    path.unroll(NUM_STEPS + 1, config.planner.num_plan_steps, [driver])
-    return ReferencePlan(path.poses[driver].copy(), best, scores)
+    start = initial_state(frame.ego_status)
+    plans = []
+    for rule in rules:
+        scores = score_proposals(proposals, start, context, config, rule)
+        best = int(np.argmax(scores))
+        path, driver = paths[best // len(context.targets)], best % len(context.targets)
+        path.unroll(NUM_STEPS + 1, config.planner.num_plan_steps, [driver])
+        plans.append(ReferencePlan(path.poses[driver].copy(), best, scores))
+    return plans
 
 
-def score_proposals(states: FloatArray, context: RouteContext, config: ScoringConfig) -> FloatArray:
-    """PDMS (N,) of simulated proposals against the forecast, progress compared among themselves."""
-    centerline = context.centerline.states[:, :2]
-    scores = score_rollouts(states, context.forecast.observation, context.areas, centerline, config)
-    effective = scores.progress * scores.multiplier
-    best = np.full(len(effective), effective.max())
-    progress = normalise_progress(effective, best, scores.multiplier, config.metrics)
-    return aggregate_pdms(scores, progress, config.metrics)
+def _unroll_paths(frame: Frame, context: RouteContext, config: ScoringConfig) -> List[ProposalPath]:
+    """All proposals up to the scored horizon."""
+    status, planner = frame.ego_status, config.planner
+    paths = []
+    for offset in planner.lateral_offsets:
+        line = context.centerline.offset(offset)
+        speed, targets = float(status.ego_velocity[0]), context.targets
+        path = ProposalPath(line, status.ego_pose, speed, targets, context.forecast, planner, config.vehicle)
+        path.unroll(1, NUM_STEPS, range(len(targets)))
+        paths.append(path)
+    return paths
+
+
+def score_proposals(
+    poses: FloatArray, start: FloatArray, context: RouteContext, config: ScoringConfig, rules: Rules
+) -> FloatArray:
+    """Scores (N,) of proposals (N, 41, 3) against the forecast, progress compared among themselves.
+
+    Under v2.2 comfort is 1: the devkit hands PDM-Closed no history.
+    """
+    no_history = np.empty((0, len(StateIndex)))
+    forecast, line = context.forecast, context.centerline_vertices
+    comfort, numbers = make_comfort(no_history, config.comfort, rules), make_numbers(config, rules)
+    world = World(context.areas, forecast.objects, forecast.lights, line, comfort, numbers)
+    rollouts = roll_out(poses, start, world, config)
+    if rules.history_comfort:
+        rollouts.values[:, SubScore.COMFORT] = 1.0
+    progress, multiplier = rollouts.values[:, SubScore.PROGRESS], rollouts.multiplier(rules)
+    best = np.full(len(poses), (progress * multiplier).max())
+    ego_progress = normalise_progress(progress, multiplier, best, config.metrics.min_progress, rules)
+    return aggregate(rollouts.values, multiplier, ego_progress, config.weights, rules)

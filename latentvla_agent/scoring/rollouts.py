@@ -1,0 +1,172 @@
+"""All sub-scores of planned poses in one scene, before any comparison with another plan: the hot path."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from latentvla_agent.scoring.config import NUM_STATES, STEP_S, ScoringConfig
+from latentvla_agent.scoring.kernels import Numbers, SubScore, World, compile_kernel
+from latentvla_agent.scoring.metrics.comfort import score_comfort
+from latentvla_agent.scoring.metrics.drivable_area_compliance import score_drivable_area
+from latentvla_agent.scoring.metrics.driving_direction_compliance import score_driving_direction
+from latentvla_agent.scoring.metrics.ego_area import EgoArea, find_near, flag_areas
+from latentvla_agent.scoring.metrics.ego_progress import measure_progress
+from latentvla_agent.scoring.metrics.lane_keeping import score_lane_keeping
+from latentvla_agent.scoring.metrics.no_at_fault_collisions import score_collisions
+from latentvla_agent.scoring.metrics.time_to_collision import score_time_to_collision
+from latentvla_agent.scoring.metrics.traffic_light_compliance import score_traffic_lights
+from latentvla_agent.scoring.simulation import Tracker, make_tracker, simulate_rollout
+from latentvla_agent.scoring.state import FloatArray, StateIndex
+from latentvla_agent.scoring.versions import Rules
+
+NUM_VALUES, NUM_STEPPED, NUM_FLAGS = len(SubScore), int(SubScore.PROGRESS), len(EgoArea)
+COLLISION, DRIVABLE_AREA = int(SubScore.COLLISION), int(SubScore.DRIVABLE_AREA)
+DRIVING_DIRECTION, TRAFFIC_LIGHT = int(SubScore.DRIVING_DIRECTION), int(SubScore.TRAFFIC_LIGHT)
+TIME_TO_COLLISION, LANE_KEEPING = int(SubScore.TIME_TO_COLLISION), int(SubScore.LANE_KEEPING)
+COMFORT, PROGRESS = int(SubScore.COMFORT), int(SubScore.PROGRESS)
+
+
+@dataclass(frozen=True)
+class Rollouts:
+    """N rollouts: states (N, 41, 11), values (N, 8) by `SubScore`, first infractions (N, 7), `NO_STEP` for none.
+
+    A sub-score that the rules do not know is 1.
+    """
+
+    states: FloatArray
+    values: FloatArray
+    first_steps: npt.NDArray[np.int64]
+
+    def multiplier(self, rules: Rules) -> FloatArray:
+        """Product (N,) of the multiplying sub-scores, in the devkit's order."""
+        product = self.values[:, COLLISION] * self.values[:, DRIVABLE_AREA]
+        if rules.generation == 1:
+            return product
+        return product * self.values[:, TRAFFIC_LIGHT] * self.values[:, DRIVING_DIRECTION]
+
+
+def make_numbers(config: ScoringConfig, rules: Rules) -> Numbers:
+    """Thresholds for the kernels."""
+    metrics, vehicle = config.metrics, config.vehicle
+    return Numbers(
+        half_length=vehicle.half_length,
+        half_width=vehicle.half_width,
+        rear_axle_to_center=vehicle.rear_axle_to_center,
+        stopped_ego_speed=metrics.stopped_ego_speed,
+        stopped_ttc_speed=metrics.stopped_ttc_speed,
+        ahead=float(np.deg2rad(metrics.ahead_angle_deg)),
+        behind=float(np.deg2rad(metrics.behind_angle_deg)),
+        ttc_stride=metrics.ttc_stride,
+        ttc_projections=metrics.ttc_projections,
+        ttc_steps=rules.ttc_steps,
+        direction_window=metrics.driving_direction_window,
+        direction_compliance=metrics.driving_direction_compliance,
+        direction_violation=metrics.driving_direction_violation,
+        lane_deviation=metrics.lane_deviation,
+        lane_deviation_steps=metrics.lane_deviation_steps,
+        excuses_intersections=rules.excuses_intersections,
+        has_lights=rules.has_lights,
+        has_lane_keeping=rules.has_lane_keeping,
+        history_comfort=rules.history_comfort,
+    )
+
+
+def roll_out(poses: FloatArray, start: FloatArray, world: World, config: ScoringConfig) -> Rollouts:
+    """Simulate planned global poses (N, 41, 3) from the ego state `start` (11,) and score them in `world`."""
+    count = len(poses)
+    rollouts = Rollouts(
+        states=np.empty((count, NUM_STATES, len(StateIndex))),
+        values=np.ones((count, NUM_VALUES)),
+        first_steps=np.full((count, NUM_STEPPED), -1, dtype=np.int64),
+    )
+    _roll_out(poses, start, make_tracker(config), world, rollouts.states, rollouts.values, rollouts.first_steps)
+    return rollouts
+
+
+@compile_kernel
+def _roll_out(
+    poses: Any, start: Any, tracker: Tracker, world: World, states: Any, values: Any, first_steps: Any
+) -> None:
+    corners, centers = np.empty((NUM_STATES, 4, 2)), np.empty((NUM_STATES, 2))
+    flags = np.empty((NUM_FLAGS, NUM_STATES), dtype=np.bool_)
+    near_areas = np.empty(world.areas.kinds.shape[0], dtype=np.int64)
+    near_objects = np.empty(world.objects.reach.shape[0], dtype=np.int64)
+    skip = np.empty(world.objects.reach.shape[0], dtype=np.bool_)
+    for n in range(poses.shape[0]):
+        simulate_rollout(poses[n], start, tracker, states[n])
+        _place_ego(states[n], world.numbers, corners, centers)
+        box = _bound_ego(corners, 0.0)
+        areas = near_areas[: find_near(world.areas.bounds, box, near_areas)]
+        flag_areas(states[n], corners, centers, world.areas, areas, flags)
+        box = _bound_ego(corners, _projection_reach(states[n], world.numbers))
+        objects = near_objects[: find_near(world.objects.bounds, box, near_objects)]
+        _score(states[n], corners, centers, flags, objects, skip, world, values[n], first_steps[n])
+
+
+@compile_kernel
+def _place_ego(states: Any, numbers: Numbers, corners: Any, centers: Any) -> None:
+    """Box centres (41, 2) and corners (41, 4, 2) of one rollout."""
+    for t in range(states.shape[0]):
+        cos, sin = np.cos(states[t, 2]), np.sin(states[t, 2])
+        x = states[t, 0] + numbers.rear_axle_to_center * cos
+        y = states[t, 1] + numbers.rear_axle_to_center * sin
+        centers[t, 0], centers[t, 1] = x, y
+        for corner, (i, j) in enumerate(((1.0, 1.0), (-1.0, 1.0), (-1.0, -1.0), (1.0, -1.0))):
+            along, across = i * numbers.half_length, j * numbers.half_width
+            corners[t, corner, 0] = x + along * cos - across * sin
+            corners[t, corner, 1] = y + along * sin + across * cos
+
+
+@compile_kernel
+def _bound_ego(corners: Any, margin: float) -> Any:
+    box = np.array([np.inf, np.inf, -np.inf, -np.inf])
+    for t in range(corners.shape[0]):
+        for c in range(4):
+            box[0], box[1] = min(box[0], corners[t, c, 0]), min(box[1], corners[t, c, 1])
+            box[2], box[3] = max(box[2], corners[t, c, 0]), max(box[3], corners[t, c, 1])
+    box[:2] -= margin
+    box[2:] += margin
+    return box
+
+
+@compile_kernel
+def _projection_reach(states: Any, numbers: Numbers) -> float:
+    """Metres that the projections of time to collision reach beyond the ego's boxes."""
+    fastest = 0.0
+    for t in range(states.shape[0]):
+        fastest = max(fastest, np.hypot(states[t, 3], states[t, 4]))
+    return fastest * numbers.ttc_stride * (numbers.ttc_projections - 1) * STEP_S + 1e-3
+
+
+@compile_kernel
+def _score(
+    states: Any,
+    corners: Any,
+    centers: Any,
+    flags: Any,
+    near: Any,
+    skip: Any,
+    world: World,
+    values: Any,
+    steps: Any,
+) -> None:
+    """Fill values (8,) and first steps (7,) of one rollout."""
+    numbers, objects = world.numbers, world.objects
+    values[COLLISION], steps[COLLISION] = score_collisions(
+        states, corners, centers, flags, objects, near, skip, numbers
+    )
+    values[DRIVABLE_AREA], steps[DRIVABLE_AREA] = score_drivable_area(flags)
+    values[DRIVING_DIRECTION], steps[DRIVING_DIRECTION] = score_driving_direction(centers, flags, numbers)
+    if numbers.has_lights:
+        values[TRAFFIC_LIGHT], steps[TRAFFIC_LIGHT] = score_traffic_lights(corners, world.lights)
+    values[TIME_TO_COLLISION], steps[TIME_TO_COLLISION] = score_time_to_collision(
+        states, corners, centers, flags, objects, near, skip, numbers
+    )
+    if numbers.has_lane_keeping:
+        values[LANE_KEEPING], steps[LANE_KEEPING] = score_lane_keeping(centers, flags, world.centerline, numbers)
+    values[COMFORT], steps[COMFORT] = score_comfort(states, world.comfort, numbers)
+    values[PROGRESS] = measure_progress(centers, world.centerline)
