@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import List, Sequence, Set
+from typing import Any, List, Sequence, Set
 
 import numpy as np
 import numpy.typing as npt
 import shapely
 
 from latentvla_agent.data.maps import CityMap
-from latentvla_agent.scoring.kernels import Areas
+from latentvla_agent.scoring.kernels import AreaIndex, Areas, compile_kernel
 
 
 class AreaKind(IntEnum):
@@ -78,3 +78,51 @@ def flatten_areas(areas: AreaPolygons, route_lane_ids: Set[str]) -> Areas:
         ring_starts=np.searchsorted(vertex_ring, np.arange(len(rings) + 1)).astype(np.int64),
         vertices=np.ascontiguousarray(vertices, dtype=np.float64),
     )
+
+
+EDGES_PER_SLAB = 4
+
+
+def index_areas(areas: Areas) -> AreaIndex:
+    """Sort the edges of every polygon into slabs; horizontal edges cross no ray and are left out."""
+    polygon_edges = np.diff(areas.ring_starts[areas.polygon_starts])
+    num_slabs = polygon_edges // EDGES_PER_SLAB + 1
+    slab_starts = np.concatenate([[0], np.cumsum(num_slabs)]).astype(np.int64)
+    heights = areas.bounds[:, 3] - areas.bounds[:, 1]
+    scales = np.where(heights > 0.0, num_slabs / np.where(heights > 0.0, heights, 1.0), 0.0)
+    edge_starts, edges = _sort_edges(areas, slab_starts, scales)
+    return AreaIndex(areas.kinds, areas.on_route, areas.bounds, slab_starts, scales, edge_starts, edges)
+
+
+@compile_kernel
+def find_slab(y: float, low: float, scale: float, count: int) -> int:
+    """Slab of a height within a polygon of `count` slabs; never decreases with y, so no edge is missed."""
+    return min(max(int((y - low) * scale), 0), count - 1)
+
+
+@compile_kernel
+def _sort_edges(areas: Areas, slab_starts: Any, scales: Any) -> Any:
+    """Counting sort: how many edges every slab gets, then the edges themselves."""
+    counts = np.zeros(slab_starts[-1] + 1, dtype=np.int64)
+    edges = np.empty((0, 4))
+    for is_filling in (False, True):
+        if is_filling:
+            starts = np.cumsum(counts)
+            edges = np.empty((starts[-1], 4))
+            counts[:] = 0
+        for p in range(scales.shape[0]):
+            slabs, low = slab_starts[p + 1] - slab_starts[p], areas.bounds[p, 1]
+            for ring in range(areas.polygon_starts[p], areas.polygon_starts[p + 1]):
+                for i in range(areas.ring_starts[ring], areas.ring_starts[ring + 1] - 1):
+                    y0, y1 = areas.vertices[i, 1], areas.vertices[i + 1, 1]
+                    if y0 == y1:
+                        continue
+                    first = slab_starts[p] + find_slab(min(y0, y1), low, scales[p], slabs)
+                    last = slab_starts[p] + find_slab(max(y0, y1), low, scales[p], slabs)
+                    for slab in range(first, last + 1):
+                        if is_filling:
+                            row = starts[slab] + counts[slab + 1]
+                            edges[row, 0], edges[row, 1] = areas.vertices[i, 0], y0
+                            edges[row, 2], edges[row, 3] = areas.vertices[i + 1, 0], y1
+                        counts[slab + 1] += 1
+    return starts, edges

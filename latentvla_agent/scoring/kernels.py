@@ -44,6 +44,22 @@ class Areas(NamedTuple):
     vertices: Any
 
 
+class AreaIndex(NamedTuple):
+    """`Areas` for fast point tests: the edges of polygon p, sorted into horizontal slabs of equal height.
+
+    Slab s of polygon p is number `slab_starts[p] + s`; its edges x0, y0, x1, y1 are
+    `edges[edge_starts[slab]:edge_starts[slab + 1]]`. The slab of a point is `(y - bounds[p, 1]) * slab_scales[p]`.
+    """
+
+    kinds: Any
+    on_route: Any
+    bounds: Any
+    slab_starts: Any
+    slab_scales: Any
+    edge_starts: Any
+    edges: Any
+
+
 class Objects(NamedTuple):
     """K objects in F frames: corners (F, K, 4, 2), centers (F, K, 2), present (F, K), reach (K,): half diagonal,
     bounds (K, 4) over all frames. Step s of the simulation (10 Hz) sees frame `frame_of_step[s]`.
@@ -104,10 +120,24 @@ class Comfort(NamedTuple):
     high: Any
 
 
+class Rollout(NamedTuple):
+    """One simulated plan: states (41, 11), box corners (41, 4, 2) and centres (41, 2), flags (2, 41) of `ego_area`,
+    and the rows of the areas and of the objects that it comes near. `skip` (K,) is scratch.
+    """
+
+    states: Any
+    corners: Any
+    centers: Any
+    flags: Any
+    near_areas: Any
+    near_objects: Any
+    skip: Any
+
+
 class World(NamedTuple):
     """All that a rollout is scored against; centerline (M, 2)."""
 
-    areas: Areas
+    areas: AreaIndex
     objects: Objects
     lights: Lights
     centerline: Any

@@ -22,6 +22,7 @@ from latentvla_agent.data.files import write_atomically
 from latentvla_agent.data.maps import CityMap
 from latentvla_agent.data.scene import PoseIndex, Scene, TrajectorySampling
 from latentvla_agent.errors import DataError
+from latentvla_agent.scoring.areas import index_areas
 from latentvla_agent.scoring.config import DEFAULT_CONFIG, ScoringConfig
 from latentvla_agent.scoring.history import collect_history
 from latentvla_agent.scoring.interpolation import sample_reference, sample_trajectories
@@ -95,7 +96,7 @@ def make_world(cache: MetricCache, rules: Rules, config: ScoringConfig) -> World
     ego_box = ego_corners(cache.start, config.vehicle)
     objects = observe_tracks(cache.tracks, ego_box, rules, config.metrics)
     comfort = make_comfort(cache.history, config.comfort, rules)
-    return World(cache.areas, objects, cache.lights, cache.centerline, comfort, make_numbers(config, rules))
+    return World(index_areas(cache.areas), objects, cache.lights, cache.centerline, comfort, make_numbers(config, rules))
 
 
 def _find_human_failures(scene: Scene, cache: MetricCache, config: ScoringConfig) -> npt.NDArray[np.bool_]:

@@ -35,19 +35,20 @@ def project_point(vertices: Any, x: float, y: float) -> float:
 
 
 @compile_kernel
-def is_farther_than(vertices: Any, x: float, y: float, limit: float) -> bool:
-    """Whether (x, y) is more than `limit` [m] away from the line (M, 2)."""
-    for i in range(vertices.shape[0] - 1):
-        ax, ay = vertices[i, 0], vertices[i, 1]
-        dx, dy = vertices[i + 1, 0] - ax, vertices[i + 1, 1] - ay
-        px, py = x - ax, y - ay
+def find_within(vertices: Any, x: float, y: float, limit: float, hint: int) -> int:
+    """A segment of the line (M, 2) at most `limit` [m] from (x, y), -1 if there is none; `hint` is looked at first."""
+    count = vertices.shape[0] - 1
+    for step in range(count):
+        i = (hint + step) % count
+        dx, dy = vertices[i + 1, 0] - vertices[i, 0], vertices[i + 1, 1] - vertices[i, 1]
+        px, py = x - vertices[i, 0], y - vertices[i, 1]
         if max(px - dx, -px) > limit + abs(dx) or max(py - dy, -py) > limit + abs(dy):
             continue
         squared = dx * dx + dy * dy
         fraction = min(max((px * dx + py * dy) / squared, 0.0), 1.0) if squared > 0.0 else 0.0
         if np.hypot(px - fraction * dx, py - fraction * dy) <= limit:
-            return False
-    return True
+            return i
+    return -1
 
 
 class Polyline:

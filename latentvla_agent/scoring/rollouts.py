@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from latentvla_agent.scoring.config import NUM_STATES, STEP_S, ScoringConfig
-from latentvla_agent.scoring.kernels import Numbers, SubScore, World, compile_kernel
+from latentvla_agent.scoring.kernels import Numbers, Rollout, SubScore, World, compile_kernel
 from latentvla_agent.scoring.metrics.comfort import score_comfort
 from latentvla_agent.scoring.metrics.drivable_area_compliance import score_drivable_area
 from latentvla_agent.scoring.metrics.driving_direction_compliance import score_driving_direction
-from latentvla_agent.scoring.metrics.ego_area import EgoArea, find_near, flag_areas
+from latentvla_agent.scoring.metrics.ego_area import NUM_FLAGS, find_near, flag_areas
 from latentvla_agent.scoring.metrics.ego_progress import measure_progress
 from latentvla_agent.scoring.metrics.lane_keeping import score_lane_keeping
 from latentvla_agent.scoring.metrics.no_at_fault_collisions import score_collisions
@@ -23,7 +23,7 @@ from latentvla_agent.scoring.simulation import Tracker, make_tracker, simulate_r
 from latentvla_agent.scoring.state import FloatArray, StateIndex
 from latentvla_agent.scoring.versions import Rules
 
-NUM_VALUES, NUM_STEPPED, NUM_FLAGS = len(SubScore), int(SubScore.PROGRESS), len(EgoArea)
+NUM_VALUES, NUM_STEPPED = len(SubScore), int(SubScore.PROGRESS)
 COLLISION, DRIVABLE_AREA = int(SubScore.COLLISION), int(SubScore.DRIVABLE_AREA)
 DRIVING_DIRECTION, TRAFFIC_LIGHT = int(SubScore.DRIVING_DIRECTION), int(SubScore.TRAFFIC_LIGHT)
 TIME_TO_COLLISION, LANE_KEEPING = int(SubScore.TIME_TO_COLLISION), int(SubScore.LANE_KEEPING)
@@ -101,10 +101,11 @@ def _roll_out(
         _place_ego(states[n], world.numbers, corners, centers)
         box = _bound_ego(corners, 0.0)
         areas = near_areas[: find_near(world.areas.bounds, box, near_areas)]
-        flag_areas(states[n], corners, centers, world.areas, areas, flags)
+        flag_areas(corners, centers, world.areas, areas, flags)
         box = _bound_ego(corners, _projection_reach(states[n], world.numbers))
         objects = near_objects[: find_near(world.objects.bounds, box, near_objects)]
-        _score(states[n], corners, centers, flags, objects, skip, world, values[n], first_steps[n])
+        rollout = Rollout(states[n], corners, centers, flags, areas, objects, skip)
+        _score(rollout, world, values[n], first_steps[n])
 
 
 @compile_kernel
@@ -143,30 +144,16 @@ def _projection_reach(states: Any, numbers: Numbers) -> float:
 
 
 @compile_kernel
-def _score(
-    states: Any,
-    corners: Any,
-    centers: Any,
-    flags: Any,
-    near: Any,
-    skip: Any,
-    world: World,
-    values: Any,
-    steps: Any,
-) -> None:
+def _score(rollout: Rollout, world: World, values: Any, steps: Any) -> None:
     """Fill values (8,) and first steps (7,) of one rollout."""
-    numbers, objects = world.numbers, world.objects
-    values[COLLISION], steps[COLLISION] = score_collisions(
-        states, corners, centers, flags, objects, near, skip, numbers
-    )
-    values[DRIVABLE_AREA], steps[DRIVABLE_AREA] = score_drivable_area(flags)
-    values[DRIVING_DIRECTION], steps[DRIVING_DIRECTION] = score_driving_direction(centers, flags, numbers)
+    numbers = world.numbers
+    values[COLLISION], steps[COLLISION] = score_collisions(rollout, world)
+    values[DRIVABLE_AREA], steps[DRIVABLE_AREA] = score_drivable_area(rollout)
+    values[DRIVING_DIRECTION], steps[DRIVING_DIRECTION] = score_driving_direction(rollout, world)
+    values[TIME_TO_COLLISION], steps[TIME_TO_COLLISION] = score_time_to_collision(rollout, world)
+    values[COMFORT], steps[COMFORT] = score_comfort(rollout, world)
     if numbers.has_lights:
-        values[TRAFFIC_LIGHT], steps[TRAFFIC_LIGHT] = score_traffic_lights(corners, world.lights)
-    values[TIME_TO_COLLISION], steps[TIME_TO_COLLISION] = score_time_to_collision(
-        states, corners, centers, flags, objects, near, skip, numbers
-    )
+        values[TRAFFIC_LIGHT], steps[TRAFFIC_LIGHT] = score_traffic_lights(rollout, world)
     if numbers.has_lane_keeping:
-        values[LANE_KEEPING], steps[LANE_KEEPING] = score_lane_keeping(centers, flags, world.centerline, numbers)
-    values[COMFORT], steps[COMFORT] = score_comfort(states, world.comfort, numbers)
-    values[PROGRESS] = measure_progress(centers, world.centerline)
+        values[LANE_KEEPING], steps[LANE_KEEPING] = score_lane_keeping(rollout, world)
+    values[PROGRESS] = measure_progress(rollout, world)

@@ -8,7 +8,7 @@ from typing import Any, Tuple
 import numpy as np
 
 from latentvla_agent.scoring.config import NUM_STATES, STEP_S, ComfortConfig
-from latentvla_agent.scoring.kernels import NO_STEP, Comfort, Numbers, compile_kernel
+from latentvla_agent.scoring.kernels import NO_STEP, Comfort, Rollout, World, compile_kernel
 from latentvla_agent.scoring.state import FloatArray, StateIndex
 from latentvla_agent.scoring.versions import Rules
 
@@ -84,8 +84,9 @@ def _fill_signals(states: Any, history: Any, shift: float, signals: Any) -> None
 
 
 @compile_kernel
-def score_comfort(states: Any, comfort: Comfort, numbers: Numbers) -> Tuple[float, int]:
+def score_comfort(rollout: Rollout, world: World) -> Tuple[float, int]:
     """1, or 0 where one of six signals leaves its open interval at any step, those of the history included."""
+    states, comfort, numbers = rollout.states, world.comfort, world.numbers
     length = comfort.history.shape[0] + states.shape[0]
     signals, smooth, out = np.empty((4, length)), np.empty(length), np.empty(length)
     shift = numbers.rear_axle_to_center if numbers.history_comfort else 0.0

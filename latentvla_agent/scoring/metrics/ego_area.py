@@ -1,43 +1,38 @@
-"""Where the ego box is: in several lanes, off the drivable area, off its route, at an intersection."""
+"""Where the ego box is: in several lanes, off the drivable area, off its route, at an intersection.
+
+What every rollout needs (road, route) is found for all steps; the rest only where a metric asks, which is rarely.
+"""
 
 from __future__ import annotations
 
-from enum import IntEnum
 from typing import Any
 
-from latentvla_agent.scoring.areas import AreaKind
-from latentvla_agent.scoring.kernels import Areas, compile_kernel
-from latentvla_agent.scoring.metrics.contact import contains_point
-
-
-class EgoArea(IntEnum):
-    """Rows of the flags: corners are in more than one lane and no lane holds all four · a corner is in no lane group,
-    intersection or car park · the centre is in no lane of the route · rear axle, centre at an intersection."""
-
-    MULTIPLE_LANES = 0
-    OFF_ROAD = 1
-    OFF_ROUTE = 2
-    AXLE_AT_INTERSECTION = 3
-    CENTER_AT_INTERSECTION = 4
-
+from latentvla_agent.scoring.areas import AreaKind, find_slab
+from latentvla_agent.scoring.kernels import AreaIndex, compile_kernel
 
 LANE, LANE_CONNECTOR = int(AreaKind.LANE), int(AreaKind.LANE_CONNECTOR)
 INTERSECTION = int(AreaKind.INTERSECTION)
-MULTIPLE_LANES, OFF_ROAD, OFF_ROUTE = int(EgoArea.MULTIPLE_LANES), int(EgoArea.OFF_ROAD), int(EgoArea.OFF_ROUTE)
-AXLE_AT_INTERSECTION = int(EgoArea.AXLE_AT_INTERSECTION)
-CENTER_AT_INTERSECTION = int(EgoArea.CENTER_AT_INTERSECTION)
+OFF_ROAD, OFF_ROUTE, NUM_FLAGS = 0, 1, 2  # rows of the flags
 
 
 @compile_kernel
-def _in_polygon(areas: Areas, p: int, x: float, y: float) -> bool:
-    """Strictly inside, as the devkit asks; a border that is hit to the last bit is anybody's guess."""
+def is_inside(areas: AreaIndex, p: int, x: float, y: float) -> bool:
+    """Whether (x, y) is strictly inside polygon p: odd parity of the edges that the ray to the right crosses.
+
+    A border that is hit to the last bit is anybody's guess, here and in the devkit.
+    """
     bounds = areas.bounds
     if x < bounds[p, 0] or y < bounds[p, 1] or x > bounds[p, 2] or y > bounds[p, 3]:
         return False
+    count = areas.slab_starts[p + 1] - areas.slab_starts[p]
+    slab = areas.slab_starts[p] + find_slab(y, bounds[p, 1], areas.slab_scales[p], count)
     inside = False
-    for ring in range(areas.polygon_starts[p], areas.polygon_starts[p + 1]):
-        if contains_point(areas.vertices, areas.ring_starts[ring], areas.ring_starts[ring + 1], x, y):
-            inside = not inside
+    for e in range(areas.edge_starts[slab], areas.edge_starts[slab + 1]):
+        ay, by = areas.edges[e, 1] - y, areas.edges[e, 3] - y
+        if (ay > 0.0) != (by > 0.0):
+            cross = (areas.edges[e, 0] - x) * by - (areas.edges[e, 2] - x) * ay
+            if cross != 0.0 and (cross > 0.0) == (by > ay):
+                inside = not inside
     return inside
 
 
@@ -54,43 +49,66 @@ def find_near(bounds: Any, box: Any, near: Any) -> int:
 
 
 @compile_kernel
-def flag_areas(states: Any, corners: Any, centers: Any, areas: Areas, near: Any, flags: Any) -> None:
-    """Set flags (5, 41) of one rollout, looking only at the polygons `near`."""
-    for t in range(corners.shape[0]):
-        _flag_step(states[t], corners[t], centers[t], areas, near, flags[:, t])
+def _is_lane(kind: int) -> bool:
+    return kind == LANE or kind == LANE_CONNECTOR
 
 
 @compile_kernel
-def _flag_step(state: Any, corners: Any, center: Any, areas: Areas, near: Any, flags: Any) -> None:
-    covered = 0  # one bit per corner
-    lanes_touched, in_one_lane = 0, False
-    flags[OFF_ROUTE] = True
-    flags[AXLE_AT_INTERSECTION] = flags[CENTER_AT_INTERSECTION] = False
-    low_x = min(min(corners[0, 0], corners[1, 0]), min(corners[2, 0], corners[3, 0]))
-    low_y = min(min(corners[0, 1], corners[1, 1]), min(corners[2, 1], corners[3, 1]))
-    high_x = max(max(corners[0, 0], corners[1, 0]), max(corners[2, 0], corners[3, 0]))
-    high_y = max(max(corners[0, 1], corners[1, 1]), max(corners[2, 1], corners[3, 1]))
+def flag_areas(corners: Any, centers: Any, areas: AreaIndex, near: Any, flags: Any) -> None:
+    """Set the rows of flags (2, 41): a corner is in no lane group, intersection or car park; the centre is in no lane
+    of the route. Only the polygons `near` are looked at, that of the last step first."""
+    road, lane = 0, 0
+    for t in range(corners.shape[0]):
+        covered = 0  # one bit per corner
+        for i in range(near.shape[0]):
+            p = near[_swap_front(i, road)]
+            if _is_lane(areas.kinds[p]):
+                continue
+            before = covered
+            for c in range(4):
+                if not covered & (1 << c) and is_inside(areas, p, corners[t, c, 0], corners[t, c, 1]):
+                    covered |= 1 << c
+            if covered == 15:
+                road = _swap_front(i, road) if before == 0 else road
+                break
+        flags[OFF_ROAD, t] = covered != 15
+        flags[OFF_ROUTE, t] = True
+        for i in range(near.shape[0]):
+            p = near[_swap_front(i, lane)]
+            if areas.on_route[p] and is_inside(areas, p, centers[t, 0], centers[t, 1]):
+                flags[OFF_ROUTE, t] = False
+                lane = _swap_front(i, lane)
+                break
+
+
+@compile_kernel
+def _swap_front(i: int, hint: int) -> int:
+    """The i-th of an order in which `hint` and 0 have changed places."""
+    if i == 0:
+        return hint
+    return 0 if i == hint else i
+
+
+@compile_kernel
+def is_between_lanes(corners: Any, areas: AreaIndex, near: Any) -> bool:
+    """Whether corners (4, 2) lie in more than one lane and no lane holds all four."""
+    lanes_touched = 0
     for p in near:
-        bounds = areas.bounds[p]
-        if high_x < bounds[0] or high_y < bounds[1] or low_x > bounds[2] or low_y > bounds[3]:
+        if not _is_lane(areas.kinds[p]):
             continue
-        kind = areas.kinds[p]
-        is_lane = kind == LANE or kind == LANE_CONNECTOR
         held = 0
         for c in range(4):
-            if (is_lane or not covered & (1 << c)) and _in_polygon(areas, p, corners[c, 0], corners[c, 1]):
-                held |= 1 << c
-        if is_lane:
-            lanes_touched += held != 0
-            in_one_lane = in_one_lane or held == 15
-            if areas.on_route[p] and flags[OFF_ROUTE]:
-                flags[OFF_ROUTE] = not _in_polygon(areas, p, center[0], center[1])
-        else:
-            covered |= held
-        if kind == INTERSECTION:
-            if not flags[AXLE_AT_INTERSECTION]:
-                flags[AXLE_AT_INTERSECTION] = _in_polygon(areas, p, state[0], state[1])
-            if not flags[CENTER_AT_INTERSECTION]:
-                flags[CENTER_AT_INTERSECTION] = _in_polygon(areas, p, center[0], center[1])
-    flags[MULTIPLE_LANES] = lanes_touched > 1 and not in_one_lane
-    flags[OFF_ROAD] = covered != 15
+            held += is_inside(areas, p, corners[c, 0], corners[c, 1])
+        if held == 4:
+            return False
+        lanes_touched += held > 0
+    return lanes_touched > 1
+
+
+@compile_kernel
+def is_at_intersection(x: float, y: float, areas: AreaIndex, near: Any) -> bool:
+    """Whether (x, y) is inside an intersection."""
+    for p in near:
+        if areas.kinds[p] == INTERSECTION and is_inside(areas, p, x, y):
+            return True
+    return False

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from latentvla_agent.scoring.kernels import compile_kernel
+from latentvla_agent.scoring.kernels import Rollout, World, compile_kernel
 from latentvla_agent.scoring.polyline import project_point
 from latentvla_agent.scoring.state import FloatArray
 from latentvla_agent.scoring.versions import Rules
 
 
 @compile_kernel
-def measure_progress(centers: Any, centerline: Any) -> float:
+def measure_progress(rollout: Rollout, world: World) -> float:
     """Metres between the projections of the first and the last box centre on the centreline (M, 2), at least 0."""
+    centers, centerline = rollout.centers, world.centerline
     start = project_point(centerline, centers[0, 0], centers[0, 1])
     end = project_point(centerline, centers[-1, 0], centers[-1, 1])
     return max(end - start, 0.0)

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any, Tuple
+from typing import Tuple
 
-from latentvla_agent.scoring.kernels import NO_STEP, Numbers, compile_kernel
-from latentvla_agent.scoring.metrics.ego_area import CENTER_AT_INTERSECTION
-from latentvla_agent.scoring.polyline import is_farther_than
+from latentvla_agent.scoring.kernels import NO_STEP, Rollout, World, compile_kernel
+from latentvla_agent.scoring.metrics.ego_area import is_at_intersection
+from latentvla_agent.scoring.polyline import find_within
 
 
 @compile_kernel
-def score_lane_keeping(centers: Any, flags: Any, centerline: Any, numbers: Numbers) -> Tuple[float, int]:
+def score_lane_keeping(rollout: Rollout, world: World) -> Tuple[float, int]:
     """1, or 0 after 2 s in a row more than 0.5 m off; steps at an intersection neither count nor break the row."""
-    in_a_row = 0
-    for t in range(centers.shape[0]):
-        if flags[CENTER_AT_INTERSECTION, t]:
+    in_a_row, hint = 0, 0
+    for t in range(rollout.centers.shape[0]):
+        x, y = rollout.centers[t, 0], rollout.centers[t, 1]
+        hint = find_within(world.centerline, x, y, world.numbers.lane_deviation, max(hint, 0))
+        is_off = hint < 0
+        if not is_off and in_a_row == 0:
             continue
-        is_off = is_farther_than(centerline, centers[t, 0], centers[t, 1], numbers.lane_deviation)
+        if is_at_intersection(x, y, world.areas, rollout.near_areas):
+            continue
         in_a_row = in_a_row + 1 if is_off else 0
-        if in_a_row >= numbers.lane_deviation_steps:
+        if in_a_row >= world.numbers.lane_deviation_steps:
             return 0.0, t
     return 1.0, NO_STEP

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Tuple
+from typing import Tuple
 
-from latentvla_agent.scoring.kernels import NO_STEP, Lights, compile_kernel
+from latentvla_agent.scoring.kernels import NO_STEP, Rollout, World, compile_kernel
 from latentvla_agent.scoring.metrics.contact import box_touches_ring
 
 
 @compile_kernel
-def score_traffic_lights(corners: Any, lights: Lights) -> Tuple[float, int]:
+def score_traffic_lights(rollout: Rollout, world: World) -> Tuple[float, int]:
     """1, or 0 where the box touches a red area at any step, the start included (an ego that stopped in it fails)."""
+    lights, corners = world.lights, rollout.corners
     for t in range(corners.shape[0]):
         for light in range(lights.is_red.shape[1]):
             if not lights.is_red[t, light]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Dict, List, Tuple
 
 import numpy as np
@@ -10,9 +11,9 @@ import numpy as np
 from latentvla_agent.data.maps import CityMap, Lane, Roadblock
 from latentvla_agent.data.scene import Frame
 from latentvla_agent.scoring.aggregation import aggregate
-from latentvla_agent.scoring.areas import crop_areas, flatten_areas
+from latentvla_agent.scoring.areas import crop_areas, flatten_areas, index_areas
 from latentvla_agent.scoring.config import NUM_STATES, NUM_STEPS, ScoringConfig
-from latentvla_agent.scoring.kernels import Areas, SubScore, World
+from latentvla_agent.scoring.kernels import AreaIndex, Areas, SubScore, World
 from latentvla_agent.scoring.metrics.comfort import make_comfort
 from latentvla_agent.scoring.metrics.ego_progress import normalise_progress
 from latentvla_agent.scoring.polyline import Polyline
@@ -36,7 +37,12 @@ class RouteContext:
     forecast: Forecast
     targets: FloatArray
 
-    @property
+    @cached_property
+    def area_index(self) -> AreaIndex:
+        """The areas, ready for point tests."""
+        return index_areas(self.areas)
+
+    @cached_property
     def centerline_vertices(self) -> FloatArray:
         """Vertices (M, 2) of the centreline."""
         return np.ascontiguousarray(self.centerline.states[:, :2])
@@ -110,7 +116,7 @@ def score_proposals(
     no_history = np.empty((0, len(StateIndex)))
     forecast, line = context.forecast, context.centerline_vertices
     comfort, numbers = make_comfort(no_history, config.comfort, rules), make_numbers(config, rules)
-    world = World(context.areas, forecast.objects, forecast.lights, line, comfort, numbers)
+    world = World(context.area_index, forecast.objects, forecast.lights, line, comfort, numbers)
     rollouts = roll_out(poses, start, world, config)
     if rules.history_comfort:
         rollouts.values[:, SubScore.COMFORT] = 1.0
