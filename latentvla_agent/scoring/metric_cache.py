@@ -72,7 +72,7 @@ def hash_config(config: ScoringConfig) -> str:
 def cache_path(folder: Path, log_name: str, token: str) -> Path:
     """Where the cache of a scene lies below `folder`; raises `DataError` for names that would leave it."""
     path = folder / log_name / f"{token}{SUFFIX}"
-    if path.resolve().parent.parent != folder.resolve():
+    if "\0" in str(path) or path.resolve().parent.parent != folder.resolve():
         raise DataError(f"{folder}: log {log_name!r} or token {token!r} is no plain file name")
     return path
 

@@ -52,15 +52,22 @@ def locate_ego(rollouts: Rollouts, areas: DrivableAreas) -> EgoAreas:
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def contains_point(vertices: Any, ring_starts: Any, first_ring: int, end_ring: int, x: float, y: float) -> bool:
-    """Whether (x, y) lies inside the polygon of the rings `first_ring:end_ring` (odd parity over all rings)."""
+    """Whether (x, y) lies inside the polygon of the rings `first_ring:end_ring` (odd parity over all rings).
+
+    A point on a border is outside.
+    """
     inside = False
     for ring in range(first_ring, end_ring):
         for i in range(ring_starts[ring], ring_starts[ring + 1] - 1):
             ax, ay = vertices[i, 0] - x, vertices[i, 1] - y
             bx, by = vertices[i + 1, 0] - x, vertices[i + 1, 1] - y
+            if ay == 0.0 and (ax == 0.0 or (by == 0.0 and (ax > 0.0) != (bx > 0.0))):
+                return False  # on a vertex, or on a horizontal edge
             if (ay > 0.0) != (by > 0.0):
                 cross = ax * by - bx * ay
-                if (cross > 0.0) == (by > ay) and cross != 0.0:
+                if cross == 0.0:
+                    return False
+                if (cross > 0.0) == (by > ay):
                     inside = not inside
     return inside
 
