@@ -20,7 +20,8 @@ from latentvla_agent.data.scene import (
     to_local_frame,
 )
 from latentvla_agent.scoring.config import DEFAULT_CONFIG, STEP_S
-from latentvla_agent.scoring.reference.planner import plan_reference, prepare_route
+from latentvla_agent.scoring.reference.planner import plan_references, prepare_route
+from latentvla_agent.scoring.versions import V1
 
 
 class BaselineAgent:
@@ -90,7 +91,8 @@ class PDMClosedAgent(BaselineAgent):
         """The reference plan of PDMS v1.1, seen from the ego."""
         assert scene is not None, "PDMClosedAgent requires the scene"
         frame = scene.current_frame
-        plan = plan_reference(frame, prepare_route(frame, scene.map_api, DEFAULT_CONFIG), DEFAULT_CONFIG)
+        context = prepare_route(frame, scene.map_api, DEFAULT_CONFIG)
+        (plan,) = plan_references(frame, context, DEFAULT_CONFIG, (V1,))
         stride = int(round(self._sampling.interval_length / STEP_S))
         poses = plan.poses[stride::stride][: self._sampling.num_poses]
         return Trajectory(to_local_frame(poses, frame.ego_status.ego_pose), self._sampling)

@@ -109,8 +109,9 @@ class CityMap:
 
     def find_roadblock(self, id_: str) -> Roadblock:
         """The lane group of that id, else the lane group connector; raises `DataError` where the map has neither."""
+        is_number = id_.isascii() and id_.isdigit() and len(id_) < 20
         for is_connector, name in ((False, "lane_groups_polygons"), (True, "lane_group_connectors")):
-            if id_.isdigit() and int(id_) in self.layer(name).row_of_id:
+            if is_number and int(id_) in self.layer(name).row_of_id:
                 return self.make_roadblock(id_, is_connector)
         raise DataError(f"{self.path}: no lane group and no lane group connector has the id {id_!r} of the route")
 

@@ -84,7 +84,7 @@ EDGES_PER_SLAB = 4
 
 
 def index_areas(areas: Areas) -> AreaIndex:
-    """Sort the edges of every polygon into slabs; horizontal edges cross no ray and are left out."""
+    """Sort the edges of every polygon into slabs."""
     polygon_edges = np.diff(areas.ring_starts[areas.polygon_starts])
     num_slabs = polygon_edges // EDGES_PER_SLAB + 1
     slab_starts = np.concatenate([[0], np.cumsum(num_slabs)]).astype(np.int64)
@@ -115,8 +115,6 @@ def _sort_edges(areas: Areas, slab_starts: Any, scales: Any) -> Any:
             for ring in range(areas.polygon_starts[p], areas.polygon_starts[p + 1]):
                 for i in range(areas.ring_starts[ring], areas.ring_starts[ring + 1] - 1):
                     y0, y1 = areas.vertices[i, 1], areas.vertices[i + 1, 1]
-                    if y0 == y1:
-                        continue
                     first = slab_starts[p] + find_slab(min(y0, y1), low, scales[p], slabs)
                     last = slab_starts[p] + find_slab(max(y0, y1), low, scales[p], slabs)
                     for slab in range(first, last + 1):

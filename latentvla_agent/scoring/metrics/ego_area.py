@@ -17,10 +17,8 @@ OFF_ROAD, OFF_ROUTE, NUM_FLAGS = 0, 1, 2  # rows of the flags
 
 @compile_kernel
 def is_inside(areas: AreaIndex, p: int, x: float, y: float) -> bool:
-    """Whether (x, y) is strictly inside polygon p: odd parity of the edges that the ray to the right crosses.
-
-    A border that is hit to the last bit is anybody's guess, here and in the devkit.
-    """
+    """Whether (x, y) is strictly inside polygon p: odd parity of the edges that the ray to the right crosses; a point
+    on the border is outside."""
     bounds = areas.bounds
     if x < bounds[p, 0] or y < bounds[p, 1] or x > bounds[p, 2] or y > bounds[p, 3]:
         return False
@@ -31,8 +29,14 @@ def is_inside(areas: AreaIndex, p: int, x: float, y: float) -> bool:
         ay, by = areas.edges[e, 1] - y, areas.edges[e, 3] - y
         if (ay > 0.0) != (by > 0.0):
             cross = (areas.edges[e, 0] - x) * by - (areas.edges[e, 2] - x) * ay
-            if cross != 0.0 and (cross > 0.0) == (by > ay):
+            if cross == 0.0:
+                return False
+            if (cross > 0.0) == (by > ay):
                 inside = not inside
+        elif ay == 0.0:
+            ax, bx = areas.edges[e, 0] - x, areas.edges[e, 2] - x
+            if ax == 0.0 or (by == 0.0 and (ax > 0.0) != (bx > 0.0)):
+                return False  # on a vertex, or on a horizontal edge
     return inside
 
 

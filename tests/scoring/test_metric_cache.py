@@ -1,0 +1,162 @@
+"""The metric cache file: lossless, refused when it is not ours, safe names, atomic writes."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from pathlib import Path
+from typing import Any, Callable, Dict
+
+import numpy as np
+import pytest
+from safetensors import safe_open
+from safetensors.numpy import save_file
+
+from latentvla_agent.data import files
+from latentvla_agent.errors import DataError
+from latentvla_agent.scoring.config import DEFAULT_CONFIG, MetricConfig
+from latentvla_agent.scoring.metric_cache import (
+    SUFFIX,
+    MetricCache,
+    cache_path,
+    hash_config,
+    read_metric_cache,
+    write_metric_cache,
+)
+from latentvla_agent.scoring.scorer import Scorer
+from tests.scoring.scenes import Thing, make_cache
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Path:
+    return write_metric_cache(make_cache(Thing(30.0, 0.0), Thing(20.0, 5.0, speed=3.0)), tmp_path / "cache")
+
+
+def rewrite(path: Path, change: Callable[[Dict[str, str], Dict[str, Any]], None]) -> None:
+    """Write the file again after a change of its metadata and arrays."""
+    with safe_open(str(path), framework="numpy") as file:
+        metadata, arrays = dict(file.metadata()), {name: file.get_tensor(name) for name in file.keys()}
+    change(metadata, arrays)
+    save_file(arrays, str(path), metadata)
+
+
+def assert_same(a: Any, b: Any) -> None:
+    for field in dataclasses.fields(a):
+        left, right = getattr(a, field.name), getattr(b, field.name)
+        if dataclasses.is_dataclass(left):
+            assert_same(left, right)
+        elif isinstance(left, np.ndarray):
+            assert left.dtype == right.dtype and np.array_equal(left, right), field.name
+        else:
+            assert left == right, field.name
+
+
+def test_round_trip_keeps_every_bit(tmp_path: Path, embedded_caches: Dict[str, MetricCache]) -> None:
+    poses = np.random.default_rng(0).normal(0.0, 1.0, (3, 8, 3)).cumsum(axis=1)
+    scorer = Scorer()
+    for cache in list(embedded_caches.values())[::16]:
+        again = read_metric_cache(write_metric_cache(cache, tmp_path))
+        assert_same(again, cache)
+        assert_same(scorer.score(again, poses), scorer.score(cache, poses))
+
+
+def test_a_scene_without_objects_and_areas_survives(tmp_path: Path) -> None:
+    cache = make_cache()
+    assert_same(read_metric_cache(write_metric_cache(cache, tmp_path)), cache)
+
+
+def test_place_of_the_file(tmp_path: Path, written: Path) -> None:
+    assert written == tmp_path / "cache" / "log" / f"token{SUFFIX}" == cache_path(tmp_path / "cache", "log", "token")
+
+
+def test_the_file_holds_no_pickle_and_no_path(written: Path) -> None:
+    """All that precedes the raw numbers is a JSON header."""
+    content = written.read_bytes()
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + size])
+    numbers = {key: value for key, value in header.items() if key != "__metadata__"}
+    assert {value["dtype"] for value in numbers.values()} <= {"F64", "I64", "BOOL"}
+    assert max(value["data_offsets"][1] for value in numbers.values()) == len(content) - 8 - size
+    assert str(written.parents[2]) not in content.decode("latin-1")
+    assert "/" not in json.dumps(header["__metadata__"])
+
+
+@pytest.mark.parametrize("key", ["format", "version", "metric", "config"])
+def test_a_cache_of_another_kind_is_refused(written: Path, key: str) -> None:
+    rewrite(written, lambda metadata, _: metadata.update({key: "other"}))
+    with pytest.raises(DataError, match=f"{written.name}: expected a metric cache with {key} .*got other"):
+        read_metric_cache(written)
+
+
+def test_a_cache_of_another_config_is_refused(written: Path) -> None:
+    other = dataclasses.replace(DEFAULT_CONFIG, metrics=MetricConfig(min_progress=4.0))
+    assert hash_config(other) != hash_config(DEFAULT_CONFIG)
+    with pytest.raises(DataError, match="expected a metric cache with config"):
+        read_metric_cache(written, other)
+
+
+@pytest.mark.parametrize("array", ["start", "centerline", "reference", "tracks.poses", "areas.vertices"])
+def test_a_missing_array_is_told(written: Path, array: str) -> None:
+    rewrite(written, lambda _, arrays: arrays.pop(array))
+    with pytest.raises(DataError, match=f"{written.name}: metric cache is incomplete"):
+        read_metric_cache(written)
+
+
+@pytest.mark.parametrize(("key", "value"), [("scene", "{"), ("scene", "[]"), ("scene", '{"token": "a"}')])
+def test_broken_facts_are_told(written: Path, key: str, value: str) -> None:
+    rewrite(written, lambda metadata, _: metadata.update({key: value}))
+    with pytest.raises(DataError, match=f"{written.name}: metric cache is incomplete"):
+        read_metric_cache(written)
+
+
+@pytest.mark.parametrize("size", [0, 4, 100, -1, -1000])
+def test_a_truncated_file_is_refused(written: Path, size: int) -> None:
+    written.write_bytes(written.read_bytes()[:size])
+    with pytest.raises(DataError, match=f"{written.name}: not a readable metric cache"):
+        read_metric_cache(written)
+
+
+@pytest.mark.parametrize("content", [b"\x80\x04]\x94.", b"\xff" * 64, b"hello, world, this is text"])
+def test_a_file_of_another_format_is_refused(written: Path, content: bytes) -> None:
+    written.write_bytes(content)
+    with pytest.raises(DataError, match=f"{written.name}: not a readable metric cache"):
+        read_metric_cache(written)
+
+
+def test_a_safetensors_file_without_metadata_is_refused(written: Path) -> None:
+    save_file({"start": np.zeros(11)}, str(written))
+    with pytest.raises(DataError, match="expected a metric cache with format .*got None"):
+        read_metric_cache(written)
+
+
+def test_a_missing_file_is_told(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="nothing.safetensors: metric cache not found"):
+        read_metric_cache(tmp_path / "nothing.safetensors")
+
+
+@pytest.mark.parametrize("name", ["..", ".", "", "a/b", "../a", "/etc", "a/../../b", "a\0b"])
+def test_hostile_log_names_are_refused(tmp_path: Path, name: str) -> None:
+    cache = dataclasses.replace(make_cache(), log_name=name)
+    with pytest.raises(DataError, match="no plain file name"):
+        write_metric_cache(cache, tmp_path / "cache")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("token", ["a/b", "../a", "/etc/a", "../../a", "a\0b"])
+def test_hostile_tokens_are_refused(tmp_path: Path, token: str) -> None:
+    with pytest.raises(DataError, match="no plain file name"):
+        write_metric_cache(dataclasses.replace(make_cache(), token=token), tmp_path / "cache")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = written.read_bytes()
+
+    def fail(*_: object) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(files.os, "fsync", fail)
+    with pytest.raises(OSError, match="disk full"):
+        write_metric_cache(make_cache(speed=3.0), written.parents[1])
+    assert written.read_bytes() == before and os.listdir(written.parent) == [written.name]

@@ -1,0 +1,94 @@
+"""Tracks of the log at 10 Hz: where and when the scorer sees an object."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Dict
+
+import numpy as np
+import pytest
+
+from latentvla_agent.data.scene import Scene
+from latentvla_agent.errors import DataError
+from latentvla_agent.scoring.config import DEFAULT_CONFIG
+from latentvla_agent.scoring.observation import ObjectType, collect_tracks, detect_objects, observe_tracks
+from tests.scoring.scenes import Thing, make_frame, make_tracks, observe
+
+
+def test_a_moving_track_is_interpolated_to_10_hz() -> None:
+    seen = observe(Thing(10.0, 1.0, heading=0.0, speed=5.0))
+    assert seen.centers.shape == (51, 1, 2) and seen.corners.shape == (51, 1, 4, 2)
+    np.testing.assert_allclose(seen.centers[:, 0, 0], 10.0 + 0.5 * np.arange(51), atol=1e-9)
+    assert seen.present.all() and not seen.is_stopped[0] and seen.is_agent[0]
+    np.testing.assert_allclose(seen.corners[0, 0], [[12, 2], [8, 2], [8, 0], [12, 0]], atol=1e-9)
+    assert seen.reach[0] == pytest.approx(np.hypot(2.0, 1.0))
+
+
+def test_gaps_are_bridged() -> None:
+    seen = observe(Thing(0.0, 0.0, speed=4.0, detected=[1, 2, 7]))
+    assert np.flatnonzero(seen.present[:, 0]).tolist() == list(range(5, 36))
+    np.testing.assert_allclose(seen.centers[5:36, 0, 0], 0.4 * np.arange(5, 36), atol=1e-9)
+
+
+def test_first_and_last_detection_bound_a_track() -> None:
+    seen = observe(Thing(0.0, 0.0, speed=4.0, detected=[3, 4, 5]), Thing(0.0, 9.0, detected=range(11)))
+    assert np.flatnonzero(seen.present[:, 0]).tolist() == list(range(15, 26))
+    assert seen.present[:, 1].all()
+
+
+@pytest.mark.parametrize("frame", [0, 4, 10])
+def test_a_track_detected_once_stands_there_all_the_time(frame: int) -> None:
+    seen = observe(Thing(0.0, 0.0, speed=4.0, detected=[frame]))
+    assert seen.present.all()
+    np.testing.assert_allclose(seen.centers[:, 0, 0], 2.0 * frame, atol=1e-9)
+
+
+def test_headings_take_the_short_way_across_pi() -> None:
+    tracks = make_tracks(Thing(0.0, 0.0))
+    tracks.poses[:, 0, 2] = np.where(np.arange(11) % 2 == 0, 3.0, -3.0)
+    corners = observe_tracks(tracks, DEFAULT_CONFIG.metrics).corners[:, 0]
+    direction = corners[:, 0] - corners[:, 1]  # front left minus rear left
+    assert (direction[:, 0] < 0.0).all()
+
+
+def test_stopped_is_judged_by_the_first_detection() -> None:
+    tracks = make_tracks(Thing(0.0, 0.0, speed=4.0), Thing(0.0, 0.0, speed=0.05), Thing(0.0, 0.0, speed=0.051))
+    tracks.velocities[0] = 0.0
+    assert observe_tracks(tracks, DEFAULT_CONFIG.metrics).is_stopped.tolist() == [True, True, False]
+
+
+def test_things_are_stopped_whatever_their_velocity() -> None:
+    seen = observe(*[Thing(0.0, 0.0, speed=3.0, type=kind) for kind in ObjectType])
+    assert seen.is_agent.tolist() == [True] * 3 + [False] * 4
+    assert seen.is_stopped.tolist() == [False] * 3 + [True] * 4
+
+
+def test_no_objects() -> None:
+    seen = observe()
+    assert seen.centers.shape == (51, 0, 2) and seen.present.shape == (51, 0)
+
+
+def test_detections_are_in_the_map_frame() -> None:
+    frame = make_frame(Thing(10.0, 2.0, heading=0.5, speed=3.0), pose=(100.0, 200.0, np.pi / 2))
+    found = detect_objects(frame)
+    np.testing.assert_allclose(found.poses, [[98.0, 210.0, 0.5 + np.pi / 2]], atol=1e-6)
+    speed = 3.0 * np.array([np.cos(0.5 + np.pi / 2), np.sin(0.5 + np.pi / 2)])
+    np.testing.assert_allclose(found.velocities, [speed], atol=1e-6)
+    assert found.types.tolist() == [int(ObjectType.VEHICLE)] and found.sizes.tolist() == [[4.0, 2.0]]
+
+
+def test_tracks_are_those_of_the_current_and_ten_future_frames(embedded_scenes: Dict[str, Scene]) -> None:
+    scene = next(iter(embedded_scenes.values()))
+    tracks = collect_tracks(scene)
+    window = scene.frames[scene.current_index : scene.current_index + 11]
+    assert len(window) == 11 == len(tracks.detected)
+    for d, frame in enumerate(window):
+        seen = {token for token, detected in zip(tracks.tokens, tracks.detected[d]) if detected}
+        assert seen == set(frame.annotations.track_tokens)
+    assert list(tracks.tokens)[: len(window[0].annotations.track_tokens)] == list(window[0].annotations.track_tokens)
+
+
+def test_a_window_without_ten_future_frames_is_refused(embedded_scenes: Dict[str, Scene]) -> None:
+    scene = next(iter(embedded_scenes.values()))
+    with pytest.raises(DataError, match="expected 10 future frames to score, got 9"):
+        collect_tracks(dataclasses.replace(scene, frames=scene.frames[:-1]))
