@@ -13,6 +13,8 @@ import shapely
 from latentvla_agent.data.maps import CityMap
 from latentvla_agent.scoring.kernels import AreaIndex, Areas, compile_kernel
 
+TREE_CAPACITY = 10  # the devkit's; with it a spatial index returns equals in the same order
+
 
 class AreaKind(IntEnum):
     """What a polygon is."""

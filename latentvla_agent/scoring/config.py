@@ -67,7 +67,7 @@ class PlannerConfig:
     max_acceleration: float = 1.5
     max_deceleration: float = 3.0
     acceleration_exponent: float = 10.0
-    num_plan_steps: int = 50  # unrolled to 5 s
+    num_plan_steps: int = 50  # 5 s; only the first 4 s are scored, but the corridor is longer
     forecast_stride: int = 2  # the forecast and the leading object are updated at 5 Hz
     map_radius: float = 100.0
     max_vehicles: int = 50

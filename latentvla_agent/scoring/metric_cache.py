@@ -96,7 +96,9 @@ def make_world(cache: MetricCache, rules: Rules, config: ScoringConfig) -> World
     ego_box = ego_corners(cache.start, config.vehicle)
     objects = observe_tracks(cache.tracks, ego_box, rules, config.metrics)
     comfort = make_comfort(cache.history, config.comfort, rules)
-    return World(index_areas(cache.areas), objects, cache.lights, cache.centerline, comfort, make_numbers(config, rules))
+    return World(
+        index_areas(cache.areas), objects, cache.lights, cache.centerline, comfort, make_numbers(config, rules)
+    )
 
 
 def _find_human_failures(scene: Scene, cache: MetricCache, config: ScoringConfig) -> npt.NDArray[np.bool_]:

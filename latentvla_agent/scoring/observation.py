@@ -48,6 +48,11 @@ class Detections:
     sizes: FloatArray
     velocities: FloatArray
 
+    @property
+    def is_agent(self) -> npt.NDArray[np.bool_]:
+        """Which objects (K,) move by themselves."""
+        return self.types <= int(ObjectType.BICYCLE)
+
 
 def detect_objects(frame: Frame) -> Detections:
     """Objects of a frame, brought from the ego frame into the map frame."""
@@ -117,12 +122,16 @@ def observe_tracks(tracks: Tracks, ego_box: FloatArray, rules: Rules, config: Me
     objects = make_objects(detected.shape, tracks.types[seen], tracks.sizes[seen], tracks.velocities[seen], config)
     _interpolate(np.ascontiguousarray(poses), np.ascontiguousarray(detected), tracks.sizes[seen] / 2.0, objects)
     if rules.drops_touching:
-        _drop_touching(objects, ego_box)
+        drop_touching(objects, ego_box)
     return objects
 
 
 def make_objects(
-    shape: Tuple[int, int], types: npt.NDArray[np.int64], sizes: FloatArray, velocities: FloatArray, config: MetricConfig
+    shape: Tuple[int, int],
+    types: npt.NDArray[np.int64],
+    sizes: FloatArray,
+    velocities: FloatArray,
+    config: MetricConfig,
 ) -> Objects:
     """Objects of which everything is known but where they are; `shape` is (frames at 2 Hz, objects)."""
     num_steps, count = STEPS_PER_FRAME * (shape[0] - 1) + 1, shape[1]
@@ -168,7 +177,9 @@ def _interpolate(poses: Any, detected: Any, half_sizes: Any, objects: Objects) -
 
 
 @compile_kernel
-def place_box(objects: Objects, frame: int, k: int, x: float, y: float, heading: float, length: float, width: float) -> None:
+def place_box(
+    objects: Objects, frame: int, k: int, x: float, y: float, heading: float, length: float, width: float
+) -> None:
     """Centre and corners of object `k` in one frame; `length` and `width` are half of the box's."""
     along_x, along_y = np.cos(heading) * length, np.sin(heading) * length
     across_x, across_y = -np.sin(heading) * width, np.cos(heading) * width
@@ -193,6 +204,7 @@ def bound_object(objects: Objects, k: int) -> None:
 
 
 @compile_kernel
-def _drop_touching(objects: Objects, ego_box: Any) -> None:
+def drop_touching(objects: Objects, ego_box: Any) -> None:
+    """Ignore the objects that touch the ego's box (4, 2) in frame 0."""
     for k in range(objects.ignored.shape[0]):
         objects.ignored[k] = objects.present[0, k] and boxes_touch(ego_box, objects.corners[0, k])

@@ -8,7 +8,6 @@ import numpy as np
 import shapely
 import shapely.ops
 
-from latentvla_agent.data.scene import wrap_angle
 from latentvla_agent.scoring.kernels import compile_kernel
 from latentvla_agent.scoring.state import FloatArray
 
@@ -56,8 +55,8 @@ class Polyline:
 
     def __init__(self, states: FloatArray):
         self.states = states
-        self._unwrapped = states.copy()
-        self._unwrapped[:, 2] = np.unwrap(states[:, 2])
+        self.unwrapped = states.copy()
+        self.unwrapped[:, 2] = np.unwrap(states[:, 2])
         steps = np.diff(states[:, :2], axis=0)
         self.progress: FloatArray = np.concatenate([[0.0], np.cumsum(np.hypot(steps[:, 0], steps[:, 1]))])
         self.line = shapely.linestrings(states[:, :2])
@@ -66,17 +65,6 @@ class Polyline:
     def length(self) -> float:
         """Length [m] of the path."""
         return float(self.progress[-1])
-
-    def interpolate(self, distances: FloatArray) -> FloatArray:
-        """Poses (D, 3) at arc lengths (D,) [m]; outside the path its ends are held."""
-        clipped = np.clip(distances, MIN_DISTANCE, self.length)
-        upper = np.clip(np.searchsorted(self.progress, clipped), 1, len(self.progress) - 1)
-        lower = upper - 1
-        span = self.progress[upper] - self.progress[lower]
-        slope = (self._unwrapped[upper] - self._unwrapped[lower]) / span[:, None]
-        poses: FloatArray = slope * (clipped - self.progress[lower])[:, None] + self._unwrapped[lower]
-        poses[:, 2] = wrap_angle(poses[:, 2])
-        return poses
 
     def offset(self, distance: float) -> Polyline:
         """The path shifted to the left by `distance` [m], vertex by vertex."""

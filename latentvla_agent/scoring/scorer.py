@@ -124,9 +124,7 @@ class Scorer:
         if filtered is not values and metric.filters_total:
             total_values = filtered
             total_multiplier = Rollouts(rollouts.states, filtered, rollouts.first_steps).multiplier(rules)
-        total = aggregate(
-            total_values, total_multiplier, ego_progress, self.config.weights, rules, extended_comfort
-        )
+        total = aggregate(total_values, total_multiplier, ego_progress, self.config.weights, rules, extended_comfort)
         columns = {name: filtered[:, COLUMN_OF[name]] for name in metric.columns if name in COLUMN_OF}
         columns["ego_progress"] = ego_progress
         if extended_comfort is not None:

@@ -83,3 +83,25 @@ def bearing(x: float, y: float, heading: float, object_x: float, object_y: float
     norm = np.sqrt(dx * dx + dy * dy)
     cosine = np.cos(heading) * (dx / norm) + np.sin(heading) * (dy / norm)
     return np.arccos(min(max(cosine, -1.0), 1.0))
+
+
+@compile_kernel
+def box_ring_distance(box: Any, vertices: Any, start: int, end: int) -> float:
+    """Distance [m] between a box (4, 2) and the polygon of the closed ring `vertices[start:end]`, 0 where they touch."""
+    if box_touches_ring(box, vertices, start, end):
+        return 0.0
+    least = np.inf
+    for i in range(start, end - 1):
+        for c in range(4):
+            least = min(least, _point_segment_distance(box[c], vertices[i], vertices[i + 1]))
+            least = min(least, _point_segment_distance(vertices[i], box[c], box[(c + 1) % 4]))
+    return least
+
+
+@compile_kernel
+def _point_segment_distance(point: Any, start: Any, end: Any) -> float:
+    dx, dy = end[0] - start[0], end[1] - start[1]
+    px, py = point[0] - start[0], point[1] - start[1]
+    squared = dx * dx + dy * dy
+    share = min(max((px * dx + py * dy) / squared, 0.0), 1.0) if squared > 0.0 else 0.0
+    return np.hypot(px - share * dx, py - share * dy)

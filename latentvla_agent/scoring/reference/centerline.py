@@ -10,12 +10,10 @@ import shapely
 from latentvla_agent.data.maps import Lane, Roadblock
 from latentvla_agent.data.scene import wrap_angle
 from latentvla_agent.errors import DataError
-from latentvla_agent.scoring.areas import AreaPolygons
+from latentvla_agent.scoring.areas import TREE_CAPACITY, AreaPolygons
 from latentvla_agent.scoring.config import RouteConfig, VehicleConfig
 from latentvla_agent.scoring.polyline import Polyline
 from latentvla_agent.scoring.state import FloatArray, ego_centers, ego_corners
-
-TREE_CAPACITY = 10  # the devkit's; with it the tree returns equals in the same order
 
 
 def collect_route_lanes(route: Sequence[Roadblock]) -> Dict[str, Lane]:

@@ -12,14 +12,14 @@ from latentvla_agent.data.maps import CityMap, Lane, Roadblock
 from latentvla_agent.data.scene import Frame
 from latentvla_agent.scoring.aggregation import aggregate
 from latentvla_agent.scoring.areas import crop_areas, flatten_areas, index_areas
-from latentvla_agent.scoring.config import NUM_STATES, NUM_STEPS, ScoringConfig
+from latentvla_agent.scoring.config import ScoringConfig
 from latentvla_agent.scoring.kernels import AreaIndex, Areas, SubScore, World
 from latentvla_agent.scoring.metrics.comfort import make_comfort
 from latentvla_agent.scoring.metrics.ego_progress import normalise_progress
 from latentvla_agent.scoring.polyline import Polyline
 from latentvla_agent.scoring.reference.centerline import choose_starting_lane, collect_route_lanes, trace_centerline
 from latentvla_agent.scoring.reference.forecast import Forecast, forecast_objects
-from latentvla_agent.scoring.reference.proposals import ProposalPath, target_speeds
+from latentvla_agent.scoring.reference.proposals import target_speeds, unroll_path
 from latentvla_agent.scoring.reference.route import correct_route
 from latentvla_agent.scoring.rollouts import make_numbers, roll_out
 from latentvla_agent.scoring.state import FloatArray, StateIndex, ego_centers, initial_state
@@ -50,7 +50,7 @@ class RouteContext:
 
 @dataclass(frozen=True)
 class ReferencePlan:
-    """The chosen proposal: global poses (51, 3) at 0.1 s steps from the ego's projection on the path, its index
+    """The chosen proposal: global poses (41, 3) at 0.1 s steps from the ego's projection on the path, its index
     (5 * path + speed) and the scores (15,) it was chosen by."""
 
     poses: FloatArray
@@ -80,30 +80,24 @@ def plan_references(
     frame: Frame, context: RouteContext, config: ScoringConfig, rules: Tuple[Rules, ...]
 ) -> List[ReferencePlan]:
     """The plan that a trajectory's progress is compared with, under each of the rules: they share the proposals."""
-    paths = _unroll_paths(frame, context, config)
-    proposals = np.concatenate([path.poses[:, :NUM_STATES] for path in paths])
+    proposals = unroll_proposals(frame, context, config)
     start = initial_state(frame.ego_status)
     plans = []
     for rule in rules:
         scores = score_proposals(proposals, start, context, config, rule)
         best = int(np.argmax(scores))
-        path, driver = paths[best // len(context.targets)], best % len(context.targets)
-        path.unroll(NUM_STEPS + 1, config.planner.num_plan_steps, [driver])
-        plans.append(ReferencePlan(path.poses[driver].copy(), best, scores))
+        plans.append(ReferencePlan(proposals[best], best, scores))
     return plans
 
 
-def _unroll_paths(frame: Frame, context: RouteContext, config: ScoringConfig) -> List[ProposalPath]:
-    """All proposals up to the scored horizon."""
-    status, planner = frame.ego_status, config.planner
-    paths = []
-    for offset in planner.lateral_offsets:
-        line = context.centerline.offset(offset)
-        speed, targets = float(status.ego_velocity[0]), context.targets
-        path = ProposalPath(line, status.ego_pose, speed, targets, context.forecast, planner, config.vehicle)
-        path.unroll(1, NUM_STEPS, range(len(targets)))
-        paths.append(path)
-    return paths
+def unroll_proposals(frame: Frame, context: RouteContext, config: ScoringConfig) -> FloatArray:
+    """Poses (15, 41, 3) of all proposals, path by path, on each path from slow to fast."""
+    status, planner, targets = frame.ego_status, config.planner, context.targets
+    speed = float(status.ego_velocity[0])
+    paths = [context.centerline.offset(offset) for offset in planner.lateral_offsets]
+    return np.concatenate(
+        [unroll_path(p, status.ego_pose, speed, targets, context.forecast, planner, config.vehicle) for p in paths]
+    )
 
 
 def score_proposals(
