@@ -18,6 +18,7 @@ from latentvla_agent.errors import DataError, TrajectoryError
 FloatArray = npt.NDArray[np.float64]
 
 LOG_INTERVAL_S = 0.5  # frames of an OpenScene log are 2 Hz
+MIN_INTERVAL_S = 1e-3  # of a planned trajectory; the scorer's clock counts microseconds
 CAMERA_NAMES = ("cam_f0", "cam_l0", "cam_l1", "cam_l2", "cam_r0", "cam_r1", "cam_r2", "cam_b0")
 
 
@@ -77,8 +78,8 @@ class TrajectorySampling:
     interval_length: float = 0.5
 
     def __post_init__(self) -> None:
-        if self.num_poses < 1 or not self.interval_length > 0.0:
-            raise TrajectoryError(f"sampling needs num_poses >= 1 and interval > 0, got {self}")
+        if self.num_poses < 1 or not MIN_INTERVAL_S <= self.interval_length < np.inf:
+            raise TrajectoryError(f"sampling needs num_poses >= 1 and interval >= {MIN_INTERVAL_S} s, got {self}")
 
     @property
     def time_horizon(self) -> float:

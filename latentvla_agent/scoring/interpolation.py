@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from typing import Any, Tuple
+
 import numpy as np
 import numpy.typing as npt
 
-from latentvla_agent.data.scene import PoseIndex, TrajectorySampling, to_global_frame
+from latentvla_agent.data.scene import PoseIndex, TrajectorySampling
 from latentvla_agent.scoring.config import NUM_STATES, STEP_S
+from latentvla_agent.scoring.kernels import compile_kernel
 from latentvla_agent.scoring.state import FloatArray
 
 
@@ -48,6 +52,16 @@ def interpolate_poses(
     return result
 
 
+@lru_cache(maxsize=4096)
+def _find_shares(start_us: int, sampling: TrajectorySampling) -> Tuple[npt.NDArray[np.int64], FloatArray]:
+    """For every scored time: the planned pose before it (0 is the ego pose) and the share of the way to the next."""
+    times, knots = scored_times_us(start_us), _planned_times_us(start_us, sampling)
+    clipped = np.clip(times, knots[0], knots[-1])
+    upper = np.clip(np.searchsorted(knots, clipped), 1, len(knots) - 1)
+    lower = (upper - 1).astype(np.int64)
+    return lower, (clipped - knots[lower]) / (knots[upper] - knots[lower])
+
+
 def sample_trajectories(
     poses: FloatArray, sampling: TrajectorySampling, ego_pose: FloatArray, start_us: int
 ) -> FloatArray:
@@ -56,10 +70,31 @@ def sample_trajectories(
     The first pose is the ego pose. A plan shorter than 4 s stays at its last pose; what lies beyond is not scored.
     Behaviour of `navsim.evaluate.pdm_score.get_trajectory_as_array`.
     """
-    planned = to_global_frame(np.asarray(poses, dtype=np.float64), ego_pose)
-    current = np.broadcast_to(np.asarray(ego_pose, dtype=np.float64), (len(planned), 1, len(PoseIndex)))
-    knots = _planned_times_us(start_us, sampling)
-    return interpolate_poses(scored_times_us(start_us), knots, np.concatenate([current, planned], axis=1))
+    lower, shares = _find_shares(start_us, sampling)
+    sampled = np.empty((len(poses), NUM_STATES, len(PoseIndex)))
+    local = np.ascontiguousarray(poses, dtype=np.float64)
+    _sample(local, np.ascontiguousarray(ego_pose, dtype=np.float64), lower, shares, sampled)
+    return sampled
+
+
+@compile_kernel
+def _sample(poses: Any, ego_pose: Any, lower: Any, shares: Any, sampled: Any) -> None:
+    """Global poses at the knots, then between them; headings go the shorter way."""
+    knots = np.empty((poses.shape[1] + 1, 3))
+    cos, sin = np.cos(ego_pose[2]), np.sin(ego_pose[2])
+    for n in range(poses.shape[0]):
+        knots[0] = ego_pose
+        for i in range(poses.shape[1]):
+            x, y = poses[n, i, 0], poses[n, i, 1]
+            knots[i + 1, 0] = ego_pose[0] + cos * x - sin * y
+            knots[i + 1, 1] = ego_pose[1] + sin * x + cos * y
+            turn = poses[n, i, 2] + ego_pose[2] - knots[i, 2]
+            knots[i + 1, 2] = knots[i, 2] + turn - 2.0 * np.pi * np.rint(turn / (2.0 * np.pi))
+        for t in range(sampled.shape[1]):
+            low = lower[t]
+            for c in range(3):
+                sampled[n, t, c] = knots[low, c] + shares[t] * (knots[low + 1, c] - knots[low, c])
+            sampled[n, t, 2] = (sampled[n, t, 2] + np.pi) % (2.0 * np.pi) - np.pi
 
 
 def sample_reference(poses: FloatArray, start_us: int) -> FloatArray:

@@ -40,15 +40,15 @@ def score_collisions(rollout: Rollout, world: World) -> Tuple[float, int]:
     A track hit without fault is ignored from then on.
     """
     value, first = 1.0, NO_STEP
-    objects, centers, skip = world.objects, rollout.centers, rollout.skip
-    radius = np.hypot(world.numbers.half_length, world.numbers.half_width)
-    for k in rollout.near_objects:
+    objects, centers, skip, near = world.objects, rollout.centers, rollout.skip, rollout.near_objects
+    radius = np.hypot(world.numbers.half_length, world.numbers.half_width) + ROOM
+    for k in near:
         skip[k] = objects.ignored[k]
     for t in range(centers.shape[0]):
         f = objects.frame_of_step[t]
-        for k in rollout.near_objects:
+        for k in near:
             dx, dy = objects.centers[f, k, 0] - centers[t, 0], objects.centers[f, k, 1] - centers[t, 1]
-            reach = radius + objects.reach[k] + ROOM
+            reach = radius + objects.reach[k]
             if dx * dx + dy * dy > reach * reach or skip[k] or not objects.present[f, k]:
                 continue
             if not boxes_touch(rollout.corners[t], objects.corners[f, k]):

@@ -21,41 +21,61 @@ def score_time_to_collision(rollout: Rollout, world: World) -> Tuple[float, int]
     is first met is ignored from then on. v1.1 looks at all 41 steps, v2.2 at the first 32; each at 0, 0.3, 0.6 and
     0.9 s ahead.
     """
-    numbers, objects = world.numbers, world.objects
-    for k in rollout.near_objects:
-        rollout.skip[k] = objects.ignored[k]
-    shift = np.empty(2)
+    # Only arrays travel into the inner function: to hand over whole structures costs more than what it does.
+    numbers, objects, near, skip = world.numbers, world.objects, rollout.near_objects, rollout.skip
+    radius = np.hypot(numbers.half_length, numbers.half_width) + ROOM
+    for k in near:
+        skip[k] = objects.ignored[k]
     for t in range(numbers.ttc_steps):
         state = rollout.states[t]
         speed = np.hypot(state[3], state[4])
         if speed < numbers.stopped_ttc_speed:
             continue
+        cos, sin = np.cos(state[2]), np.sin(state[2])
         for projection in range(numbers.ttc_projections):
             ahead = projection * numbers.ttc_stride
-            travelled = speed * (ahead * STEP_S)
-            shift[0], shift[1] = np.cos(state[2]) * travelled, np.sin(state[2]) * travelled
-            if _meets_object(rollout, world, t, objects.frame_of_step[t + ahead], shift):
-                return 0.0, t
+            f = objects.frame_of_step[t + ahead]
+            x, y = speed * (ahead * STEP_S) * cos, speed * (ahead * STEP_S) * sin
+            place = 0
+            while True:
+                place = _find_contact(
+                    rollout.corners[t], rollout.centers[t], x, y, radius, place, near, skip,
+                    objects.reach, objects.centers[f], objects.corners[f], objects.present[f],
+                )  # fmt: skip
+                if place == near.shape[0]:
+                    break
+                if _counts(rollout, world, t, objects.centers[f, near[place]]):
+                    return 0.0, t
+                skip[near[place]] = True
     return 1.0, NO_STEP
 
 
 @compile_kernel
-def _meets_object(rollout: Rollout, world: World, t: int, f: int, shift: Any) -> bool:
-    """Whether the box of step t, moved by `shift`, meets an object of frame f that counts."""
-    objects, skip = world.objects, rollout.skip
-    x, y = rollout.centers[t, 0] + shift[0], rollout.centers[t, 1] + shift[1]
-    radius = np.hypot(world.numbers.half_length, world.numbers.half_width)
-    for k in rollout.near_objects:
-        dx, dy = objects.centers[f, k, 0] - x, objects.centers[f, k, 1] - y
-        reach = radius + objects.reach[k] + ROOM
-        if dx * dx + dy * dy > reach * reach or skip[k] or not objects.present[f, k]:
+def _find_contact(
+    box: Any,
+    center: Any,
+    x: float,
+    y: float,
+    radius: float,
+    place: int,
+    near: Any,
+    skip: Any,
+    reach: Any,
+    centers: Any,
+    corners: Any,
+    present: Any,
+) -> int:
+    """The next place from `place` in `near` whose object the box meets once it is moved by (x, y), or the end."""
+    moved_x, moved_y = center[0] + x, center[1] + y
+    for i in range(place, near.shape[0]):
+        k = near[i]
+        dx, dy = centers[k, 0] - moved_x, centers[k, 1] - moved_y
+        room = radius + reach[k]
+        if dx * dx + dy * dy > room * room or skip[k] or not present[k]:
             continue
-        if not boxes_touch(rollout.corners[t] + shift, objects.corners[f, k]):
-            continue
-        if _counts(rollout, world, t, objects.centers[f, k]):
-            return True
-        skip[k] = True
-    return False
+        if boxes_touch(box + np.array([x, y]), corners[k]):
+            return i
+    return near.shape[0]
 
 
 @compile_kernel
