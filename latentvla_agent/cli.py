@@ -9,24 +9,24 @@ import sys
 from dataclasses import replace
 from functools import partial, wraps
 from pathlib import Path
-from typing import Any, Callable, List, Optional, TypeVar
+from typing import Any, Callable, List, Optional, Set, TypeVar
 
 import typer
 from typing_extensions import Annotated
 
 from latentvla_agent import __version__
-from latentvla_agent.data.files import write_atomically
 from latentvla_agent.data.maps import MapStore
 from latentvla_agent.data.roots import DataRoots, default_split, find_roots
 from latentvla_agent.data.scene_loader import SceneIndex, index_scenes
 from latentvla_agent.data.splits import Split, resolve_split
 from latentvla_agent.errors import ConfigError, LatentVLAError
-from latentvla_agent.evaluation.agents import build_agent, find_agent
+from latentvla_agent.evaluation.agents import build_agent, find_agents
 from latentvla_agent.evaluation.file_scoring import check_tokens, score_entries
+from latentvla_agent.evaluation.folders import make_folder, prepare_file, write_output
 from latentvla_agent.evaluation.progress import StageProgress
 from latentvla_agent.evaluation.provenance import count_cores, hash_mapping
 from latentvla_agent.evaluation.results import format_table
-from latentvla_agent.evaluation.run import Run, chunk_refs, evaluate, is_complete
+from latentvla_agent.evaluation.run import Run, chunk_refs, describe_losses, evaluate, is_complete
 from latentvla_agent.evaluation.stages import CacheHandler, ScoreItem, StageSetup
 from latentvla_agent.evaluation.trajectory_file import read_trajectories
 from latentvla_agent.evaluation.workers import run_in_workers
@@ -71,9 +71,13 @@ def report_errors(command: Command) -> Command:
     def run(*args: Any, **kwargs: Any) -> None:
         try:
             command(*args, **kwargs)
+            sys.stdout.flush()
         except LatentVLAError as error:
             print(f"latentvla: error: {' '.join(str(error).split())}", file=sys.stderr)
             raise typer.Exit(EXIT_ERROR) from None
+        except BrokenPipeError:  # whoever read the output has left, as `head` does: nobody to tell
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(EXIT_INCOMPLETE) from None
         except KeyboardInterrupt:
             print("latentvla: interrupted; the same command goes on where this one stopped", file=sys.stderr)
             raise typer.Exit(EXIT_INTERRUPTED) from None
@@ -111,14 +115,14 @@ def eval_command(
       latentvla eval --data ../shared/data/real/dev --split dev --agent human --agent stop --out runs/real
     """
     check_choices(metric, scorer)
-    specs = [find_agent(name) for name in dict.fromkeys(agent or DEFAULT_AGENTS)]
+    specs = find_agents(agent or DEFAULT_AGENTS)
     for spec in specs:
         build_agent(spec)
     roots = find_roots(data, maps)
     chosen = find_split(split, roots, frame_interval, max_scenes)
     index = open_index(chosen, roots, skip_bad_logs=skip_bad_logs)
     run = Run(
-        agents=tuple(specs),
+        agents=specs,
         split=chosen,
         index=index,
         roots=roots,
@@ -131,12 +135,13 @@ def eval_command(
     )
     if out is None:
         run = replace(run, out=run.out / f"{chosen.name}-{hash_mapping(run.identity())[:8]}")
+    make_folder(run.cache_folder)
     compile_kernels()
     summary = evaluate(run)
     print(format_table(summary["agents"], "PDMS"))
     print(f"{metric}, {run.scorer} scorer, split {chosen.name}, {len(index.refs)} scenes -> {run.out}")
     if not is_complete(summary):
-        print("latentvla: incomplete: see failed, bad_logs and missing in summary.json", file=sys.stderr)
+        print(f"latentvla: incomplete: {describe_losses(summary)}", file=sys.stderr)
         raise typer.Exit(EXIT_INCOMPLETE)
 
 
@@ -164,13 +169,14 @@ def cache_command(
     roots = find_roots(data, maps)
     chosen = find_split(split, roots, frame_interval, max_scenes)
     index = open_index(chosen, roots, skip_bad_logs=skip_bad_logs)
+    folder = make_folder(find_cache(cache))
     compile_kernels()
-    folder = find_cache(cache)
     factory = partial(CacheHandler, StageSetup(roots, index.scene_filter, folder))
-    chunks = [[ScoreItem(ref) for ref in chunk] for chunk in chunk_refs(index.refs)]
+    count = workers or count_cores()
+    chunks = [[ScoreItem(ref) for ref in chunk] for chunk in chunk_refs(index.refs, count)]
     failures = []
     with StageProgress("cache", len(index.refs), 0) as progress:
-        for outcome in run_in_workers(chunks, factory, workers or count_cores(), time_limit):
+        for outcome in run_in_workers(chunks, factory, count, time_limit):
             failures += [f"{outcome.item.ref.token}: {outcome.error}"] if outcome.error else []
             progress.advance(failed=bool(outcome.error))
     print(f"{len(index.refs) - len(failures)} of {len(index.refs)} metric caches ({metric}) in {folder}")
@@ -207,16 +213,19 @@ def score_command(
     entries = read_trajectories(trajectories)
     roots = find_roots(data, maps)
     chosen = find_split(split, roots, frame_interval, None)
-    index = open_index(chosen, roots, tokens={entry.token for entry in entries}, source=str(trajectories))
+    index = open_index(chosen, roots, tokens={entry.token for entry in entries})
     check_tokens(entries, index, trajectories, chosen.name)
+    if out is not None:
+        prepare_file(out)
+    folder = make_folder(find_cache(cache))
     compile_kernels()
-    rows = score_entries(entries, index, roots, find_cache(cache), workers or count_cores(), time_limit)
+    rows = score_entries(entries, index, roots, folder, workers or count_cores(), time_limit)
     text = json.dumps(rows, indent=1) + "\n"
     if out is None:
         sys.stdout.write(text)
     else:
         content = text.encode()
-        write_atomically(out, gzip.compress(content, mtime=0) if out.suffix == ".gz" else content)
+        write_output(out, gzip.compress(content, mtime=0) if out.suffix == ".gz" else content)
         print(f"{len(rows)} rows ({metric}, embedded scorer) -> {out}", file=sys.stderr)
     failed = [row for row in rows if not row["valid"]]
     if failed:
@@ -265,14 +274,12 @@ def find_split(
 
 
 def open_index(
-    split: Split,
-    roots: DataRoots,
-    tokens: Optional[set[str]] = None,
-    skip_bad_logs: bool = False,
-    source: str = "",
+    split: Split, roots: DataRoots, tokens: Optional[Set[str]] = None, skip_bad_logs: bool = False
 ) -> SceneIndex:
     """Scenes of the split, after every log and every map that they need was opened once."""
     index = index_scenes(split, tokens=tokens, skip_bad_logs=skip_bad_logs, progress=sys.stderr.isatty())
+    for _, reason in index.bad_logs:
+        print(f"latentvla: skipped bad log: {reason}", file=sys.stderr)
     maps = MapStore(roots.maps)
     for location in sorted({ref.map_name for ref in index.refs}):
         maps.load(location).read_all_layers()

@@ -49,8 +49,9 @@ def index_scenes(
 ) -> SceneIndex:
     """Read every log of the split once and keep references to its scenes, cut as NAVSIM cuts them.
 
-    `tokens` narrows the split further. Raises `DataError` for a broken log (unless `skip_bad_logs`), for a token that
-    names two windows (where NAVSIM keeps the later one), and where no scene is left. `progress` prints to stderr.
+    `tokens` narrows the split further, maybe to nothing: whoever names tokens looks at `missing_tokens`. Raises
+    `DataError` for a broken log (unless `skip_bad_logs`), for a token that names two windows (where NAVSIM keeps the
+    later one), and where the split holds no scene. `progress` prints to stderr.
     """
     paths, missing_logs = _choose_logs(split)
     search = _Search(split.scene_filter, tokens)
@@ -70,7 +71,7 @@ def index_scenes(
             break
     if progress:
         print(file=sys.stderr)
-    if not search.refs:
+    if not search.refs and tokens is None:
         raise DataError(_explain_emptiness(split, search, len(bad_logs), missing_logs))
     return search.build_index(tuple(bad_logs), missing_logs)
 

@@ -9,7 +9,7 @@ import inspect
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Protocol, Type
+from typing import Any, Dict, List, Mapping, Protocol, Sequence, Tuple, Type
 
 import yaml
 
@@ -41,7 +41,7 @@ class AgentSpec:
 
     def digest(self) -> str:
         """Hash of the config: another config is another agent."""
-        return hashlib.sha256(json.dumps(dict(self.config), sort_keys=True).encode()).hexdigest()[:16]
+        return hashlib.sha256(json.dumps(dict(self.config), sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 def agents_folder() -> Path:
@@ -57,17 +57,20 @@ def list_agents() -> List[str]:
 
 def find_agent(name: str) -> AgentSpec:
     """The agent of that name, or of that YAML file; raises `ConfigError` with a suggestion for an unknown one."""
-    path = Path(name) if name.endswith((".yaml", ".yml")) else agents_folder() / f"{name}.yaml"
-    if not path.is_file() or (path.parent == agents_folder() and path.stem not in list_agents()):
+    is_path = name.endswith((".yaml", ".yml"))
+    path = Path(name) if is_path else agents_folder() / f"{name}.yaml"
+    if not (path.is_file() if is_path else name in list_agents()):
         close = difflib.get_close_matches(name, list_agents(), n=1)
         hint = f", did you mean {close[0]}?" if close else f"; there are: {', '.join(list_agents())}"
         raise ConfigError(f"unknown agent {name!r}{hint}")
     try:
         config = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not a YAML file ({str(error).splitlines()[0]})") from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: not a readable YAML file ({str(error).splitlines()[0]})") from error
     if not isinstance(config, dict) or not isinstance(config.get("_target_"), str):
         raise ConfigError(f"{path}: expected a mapping with _target_: package.module.Class")
+    if not all(isinstance(key, str) for key in config):
+        raise ConfigError(f"{path}: expected texts as keys, got {', '.join(map(repr, config))}")
     return AgentSpec(path.stem, config)
 
 
@@ -77,8 +80,8 @@ def load_class(spec: AgentSpec) -> Type[Any]:
     module_name, _, class_name = name.rpartition(".")
     try:
         target = getattr(importlib.import_module(module_name), class_name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigError(f"agent {spec.name}: cannot import {name} ({error})") from error
+    except Exception as error:  # a module of the user's own may raise anything
+        raise ConfigError(f"agent {spec.name}: cannot import {name} ({type(error).__name__}: {error})") from error
     if not inspect.isclass(target) or not callable(getattr(target, "compute_trajectory", None)):
         raise ConfigError(f"agent {spec.name}: {name} is no agent class with compute_trajectory")
     return target
@@ -89,8 +92,20 @@ def build_agent(spec: AgentSpec) -> Agent:
     target = load_class(spec)
     arguments = {key: value for key, value in spec.config.items() if key not in HYDRA_KEYS}
     _check_arguments(spec, target, arguments)
-    agent: Agent = target(**arguments)
+    try:
+        agent: Agent = target(**arguments)
+    except Exception as error:  # so may a constructor
+        raise ConfigError(f"agent {spec.name}: cannot be built ({type(error).__name__}: {error})") from error
     return agent
+
+
+def find_agents(names: Sequence[str]) -> Tuple[AgentSpec, ...]:
+    """All agents that are named, each once; raises `ConfigError` for two of one name, whose rows nobody could tell."""
+    specs = tuple(find_agent(name) for name in dict.fromkeys(names))
+    for spec in specs:
+        if sum(other.name == spec.name for other in specs) > 1:
+            raise ConfigError(f"two agents are called {spec.name!r}; rename one of the YAML files")
+    return specs
 
 
 def _check_arguments(spec: AgentSpec, target: Type[Any], arguments: Dict[str, Any]) -> None:

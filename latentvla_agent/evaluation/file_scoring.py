@@ -38,10 +38,10 @@ def score_entries(
 ) -> List[Dict[str, Any]]:
     """A row for every entry, in the order of the file: token, name and the result-row fields."""
     groups = group_by_token(entries)
-    chunks = [[_make_item(ref, groups) for ref in chunk] for chunk in chunk_refs(index.refs)]
+    count = min(workers, -(-len(index.refs) // SCENES_PER_WORKER))
+    chunks = [[_make_item(ref, groups) for ref in chunk] for chunk in chunk_refs(index.refs, count)]
     factory = partial(ScoreHandler, StageSetup(roots, index.scene_filter, cache_folder))
     rows: List[Optional[Dict[str, Any]]] = [None] * len(entries)
-    count = min(workers, -(-len(index.refs) // SCENES_PER_WORKER))
     with StageProgress("score", len(index.refs), 0) as progress:
         for outcome in run_in_workers(chunks, factory, count, time_limit):
             ref, places = outcome.item.ref, [place for place, _ in groups[outcome.item.ref.token]]

@@ -67,9 +67,12 @@ class Journal:
         self.entries: List[Dict[str, Any]] = []
         self.damaged_lines: List[int] = []
         header = {"journal": JOURNAL_VERSION, **identity}
-        if path.exists() and path.stat().st_size > 0:
-            self._resume(header)
-        self._file = path.open("ab", buffering=0)
+        try:
+            if path.exists() and path.stat().st_size > 0:
+                self._resume(header)
+            self._file = path.open("ab", buffering=0)
+        except OSError as error:
+            raise DataError(f"{path}: cannot be opened ({error.strerror})") from error
         if self._file.tell() == 0:
             self._write(header)
 
@@ -78,6 +81,8 @@ class Journal:
         if not content.entries and not content.damaged_lines:
             content = JournalContent([dict(header)], [], 0)  # killed while the first line was written: start anew
         found = content.entries[0] if content.entries else {}
+        if 1 in content.damaged_lines:
+            raise DataError(f"{self.path}: line 1, which says whose journal this is, is damaged; move the folder away")
         if found.get("journal") != JOURNAL_VERSION:
             raise DataError(
                 f"{self.path}: expected a journal of version {JOURNAL_VERSION}, got {found.get('journal')}; "
@@ -106,9 +111,11 @@ class Journal:
             raise DataError(f"{self.path}: cannot be written ({error.strerror}); what is finished is kept") from error
 
     def close(self) -> None:
-        """Bring it to the disk and close."""
+        """Bring it to the disk, as far as it takes it, and close."""
         try:
             os.fsync(self._file.fileno())
+        except OSError:  # a full disk was reported when the entry was written
+            pass
         finally:
             self._file.close()
 

@@ -11,10 +11,10 @@ from tqdm import tqdm
 
 
 class StageProgress:
-    """Counts scenes of one stage; `finished` of them were done in an earlier run."""
+    """Counts scenes of one stage; `finished` of them, `failed` of these in vain, were done in an earlier run."""
 
-    def __init__(self, name: str, total: int, finished: int):
-        self._name, self._finished, self._failed, self._done = name, finished, 0, 0
+    def __init__(self, name: str, total: int, finished: int = 0, failed: int = 0):
+        self._name, self._finished, self._failed, self._done = name, finished, failed, 0
         self._start = time.monotonic()
         self._bar = tqdm(
             total=total, initial=finished, desc=name, unit="scene", file=sys.stderr, disable=not sys.stderr.isatty()
@@ -35,8 +35,12 @@ class StageProgress:
     ) -> None:
         self._bar.close()
         if error is None:
-            seconds = time.monotonic() - self._start
-            rate = f"{self._done / seconds:.1f} scenes/s" if seconds > 0 else ""
-            resumed = f", {self._finished} from the journal" if self._finished else ""
-            failures = f", {self._failed} failed" if self._failed else ""
-            print(f"{self._name}: {self._done} in {seconds:.1f} s ({rate}){resumed}{failures}", file=sys.stderr)
+            print(self._describe(time.monotonic() - self._start), file=sys.stderr)
+
+    def _describe(self, seconds: float) -> str:
+        failures = f", {self._failed} failed" if self._failed else ""
+        if self._done == 0 and self._finished:
+            return f"{self._name}: all {self._finished} from the journal{failures}"
+        rate = f" ({self._done / seconds:.1f} scenes/s)" if seconds > 0 else ""
+        resumed = f", {self._finished} from the journal" if self._finished else ""
+        return f"{self._name}: {self._done} in {seconds:.1f} s{rate}{resumed}{failures}"

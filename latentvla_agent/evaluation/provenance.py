@@ -10,7 +10,7 @@ import os
 import platform
 import sys
 from pathlib import Path
-from typing import Any, Dict, Mapping, Sequence
+from typing import Any, Dict, Mapping, Optional, Sequence, Type
 
 from latentvla_agent import __version__
 from latentvla_agent.data.files import hash_file
@@ -54,12 +54,19 @@ def _processor_name() -> str:
 
 def describe_agent(spec: AgentSpec) -> Dict[str, str]:
     """Hashes of the agent's config, of the source file of its class, and of every file that its config names."""
-    source = inspect.getsourcefile(load_class(spec))
+    source = _source_file(load_class(spec))
     description = {"agent": spec.name, "config": spec.digest(), "code": hash_file(Path(source))[:16] if source else ""}
     for key, value in spec.config.items():
-        if isinstance(value, str) and key != "_target_" and Path(value).is_file():
+        if isinstance(value, str) and key != "_target_" and os.path.isfile(value):
             description[key] = hash_file(Path(value))[:16]
     return description
+
+
+def _source_file(target: Type[Any]) -> Optional[str]:
+    try:
+        return inspect.getsourcefile(target)
+    except TypeError:  # a class without Python source
+        return None
 
 
 def hash_list(values: Sequence[str]) -> str:

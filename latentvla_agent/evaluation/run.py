@@ -5,20 +5,18 @@ from __future__ import annotations
 import json
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Sequence, Tuple
+from typing import Any, Callable, Dict, Generator, List, Mapping, Sequence, Tuple
 
-from latentvla_agent.data.files import write_atomically
 from latentvla_agent.data.roots import DataRoots
 from latentvla_agent.data.scene_loader import SceneIndex, SceneRef
 from latentvla_agent.data.splits import Split
-from latentvla_agent.errors import DataError
 from latentvla_agent.evaluation.agents import AgentSpec
+from latentvla_agent.evaluation.folders import open_folder, write_output
 from latentvla_agent.evaluation.journal import Journal
-from latentvla_agent.evaluation.locking import lock_folder
 from latentvla_agent.evaluation.progress import StageProgress
 from latentvla_agent.evaluation.provenance import (
     command_line,
@@ -27,11 +25,14 @@ from latentvla_agent.evaluation.provenance import (
     hash_list,
     list_versions,
 )
+from latentvla_agent.evaluation.report import make_report
 from latentvla_agent.evaluation.results import ResultRow, summarise_agent, write_csv
 from latentvla_agent.evaluation.stages import PlanHandler, PlanItem, ScoreHandler, ScoreItem, StageSetup, failed_row
+from latentvla_agent.evaluation.statistics import score_intervals
 from latentvla_agent.evaluation.workers import Outcome, run_in_workers
 
-CHUNK_SIZE = 32  # scenes of one log that go to a worker together
+MIN_CHUNK, MAX_CHUNK = 4, 32  # scenes of one log that go to a worker together
+CHUNKS_PER_WORKER = 4  # at least, where there are enough scenes: so that no worker is left alone with a long last one
 PREDICTIONS, SCORES = "predictions.journal", "scores.journal"
 
 
@@ -67,7 +68,7 @@ class Run:
 
 
 def evaluate(run: Run) -> Dict[str, Any]:
-    """Run or resume the evaluation; returns the summary and writes it with `scores.csv` into `run.out`.
+    """Run or resume the evaluation; returns the summary, and writes it into `run.out` with `scores.csv` and a report.
 
     Raises `DataError` where `run.out` can't be written, is in use, or holds another run.
     """
@@ -76,27 +77,19 @@ def evaluate(run: Run) -> Dict[str, Any]:
         predictions = plan_scenes(run, identity)
         rows = score_scenes(run, identity, predictions)
         summary = summarise_run(run, identity, rows)
-        write_atomically(run.out / "scores.csv", write_csv(rows))
-        write_atomically(run.out / "summary.json", (json.dumps(summary, indent=1) + "\n").encode())
+        write_output(run.out / "scores.csv", write_csv(rows))
+        write_output(run.out / "summary.json", (json.dumps(summary, indent=1) + "\n").encode())
+        report = make_report(summary, rows, predictions, run.setup(), run.index.refs)
+        write_output(run.out / "report.html", report)
     return summary
 
 
-@contextmanager
-def open_folder(out: Path) -> Iterator[None]:
-    """Create the folder and hold its lock."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(f"{out}: cannot be created ({error.strerror})") from error
-    with lock_folder(out):
-        yield
-
-
-def chunk_refs(refs: Sequence[SceneRef]) -> List[List[SceneRef]]:
-    """Neighbouring scenes of one log, so that a worker reads a log once."""
+def chunk_refs(refs: Sequence[SceneRef], workers: int) -> List[List[SceneRef]]:
+    """Neighbouring scenes of one log, so that a worker rarely reads a log again."""
+    size = min(MAX_CHUNK, max(MIN_CHUNK, len(refs) // (CHUNKS_PER_WORKER * workers)))
     chunks: List[List[SceneRef]] = []
     for ref in refs:
-        if not chunks or chunks[-1][0].log_path != ref.log_path or len(chunks[-1]) >= CHUNK_SIZE:
+        if not chunks or chunks[-1][0].log_path != ref.log_path or len(chunks[-1]) >= size:
             chunks.append([])
         chunks[-1].append(ref)
     return chunks
@@ -110,14 +103,20 @@ def plan_scenes(run: Run, identity: Mapping[str, Any]) -> Dict[Tuple[str, str], 
         chunks = [
             [PlanItem(ref, spec.name) for ref in chunk if (spec.name, ref.token) not in done]
             for spec in run.agents
-            for chunk in chunk_refs(run.index.refs)
+            for chunk in chunk_refs(run.index.refs, run.workers)
         ]
-        total = len(run.agents) * len(run.index.refs)
-        for outcome in _run_stage("plan", total, len(done), chunks, partial(PlanHandler, run.setup()), run):
-            item: PlanItem = outcome.item
-            prediction = outcome.result or {"agent": item.agent, "error": outcome.error}
-            journal.append({"token": item.ref.token, "prediction": prediction})
-            done[(item.agent, item.ref.token)] = prediction
+        progress = StageProgress(
+            "plan",
+            total=len(run.agents) * len(run.index.refs),
+            finished=len(done),
+            failed=sum("error" in prediction for prediction in done.values()),
+        )
+        with closing(_run_stage(progress, chunks, partial(PlanHandler, run.setup()), run)) as outcomes:
+            for outcome in outcomes:
+                item: PlanItem = outcome.item
+                prediction = outcome.result or {"agent": item.agent, "error": outcome.error}
+                journal.append({"token": item.ref.token, "prediction": prediction})
+                done[(item.agent, item.ref.token)] = prediction
         return done
 
 
@@ -135,23 +134,24 @@ def score_scenes(
                 for ref in chunk
                 if ref.token not in done
             ]
-            for chunk in chunk_refs(run.index.refs)
+            for chunk in chunk_refs(run.index.refs, run.workers)
         ]
-        for outcome in _run_stage(
-            "score", len(run.index.refs), len(done), chunks, partial(ScoreHandler, run.setup()), run
-        ):
-            ref = outcome.item.ref
-            rows = outcome.result or [failed_row(ref, name, outcome.error).to_json() for name in names]
-            journal.append({"token": ref.token, "rows": rows})
-            done[ref.token] = rows
+        progress = StageProgress("score", len(run.index.refs), len(done))
+        with closing(_run_stage(progress, chunks, partial(ScoreHandler, run.setup()), run)) as outcomes:
+            for outcome in outcomes:
+                ref = outcome.item.ref
+                rows = outcome.result or [failed_row(ref, name, outcome.error).to_json() for name in names]
+                journal.append({"token": ref.token, "rows": rows})
+                done[ref.token] = rows
     return [ResultRow.from_json(done[ref.token][i]) for i in range(len(names)) for ref in run.index.refs]
 
 
 def _run_stage(
-    name: str, total: int, finished: int, chunks: List[List[Any]], factory: Callable[[], Any], run: Run
-) -> Iterator[Outcome[Any]]:
-    with StageProgress(name, total, finished) as progress:
-        for outcome in run_in_workers(chunks, factory, run.workers, run.time_limit):
+    progress: StageProgress, chunks: List[List[Any]], factory: Callable[[], Any], run: Run
+) -> Generator[Outcome[Any], None, None]:
+    """Outcomes of a stage; closing it, as an error or Ctrl-C in its consumer does, ends the workers at once."""
+    with progress, closing(run_in_workers(chunks, factory, run.workers, run.time_limit)) as outcomes:
+        for outcome in outcomes:
             yield outcome
             progress.advance(failed=bool(outcome.error))
 
@@ -168,6 +168,7 @@ def summarise_run(run: Run, identity: Mapping[str, Any], rows: Sequence[ResultRo
     for row in rows:
         by_agent[row.agent].append(row)
     index = run.index
+    intervals = score_intervals(by_agent)
     return {
         **identity,
         "expected": len(index.refs),
@@ -179,7 +180,7 @@ def summarise_run(run: Run, identity: Mapping[str, Any], rows: Sequence[ResultRo
         "command": command_line(),
         "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "agents": [
-            {**described, **summarise_agent(name, by_agent[name], len(index.refs))}
+            {**described, **summarise_agent(name, by_agent[name], len(index.refs)), **intervals.get(name, {})}
             for name, described in zip(by_agent, identity["agents"])
         ],
     }
@@ -189,3 +190,12 @@ def is_complete(summary: Mapping[str, Any]) -> bool:
     """Whether every scene that the split promises was found and scored."""
     lost = summary["bad_logs"] or summary["missing_logs"] or summary["missing_tokens"]
     return not lost and all(agent["failed"] == 0 for agent in summary["agents"])
+
+
+def describe_losses(summary: Mapping[str, Any]) -> str:
+    """In one line, what makes a run incomplete."""
+    losses = [f"{agent['agent']} failed in {agent['failed']} scenes" for agent in summary["agents"] if agent["failed"]]
+    losses += [f"{len(summary['bad_logs'])} bad logs"] if summary["bad_logs"] else []
+    losses += [f"{len(summary['missing_logs'])} logs missing"] if summary["missing_logs"] else []
+    losses += [f"{summary['missing_tokens']} tokens missing"] if summary["missing_tokens"] else []
+    return f"{', '.join(losses)}; the reasons are in scores.csv and summary.json"

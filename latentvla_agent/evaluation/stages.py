@@ -98,20 +98,27 @@ class CacheHandler:
 
     def __call__(self, item: ScoreItem) -> bool:
         """Make sure that the cache of the scene is there."""
-        self.load_cache(item.ref)
+        self.load_cache(item.ref, must_write=True)
         return True
 
-    def load_cache(self, ref: SceneRef) -> MetricCache:
-        """The scene's metric cache, rebuilt if it is missing, broken or made of other data."""
+    def load_cache(self, ref: SceneRef, must_write: bool = False) -> MetricCache:
+        """The scene's metric cache, rebuilt if it is missing, broken or made of other data.
+
+        A disk that takes no cache costs time in the next run, not the scene in this one, unless it `must_write`.
+        """
         source = f"{self._hash(ref.log_path)}-{self._hash(self._maps.path_of(ref.map_name))}"
         path = cache_path(self._setup.cache_folder, ref.log_name, ref.token)
         if path.exists():
             try:
                 return read_metric_cache(path, source=source)
             except DataError:
-                path.unlink()  # broken or stale: a cache can always be made again
+                pass  # broken or stale: a cache can always be made again
         cache = build_metric_cache(self._loader.build(ref), self._maps.load(ref.map_name))
-        write_metric_cache(cache, self._setup.cache_folder, source=source)
+        try:
+            write_metric_cache(cache, self._setup.cache_folder, source=source)
+        except OSError:
+            if must_write:
+                raise
         return cache
 
     def _hash(self, path: Path) -> str:
@@ -141,7 +148,10 @@ class ScoreHandler(CacheHandler):
             return failed_row(ref, prediction["agent"], prediction["error"])
         poses = np.array(prediction["poses"], dtype=np.float64).reshape(-1, len(PoseIndex))
         sampling = TrajectorySampling(len(poses), prediction["interval"])
-        scores = self._scorer.score(cache, poses[None], sampling)
+        try:
+            scores = self._scorer.score(cache, poses[None], sampling)
+        except (ArithmeticError, ValueError) as error:  # of this trajectory: those of other agents are still scored
+            return failed_row(ref, prediction["agent"], f"{type(error).__name__}: {error}")
         return row_of_scores(ref.token, ref.log_name, prediction["agent"], scores)
 
 

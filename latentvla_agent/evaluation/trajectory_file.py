@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any, Dict, List, Tuple
 
 import numpy as np
 
-from latentvla_agent.data.scene import Trajectory, TrajectorySampling
+from latentvla_agent.data.scene import FloatArray, Trajectory, TrajectorySampling
 from latentvla_agent.errors import DataError, TrajectoryError
 
 
@@ -40,7 +41,7 @@ def _read_json(path: Path) -> Any:
         return json.loads(gzip.decompress(content) if path.suffix == ".gz" else content)
     except OSError as error:
         raise DataError(f"{path}: not readable ({error.strerror or error})") from error
-    except (ValueError, EOFError, zlib.error) as error:
+    except (ValueError, EOFError, RecursionError, zlib.error) as error:
         raise DataError(f"{path}: not a JSON file ({error})") from error
 
 
@@ -51,11 +52,21 @@ def _parse_entry(place: str, entry: Any) -> NamedTrajectory:
     if not isinstance(token, str) or not isinstance(name, str):
         raise DataError(f"{place}: expected token and name as text, got {token!r} and {name!r}")
     try:
-        poses = np.array(entry.get("poses"), dtype=np.float64)
-        trajectory = Trajectory(poses, _parse_sampling(entry.get("sampling")))
-    except (TrajectoryError, TypeError, ValueError) as error:
+        trajectory = Trajectory(_parse_poses(entry.get("poses")), _parse_sampling(entry.get("sampling")))
+    except TrajectoryError as error:
         raise DataError(f"{place} ({token}, {name}): {error}") from error
     return NamedTrajectory(token, name, trajectory)
+
+
+def _parse_poses(poses: Any) -> FloatArray:
+    """The list as an array; numbers written as text, null and rows of different lengths are refused."""
+    try:
+        array = np.asarray(poses)
+    except ValueError as error:
+        raise TrajectoryError("expected poses [[x, y, heading], ...], got rows of different lengths") from error
+    if array.dtype.kind not in "iuf":
+        raise TrajectoryError("expected poses [[x, y, heading], ...] of numbers, got something else among them")
+    return array.astype(np.float64)
 
 
 def _parse_sampling(sampling: Any) -> TrajectorySampling:
@@ -64,7 +75,7 @@ def _parse_sampling(sampling: Any) -> TrajectorySampling:
     if not isinstance(sampling, dict) or not set(sampling) <= {"num_poses", "interval"}:
         raise TrajectoryError(f"expected a sampling {{num_poses, interval}}, got {sampling!r}")
     num_poses, interval = sampling.get("num_poses", 8), sampling.get("interval", 0.5)
-    if not isinstance(num_poses, int) or not isinstance(interval, (int, float)):
+    if not isinstance(num_poses, int) or not isinstance(interval, (int, float)) or not math.isfinite(interval):
         raise TrajectoryError(f"expected a sampling {{num_poses, interval}}, got {sampling!r}")
     return TrajectorySampling(num_poses, float(interval))
 

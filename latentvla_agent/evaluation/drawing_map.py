@@ -1,0 +1,69 @@
+"""The road under a bird's-eye picture: drivable areas by kind, the lanes of the route and its centreline."""
+
+from __future__ import annotations
+
+from typing import Any, List
+
+import numpy as np
+import numpy.typing as npt
+import shapely
+
+from latentvla_agent.evaluation.drawing_canvas import Window, write_clipped_line, write_polygons
+from latentvla_agent.scoring.areas import AreaKind, DrivableAreas
+from latentvla_agent.scoring.metric_cache import MetricCache
+
+# In the order of painting; the class names the colour in the style sheet.
+LAYERS = (
+    (AreaKind.CARPARK, "carpark"),
+    (AreaKind.LANE_GROUP, "road"),
+    (AreaKind.INTERSECTION, "crossing"),
+    (AreaKind.LANE_CONNECTOR, "connector"),
+    (AreaKind.LANE, "lane"),
+)
+
+
+def draw_map(cache: MetricCache, window: Window) -> List[str]:
+    """SVG elements of the map, bottom first."""
+    areas = cache.areas
+    near = find_near(areas, window)
+    elements = [
+        _draw_area(style, _shapes(areas, near[areas.kinds[near] == kind], window), window, kind != AreaKind.LANE)
+        for kind, style in LAYERS
+    ]
+    elements.append(_draw_area("route", _shapes(areas, near[areas.on_route[near]], window), window, merge=True))
+    centerline = write_clipped_line(window.place(cache.centerline), window)
+    elements.append(f'<path class="center" d="{centerline}"/>' if centerline else "")
+    return [element for element in elements if element]
+
+
+def find_near(areas: DrivableAreas, window: Window) -> npt.NDArray[np.int64]:
+    """Indices of the polygons whose bounds come near the window."""
+    reach = window.size  # from the ego, the far corners are 0.84 of the size away
+    x, y = window.origin[:2]
+    low, high = areas.bounds[:, :2], areas.bounds[:, 2:]
+    apart = (low > np.array([x, y]) + reach) | (high < np.array([x, y]) - reach)
+    near: npt.NDArray[np.int64] = np.flatnonzero(~apart.any(axis=1))
+    return near
+
+
+def _shapes(areas: DrivableAreas, indices: npt.NDArray[np.int64], window: Window) -> List[Any]:
+    shapes = (shapely.simplify(window.clip(_build_polygon(areas, p, window)), window.tolerance) for p in indices)
+    return [shape for shape in shapes if not shape.is_empty]
+
+
+def _build_polygon(areas: DrivableAreas, index: Any, window: Window) -> Any:
+    """Polygon `index` in picture coordinates. Its rings count by parity, so holes and parts come out by themselves."""
+    shape: Any = shapely.Polygon()
+    for ring in range(areas.polygon_starts[index], areas.polygon_starts[index + 1]):
+        vertices = areas.vertices[areas.ring_starts[ring] : areas.ring_starts[ring + 1]]
+        part = shapely.make_valid(shapely.polygons(window.place(vertices)))
+        shape = part if shape.is_empty else shapely.symmetric_difference(shape, part)
+    return shape
+
+
+def _draw_area(style: str, shapes: List[Any], window: Window, merge: bool) -> str:
+    """One path for a kind; `merge` joins polygons that overlap or touch, others keep their outlines."""
+    if merge and shapes:
+        shapes = [shapely.simplify(shapely.union_all(shapes, grid_size=0.01), window.tolerance)]
+    data = write_polygons(shapes)
+    return f'<path class="{style}" d="{data}"/>' if data else ""

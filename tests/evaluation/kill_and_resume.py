@@ -1,0 +1,124 @@
+"""Kills evaluations at random moments, resumes them and compares what they leave with an uninterrupted run.
+
+By hand: `python -m tests.evaluation.kill_and_resume --kills 20`. Every second kill hits a worker; the run must go on
+by itself then.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, Dict, List, Sequence
+
+from tests.evaluation.commands import start
+
+OPTIONS = ("--agent", "human", "--agent", "constant_velocity", "--workers", "2", "--max-scenes")
+MAIN_KILLED, WORKER_KILLED, TOO_LATE = "main process killed", "worker killed", "had finished"
+OF_THE_RUN = ("finished", "command")  # what may differ in summary.json
+
+
+def begin(folder: Path, scenes: int) -> subprocess.Popen[str]:
+    """Start, or resume, the evaluation in `folder`."""
+    return start("eval", *OPTIONS, str(scenes), "--out", folder / "out", "--cache", folder / "cache")
+
+
+def finish(process: subprocess.Popen[str]) -> str:
+    """Wait for the end of a run; what it printed to stderr. Raises `RuntimeError` if it did not end well."""
+    _, messages = process.communicate(timeout=300)
+    if process.returncode != 0:
+        raise RuntimeError(f"exit status {process.returncode}: {messages}")
+    return messages
+
+
+def read_outputs(folder: Path) -> Dict[str, Any]:
+    """`scores.csv` byte by byte, and `summary.json` without times."""
+    summary = json.loads((folder / "out" / "summary.json").read_text())
+    return {
+        "scores.csv": (folder / "out" / "scores.csv").read_bytes(),
+        **{key: value for key, value in summary.items() if key not in OF_THE_RUN},
+    }
+
+
+def list_workers(pid: int) -> List[int]:
+    """Worker processes of a running evaluation."""
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return [int(child) for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    except OSError:
+        return []
+
+
+def kill_worker(process: subprocess.Popen[str], chance: random.Random) -> str:
+    """Kill one of the workers, as soon as there is one."""
+    while process.poll() is None:
+        workers = list_workers(process.pid)
+        if workers:
+            os.kill(chance.choice(workers), signal.SIGKILL)
+            return WORKER_KILLED
+        time.sleep(0.01)
+    return TOO_LATE
+
+
+def kill_main(process: subprocess.Popen[str]) -> str:
+    """Kill the main process."""
+    if process.poll() is not None:
+        return TOO_LATE
+    process.kill()
+    process.communicate()
+    return MAIN_KILLED
+
+
+def interrupt_once(folder: Path, scenes: int, delay: float, hit_worker: bool, chance: random.Random) -> str:
+    """Start, kill after `delay` seconds, and resume until the run is complete; says in words what happened.
+
+    A run that was faster than that is repeated in its folder with a shorter delay.
+    """
+    process = begin(folder, scenes)
+    time.sleep(delay)
+    what = kill_worker(process, chance) if hit_worker else kill_main(process)
+    if what == TOO_LATE:
+        finish(process)
+        shutil.rmtree(folder)
+        return interrupt_once(folder, scenes, 0.8 * delay, hit_worker, chance)
+    messages = finish(begin(folder, scenes) if what == MAIN_KILLED else process)
+    stages = "; ".join(line for line in messages.splitlines() if line.startswith(("plan:", "score:")))
+    return f"{what} after {delay:.2f} s; {stages}"
+
+
+def main(arguments: Sequence[str] = ()) -> int:
+    """Kill as often as asked, each time a run of its own; status 1 if one result differs."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--scenes", type=int, default=24)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args(arguments or None)
+    chance = random.Random(options.seed)
+    with tempfile.TemporaryDirectory() as base:
+        begun = time.monotonic()
+        finish(begin(Path(base) / "whole", options.scenes))
+        duration = time.monotonic() - begun
+        expected = read_outputs(Path(base) / "whole")
+        print(f"uninterrupted: {duration:.1f} s", flush=True)
+        different = 0
+        for number in range(options.kills):
+            folder = Path(base) / str(number)
+            delay = chance.uniform(0.0, duration)
+            what = interrupt_once(folder, options.scenes, delay, number % 2 == 1, chance)
+            equal = read_outputs(folder) == expected
+            different += not equal
+            print(f"{number + 1:2d} {'equal' if equal else 'DIFFERENT'}: {what}", flush=True)
+    print(f"{options.kills - different} of {options.kills} results equal")
+    return 1 if different else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,98 @@
+"""Whatever can move a number changes the identity of a run."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Dict
+
+import pytest
+
+from latentvla_agent.data.roots import find_roots
+from latentvla_agent.data.scene_loader import index_scenes
+from latentvla_agent.data.splits import resolve_split
+from latentvla_agent.evaluation.agents import AgentSpec, find_agent
+from latentvla_agent.evaluation.provenance import (
+    count_cores,
+    describe_agent,
+    describe_machine,
+    hash_list,
+    hash_mapping,
+    list_versions,
+)
+from latentvla_agent.evaluation.run import Run
+
+STOP = "latentvla_agent.baselines.StopAgent"
+
+
+def test_versions_name_everything_that_computes() -> None:
+    versions = list_versions()
+    assert {"python", "latentvla_agent", "numpy", "scipy", "shapely", "pyproj", "pyogrio", "numba"} < set(versions)
+    assert len(versions["scoring_config"]) == 16
+    json.dumps(versions)
+
+
+def test_machine() -> None:
+    machine = describe_machine()
+    assert machine["cores"] == count_cores() >= 1 and machine["processor"] and machine["system"]
+
+
+def test_hashes_keep_the_order_of_lists_only() -> None:
+    assert hash_list(["a", "b"]) != hash_list(["b", "a"])
+    assert hash_mapping({"a": 1, "b": 2}) == hash_mapping({"b": 2, "a": 1}) != hash_mapping({"a": 1, "b": 3})
+
+
+def test_weights_are_part_of_an_agent(tmp_path: Path) -> None:
+    weights = tmp_path / "weights.safetensors"
+    weights.write_bytes(b"first")
+    spec = AgentSpec("mine", {"_target_": STOP, "checkpoint": str(weights), "prompt": "x" * 100_000, "zero": "\0"})
+    before = describe_agent(spec)
+    assert set(before) == {"agent", "config", "code", "checkpoint"} and len(before["code"]) == 16
+    weights.write_bytes(b"second")
+    after = describe_agent(spec)
+    assert {key for key in before if before[key] != after[key]} == {"checkpoint"}
+
+
+def test_a_class_without_source() -> None:
+    class_without_source = AgentSpec("mine", {"_target_": STOP})
+    assert describe_agent(class_without_source)["code"] != ""
+
+
+@pytest.fixture(scope="module")
+def run() -> Run:
+    roots = find_roots(environ={})
+    split = resolve_split("embedded", roots, max_scenes=2)
+    return Run(
+        agents=(find_agent("stop"),),
+        split=split,
+        index=index_scenes(split),
+        roots=roots,
+        out=Path("out"),
+        cache_folder=Path("cache"),
+        metric="pdms-v1.1",
+        scorer="embedded",
+        workers=1,
+        time_limit=1.0,
+    )
+
+
+@pytest.mark.parametrize(
+    "change, keys",
+    [
+        ({"metric": "epdms-v2.2"}, {"metric"}),
+        ({"scorer": "official"}, {"scorer"}),
+        ({"agents": (find_agent("human"),)}, {"agents"}),
+        ({"agents": (find_agent("stop"), find_agent("human"))}, {"agents"}),
+        ({"workers": 64, "time_limit": 9.0, "out": Path("other"), "cache_folder": Path("other")}, set()),
+    ],
+)
+def test_identity_changes_with_what_moves_a_row(run: Run, change: Dict[str, Any], keys: set[str]) -> None:
+    before, after = run.identity(), replace(run, **change).identity()
+    assert {key for key in before if before[key] != after[key]} == keys
+    assert json.loads(json.dumps(before)) == before, "the journal must give it back as it was"
+
+
+def test_identity_knows_the_scenes(run: Run) -> None:
+    fewer = replace(run.index, refs=run.index.refs[:1])
+    assert replace(run, index=fewer).identity()["scenes"] != run.identity()["scenes"]

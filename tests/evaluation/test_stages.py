@@ -1,0 +1,126 @@
+"""What a worker does with one scene, without the worker."""
+
+from __future__ import annotations
+
+import errno
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Dict
+
+import numpy as np
+import pytest
+
+from latentvla_agent.data.roots import find_roots
+from latentvla_agent.data.scene import TrajectorySampling
+from latentvla_agent.data.scene_loader import SceneIndex, index_scenes
+from latentvla_agent.data.splits import resolve_split
+from latentvla_agent.errors import DataError, TrajectoryError
+from latentvla_agent.evaluation.agents import find_agent
+from latentvla_agent.evaluation.stages import (
+    CacheHandler,
+    PlanHandler,
+    PlanItem,
+    ScoreHandler,
+    ScoreItem,
+    StageSetup,
+    check_poses,
+)
+from latentvla_agent.scoring.metric_cache import read_metric_cache
+from tests.evaluation.commands import list_files
+from tests.evaluation.failing_agents import Plan
+
+STAY = {"agent": "a", "poses": np.zeros((8, 3)).tolist(), "interval": 0.5}
+
+
+@pytest.fixture(scope="module")
+def index() -> SceneIndex:
+    return index_scenes(resolve_split("embedded", find_roots(environ={}), max_scenes=2))
+
+
+@pytest.fixture(scope="module")
+def setup(index: SceneIndex, metric_caches: Path) -> StageSetup:
+    agents = (find_agent("human"), find_agent("constant_velocity"))
+    return StageSetup(find_roots(environ={}), index.scene_filter, metric_caches / "stages", agents)
+
+
+def test_plans_are_json_in_the_precision_of_the_agent(setup: StageSetup, index: SceneIndex) -> None:
+    handler = PlanHandler(setup)
+    for agent, dtype in (("human", np.float64), ("constant_velocity", np.float32)):
+        prediction = handler(PlanItem(index.refs[1], agent))
+        assert prediction["agent"] == agent and prediction["interval"] == 0.5
+        poses = np.array(prediction["poses"])
+        assert poses.shape == (8, 3) and np.array_equal(poses.astype(dtype).astype(np.float64), poses)
+
+
+SAMPLING = TrajectorySampling()
+
+
+@pytest.mark.parametrize(
+    "plan, reason",
+    [
+        (None, "expected a Trajectory with an array of poses, got NoneType"),
+        (np.zeros((8, 3)), "got ndarray"),
+        (Plan([[0.0, 0.0, 0.0]] * 8, SAMPLING), "got Plan"),
+        (Plan(np.zeros((8, 3), np.int64), SAMPLING), "float32 or float64, got int64"),
+        (Plan(np.zeros((8, 3), np.float16), SAMPLING), "float32 or float64, got float16"),
+        (Plan(np.zeros((8, 3), object), SAMPLING), "float32 or float64, got object"),
+        (Plan(np.zeros((7, 3)), SAMPLING), r"expected poses of shape \(8, 3\), got \(7, 3\)"),
+        (Plan(np.zeros((1, 8, 3)), SAMPLING), r"got \(1, 8, 3\)"),
+        (Plan(np.full((8, 3), np.nan), SAMPLING), "not finite"),
+        (Plan(np.full((8, 3), -np.inf), SAMPLING), "not finite"),
+    ],
+)
+def test_plans_that_are_none(plan: Any, reason: str) -> None:
+    with pytest.raises(TrajectoryError, match=reason):
+        check_poses(plan)
+
+
+def test_scores_are_the_same_from_a_built_and_a_stored_cache(setup: StageSetup, index: SceneIndex) -> None:
+    item = ScoreItem(index.refs[0], (STAY,))
+    first = ScoreHandler(setup)(item)
+    assert [path.name for path in list_files(setup.cache_folder)] == [f"{index.refs[0].token}.safetensors"]
+    assert ScoreHandler(setup)(item) == first and first[0]["valid"]
+
+
+@pytest.mark.parametrize("damage", [b"", b"garbage", None])
+def test_a_broken_cache_is_made_again(setup: StageSetup, index: SceneIndex, damage: Any) -> None:
+    item = ScoreItem(index.refs[0], (STAY,))
+    expected = ScoreHandler(setup)(item)
+    (path,) = list_files(setup.cache_folder)
+    path.write_bytes(path.read_bytes()[:5000] if damage is None else damage)
+    assert ScoreHandler(setup)(item) == expected
+    assert list_files(setup.cache_folder) == [path]
+    assert read_metric_cache(path).token == index.refs[0].token
+
+
+def test_a_full_disk_costs_the_cache_and_not_the_scene(
+    setup: StageSetup, index: SceneIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    expected = ScoreHandler(setup)(ScoreItem(index.refs[0], (STAY,)))
+    monkeypatch.setattr(os, "fsync", full)
+    elsewhere = replace(setup, cache_folder=tmp_path)
+    assert ScoreHandler(elsewhere)(ScoreItem(index.refs[0], (STAY,))) == expected
+    with pytest.raises(OSError, match="No space left"):
+        CacheHandler(elsewhere)(ScoreItem(index.refs[0]))
+    assert list_files(tmp_path) == []
+
+
+def test_a_failure_of_one_prediction_leaves_the_others(
+    setup: StageSetup, index: SceneIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed: Dict[str, Any] = {"agent": "f", "error": "on purpose"}
+    broken = {**STAY, "agent": "b", "poses": np.full((8, 3), np.nan).tolist()}
+    rows = ScoreHandler(setup)(ScoreItem(index.refs[0], (failed, broken, STAY)))
+    assert [row["agent"] for row in rows] == ["f", "b", "a"]
+    assert [row["valid"] for row in rows] == [False, False, True]
+    assert rows[0]["error"] == "on purpose" and rows[1]["error"].startswith("TrajectoryError: ")
+
+
+def test_a_log_that_changed_is_noticed(setup: StageSetup, index: SceneIndex) -> None:
+    ref = replace(index.refs[0], start=index.refs[0].start + 1)
+    with pytest.raises(DataError, match="the log has changed"):
+        PlanHandler(setup)(PlanItem(ref, "human"))
