@@ -30,11 +30,12 @@ from latentvla_agent.evaluation.run import Run, chunk_refs, describe_losses, eva
 from latentvla_agent.evaluation.stages import CacheHandler, ScoreItem, StageSetup
 from latentvla_agent.evaluation.trajectory_file import read_trajectories
 from latentvla_agent.evaluation.workers import run_in_workers
-from latentvla_agent.scoring.metric_cache import METRIC
+from latentvla_agent.scoring.metric_cache import VERSION as CACHE_VERSION
+from latentvla_agent.scoring.versions import METRICS, find_metric
 from latentvla_agent.scoring.warm_up import compile_kernels
 
 DEFAULT_AGENTS = ("human", "pdm_closed", "constant_velocity", "stop")
-METRICS = (METRIC,)
+DEFAULT_METRIC = "pdms-v1.1"
 SCORERS = ("auto", "embedded", "official")
 EXIT_INCOMPLETE, EXIT_ERROR, EXIT_INTERRUPTED = 1, 2, 130
 TIME_LIMIT_S = 120.0
@@ -94,7 +95,7 @@ def eval_command(
     data: Data = None,
     maps: Maps = None,
     split: SplitName = None,
-    metric: Metric = METRIC,
+    metric: Metric = DEFAULT_METRIC,
     scorer: ScorerName = "auto",
     workers: Workers = None,
     out: Annotated[Optional[Path], typer.Option("--out", help="Results folder; default: runs/<split>-<hash>.")] = None,
@@ -114,7 +115,8 @@ def eval_command(
       latentvla eval --data /data/openscene --split navtest --agent constant_velocity --workers 32
       latentvla eval --data ../shared/data/real/dev --split dev --agent human --agent stop --out runs/real
     """
-    check_choices(metric, scorer)
+    check_scorer(scorer)
+    chosen_metric = find_metric(metric)
     specs = find_agents(agent or DEFAULT_AGENTS)
     for spec in specs:
         build_agent(spec)
@@ -128,7 +130,7 @@ def eval_command(
         roots=roots,
         out=out or Path("runs"),
         cache_folder=find_cache(cache),
-        metric=metric,
+        metric=chosen_metric,
         scorer="embedded",
         workers=workers or count_cores(),
         time_limit=time_limit,
@@ -138,7 +140,7 @@ def eval_command(
     make_folder(run.cache_folder)
     compile_kernels()
     summary = evaluate(run)
-    print(format_table(summary["agents"], "PDMS"))
+    print(format_table(summary["agents"], chosen_metric))
     print(f"{metric}, {run.scorer} scorer, split {chosen.name}, {len(index.refs)} scenes -> {run.out}")
     if not is_complete(summary):
         print(f"latentvla: incomplete: {describe_losses(summary)}", file=sys.stderr)
@@ -151,7 +153,6 @@ def cache_command(
     data: Data = None,
     maps: Maps = None,
     split: SplitName = None,
-    metric: Metric = METRIC,
     workers: Workers = None,
     cache: Cache = None,
     frame_interval: FrameInterval = None,
@@ -165,7 +166,6 @@ def cache_command(
     Example:
       latentvla cache --data /data/openscene --split navtest --cache /fast/disk --workers 32
     """
-    check_choices(metric, "embedded")
     roots = find_roots(data, maps)
     chosen = find_split(split, roots, frame_interval, max_scenes)
     index = open_index(chosen, roots, skip_bad_logs=skip_bad_logs)
@@ -179,7 +179,7 @@ def cache_command(
         for outcome in run_in_workers(chunks, factory, count, time_limit):
             failures += [f"{outcome.item.ref.token}: {outcome.error}"] if outcome.error else []
             progress.advance(failed=bool(outcome.error))
-    print(f"{len(index.refs) - len(failures)} of {len(index.refs)} metric caches ({metric}) in {folder}")
+    print(f"{len(index.refs) - len(failures)} of {len(index.refs)} metric caches in {folder}")
     for failure in failures:
         print(f"latentvla: failed: {failure}", file=sys.stderr)
     if failures or index.bad_logs:
@@ -193,7 +193,7 @@ def score_command(
     data: Data = None,
     maps: Maps = None,
     split: SplitName = None,
-    metric: Metric = METRIC,
+    metric: Metric = DEFAULT_METRIC,
     scorer: ScorerName = "auto",
     workers: Workers = None,
     out: Annotated[
@@ -202,6 +202,7 @@ def score_command(
     cache: Cache = None,
     frame_interval: FrameInterval = None,
     time_limit: TimeLimit = TIME_LIMIT_S,
+    human_filter: Annotated[bool, typer.Option(help="EPDMS: excuse what the human fails at, too.")] = True,
 ) -> None:
     """Score trajectories from a file. Poses are x, y [m], heading [rad] in the ego frame, the first after one interval.
 
@@ -209,7 +210,8 @@ def score_command(
     Example:
       latentvla score --data ../shared/data/real/dev --split dev --trajectories plans.json.gz --out scores.json
     """
-    check_choices(metric, scorer)
+    check_scorer(scorer)
+    chosen_metric = find_metric(metric)
     entries = read_trajectories(trajectories)
     roots = find_roots(data, maps)
     chosen = find_split(split, roots, frame_interval, None)
@@ -219,7 +221,9 @@ def score_command(
         prepare_file(out)
     folder = make_folder(find_cache(cache))
     compile_kernels()
-    rows = score_entries(entries, index, roots, folder, workers or count_cores(), time_limit)
+    rows = score_entries(
+        entries, index, roots, folder, workers or count_cores(), time_limit, chosen_metric, human_filter
+    )
     text = json.dumps(rows, indent=1) + "\n"
     if out is None:
         sys.stdout.write(text)
@@ -241,10 +245,8 @@ def show_version(version: Annotated[bool, typer.Option("--version", help="Print 
         raise typer.Exit()
 
 
-def check_choices(metric: str, scorer: str) -> None:
-    """Raise `ConfigError` for a metric or scorer that is not there."""
-    if metric not in METRICS:
-        raise ConfigError(f"unknown metric {metric!r}; there are: {', '.join(METRICS)}")
+def check_scorer(scorer: str) -> None:
+    """Raise `ConfigError` for a scorer that is not there."""
     if scorer not in SCORERS:
         raise ConfigError(f"unknown scorer {scorer!r}; there are: {', '.join(SCORERS)}")
     if scorer == "official":
@@ -289,7 +291,7 @@ def open_index(
 def find_cache(folder: Optional[Path]) -> Path:
     """Folder of metric caches: the one named, or the user's cache folder."""
     base = folder or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "latentvla"
-    return base / METRIC
+    return base / f"metric-caches-{CACHE_VERSION}"
 
 
 def main() -> None:

@@ -25,9 +25,11 @@ from latentvla_agent.evaluation.drawing_canvas import (
 )
 from latentvla_agent.evaluation.drawing_map import draw_map
 from latentvla_agent.scoring.config import DEFAULT_CONFIG, NUM_STATES, STEP_S
+from latentvla_agent.scoring.kernels import Objects
 from latentvla_agent.scoring.metric_cache import MetricCache
-from latentvla_agent.scoring.observation import ObjectType, Observation, observe_tracks
+from latentvla_agent.scoring.observation import ObjectType, observe_tracks
 from latentvla_agent.scoring.state import ego_corners
+from latentvla_agent.scoring.versions import V1
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -81,7 +83,8 @@ def draw_scene(cache: MetricCache, plan: DrawnPlan, title: str) -> str:
 
 
 def _draw_window(cache: MetricCache, plan: DrawnPlan, title: str, window: Window) -> str:
-    observation = observe_tracks(cache.tracks, DEFAULT_CONFIG.metrics)
+    ego_box = ego_corners(cache.start, DEFAULT_CONFIG.vehicle)
+    observation = observe_tracks(cache.tracks, ego_box, V1, DEFAULT_CONFIG.metrics)
     elements = draw_map(cache, window) + draw_objects(cache, observation, window) + draw_paths(cache, plan, window)
     elements += draw_moment(plan, observation, window) + [draw_scale(window)]
     return (
@@ -99,7 +102,7 @@ def choose_window(cache: MetricCache, plan: DrawnPlan) -> Window:
     return Window(origin, fit_size(paths))
 
 
-def draw_objects(cache: MetricCache, observation: Observation, window: Window) -> List[str]:
+def draw_objects(cache: MetricCache, observation: Objects, window: Window) -> List[str]:
     """Boxes of the objects now and the paths of those that move, over the scored horizon."""
     corners = window.place(observation.corners[:NUM_STATES])
     centers = window.place(observation.centers[:NUM_STATES])
@@ -132,7 +135,7 @@ def draw_paths(cache: MetricCache, plan: DrawnPlan, window: Window) -> List[str]
     dots = "".join(f"{write_line(point[None])}h0" for point in poses[stride - 1 :: stride] if window.sees(point))
     box = window.place(ego_corners(cache.start[:3], DEFAULT_CONFIG.vehicle))
     layers = (
-        ("reference", write_clipped_line(window.place(cache.reference[:NUM_STATES]), window)),
+        ("reference", write_clipped_line(window.place(cache.references[0]), window)),
         ("human", write_clipped_line(human, window)),
         ("ego", write_ring(box)),
         ("simulated", write_clipped_line(window.place(plan.simulated), window)),
@@ -142,7 +145,7 @@ def draw_paths(cache: MetricCache, plan: DrawnPlan, window: Window) -> List[str]
     return [f'<path class="{style}" d="{data}"/>' for style, data in layers if data]
 
 
-def draw_moment(plan: DrawnPlan, observation: Observation, window: Window) -> List[str]:
+def draw_moment(plan: DrawnPlan, observation: Objects, window: Window) -> List[str]:
     """The ego box at the moment of the infraction, and there the nearest other box and those that have moved."""
     if plan.moment is None:
         return []
@@ -153,7 +156,7 @@ def draw_moment(plan: DrawnPlan, observation: Observation, window: Window) -> Li
     return [others, f'<path class="moment" d="{write_ring(ego)}"/>', _draw_label(plan.moment.text, ego, window)]
 
 
-def find_others(ego: FloatArray, observation: Observation, window: Window, step: int) -> FloatArray:
+def find_others(ego: FloatArray, observation: Objects, window: Window, step: int) -> FloatArray:
     """Boxes (K, 4, 2) in the picture at `step`: the one nearest to the ego box, and those around it that have moved."""
     present = np.flatnonzero(observation.present[step] & window.sees(window.place(observation.centers[step])))
     boxes = window.place(observation.corners[step, present])

@@ -9,7 +9,8 @@ import numpy.typing as npt
 import shapely
 
 from latentvla_agent.evaluation.drawing_canvas import Window, write_clipped_line, write_polygons
-from latentvla_agent.scoring.areas import AreaKind, DrivableAreas
+from latentvla_agent.scoring.areas import AreaKind
+from latentvla_agent.scoring.kernels import Areas
 from latentvla_agent.scoring.metric_cache import MetricCache
 
 # In the order of painting; the class names the colour in the style sheet.
@@ -36,7 +37,7 @@ def draw_map(cache: MetricCache, window: Window) -> List[str]:
     return [element for element in elements if element]
 
 
-def find_near(areas: DrivableAreas, window: Window) -> npt.NDArray[np.int64]:
+def find_near(areas: Areas, window: Window) -> npt.NDArray[np.int64]:
     """Indices of the polygons whose bounds come near the window."""
     reach = window.size  # from the ego, the far corners are 0.84 of the size away
     x, y = window.origin[:2]
@@ -46,12 +47,12 @@ def find_near(areas: DrivableAreas, window: Window) -> npt.NDArray[np.int64]:
     return near
 
 
-def _shapes(areas: DrivableAreas, indices: npt.NDArray[np.int64], window: Window) -> List[Any]:
+def _shapes(areas: Areas, indices: npt.NDArray[np.int64], window: Window) -> List[Any]:
     shapes = (shapely.simplify(window.clip(_build_polygon(areas, p, window)), window.tolerance) for p in indices)
     return [shape for shape in shapes if not shape.is_empty]
 
 
-def _build_polygon(areas: DrivableAreas, index: Any, window: Window) -> Any:
+def _build_polygon(areas: Areas, index: Any, window: Window) -> Any:
     """Polygon `index` in picture coordinates. Its rings count by parity, so holes and parts come out by themselves."""
     shape: Any = shapely.Polygon()
     for ring in range(areas.polygon_starts[index], areas.polygon_starts[index + 1]):

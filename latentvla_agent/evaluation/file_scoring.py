@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from latentvla_agent.data.roots import DataRoots
 from latentvla_agent.data.scene_loader import SceneIndex, SceneRef
@@ -12,9 +12,12 @@ from latentvla_agent.errors import DataError
 from latentvla_agent.evaluation.progress import StageProgress
 from latentvla_agent.evaluation.results import ResultRow
 from latentvla_agent.evaluation.run import chunk_refs
-from latentvla_agent.evaluation.stages import ScoreHandler, ScoreItem, StageSetup, failed_row
+from latentvla_agent.evaluation.stages import Prediction, ScoreHandler, ScoreItem, StageSetup, failed_row
 from latentvla_agent.evaluation.trajectory_file import NamedTrajectory, group_by_token
 from latentvla_agent.evaluation.workers import run_in_workers
+from latentvla_agent.scoring.versions import Metric
+
+Groups = Mapping[str, List[Tuple[int, NamedTrajectory]]]
 
 SCENES_PER_WORKER = 8  # below that, starting a process costs more than it saves
 
@@ -35,38 +38,48 @@ def score_entries(
     cache_folder: Path,
     workers: int,
     time_limit: float,
+    metric: Metric,
+    human_filter: bool = True,
 ) -> List[Dict[str, Any]]:
-    """A row for every entry, in the order of the file: token, name and the result-row fields."""
+    """A row for every entry, in the order of the file: token, name and the result-row fields.
+
+    Two-frame comfort is found where the file also holds the trajectory of the same name for the scene before.
+    """
     groups = group_by_token(entries)
     count = min(workers, -(-len(index.refs) // SCENES_PER_WORKER))
-    chunks = [[_make_item(ref, groups) for ref in chunk] for chunk in chunk_refs(index.refs, count)]
-    factory = partial(ScoreHandler, StageSetup(roots, index.scene_filter, cache_folder))
+    known = {ref.token: ref for ref in index.refs} if metric.has_predecessors else {}
+    chunks = [[_make_item(ref, groups, known) for ref in chunk] for chunk in chunk_refs(index.refs, count)]
+    setup = StageSetup(roots, index.scene_filter, cache_folder, (), metric.name, human_filter)
+    factory = partial(ScoreHandler, setup)
     rows: List[Optional[Dict[str, Any]]] = [None] * len(entries)
     with StageProgress("score", len(index.refs), 0) as progress:
         for outcome in run_in_workers(chunks, factory, count, time_limit):
             ref, places = outcome.item.ref, [place for place, _ in groups[outcome.item.ref.token]]
-            results = outcome.result or [failed_row(ref, "", outcome.error).to_json() for _ in places]
+            results = outcome.result or [failed_row(ref, "", outcome.error).to_json(metric) for _ in places]
             for place, row in zip(places, results):
-                rows[place] = _name_row(row, entries[place].name)
+                rows[place] = _name_row(row, entries[place].name, metric)
             progress.advance(failed=bool(outcome.error))
     return [row for row in rows if row is not None]
 
 
-def _make_item(ref: SceneRef, groups: Dict[str, Any]) -> ScoreItem:
-    predictions = [
-        {
-            "agent": entry.name,
-            "poses": entry.trajectory.poses.tolist(),
-            "interval": entry.trajectory.trajectory_sampling.interval_length,
-        }
-        for _, entry in groups[ref.token]
-    ]
-    return ScoreItem(ref, tuple(predictions))
+def _make_item(ref: SceneRef, groups: Groups, known: Mapping[str, SceneRef]) -> ScoreItem:
+    own = [entry for _, entry in groups[ref.token]]
+    previous = known.get(ref.previous or "")
+    if previous is None:
+        return ScoreItem(ref, tuple(_as_prediction(entry) for entry in own))
+    before = {entry.name: _as_prediction(entry) for _, entry in groups[previous.token]}
+    predictions = tuple(_as_prediction(entry) for entry in own)
+    return ScoreItem(ref, predictions, previous, tuple(before.get(entry.name) for entry in own))
 
 
-def _name_row(row: Dict[str, Any], name: str) -> Dict[str, Any]:
+def _as_prediction(entry: NamedTrajectory) -> Prediction:
+    sampling = entry.trajectory.trajectory_sampling
+    return {"agent": entry.name, "poses": entry.trajectory.poses.tolist(), "interval": sampling.interval_length}
+
+
+def _name_row(row: Dict[str, Any], name: str, metric: Metric) -> Dict[str, Any]:
     """The row with the trajectory's name in the place of an agent's."""
-    flat = ResultRow.from_json(row).to_json()
+    flat = ResultRow.from_json(row, metric).to_json(metric)
     named = {"token": flat.pop("token"), "name": name, "log": flat.pop("log")}
     flat.pop("agent")
     return {**named, **flat}

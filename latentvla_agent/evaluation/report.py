@@ -20,8 +20,6 @@ from latentvla_agent.evaluation.report_charts import (
 )
 from latentvla_agent.evaluation.report_gallery import write_pictures
 from latentvla_agent.evaluation.report_pictures import (
-    MAX_TIMED,
-    OffRoad,
     Picture,
     Predictions,
     ScenePainter,
@@ -40,7 +38,7 @@ from latentvla_agent.evaluation.report_template import fill_page
 from latentvla_agent.evaluation.results import SHORT_NAMES, ResultRow
 from latentvla_agent.evaluation.stages import StageSetup
 from latentvla_agent.scoring.config import NUM_STEPS, STEP_S
-from latentvla_agent.scoring.scorer import SUB_SCORES
+from latentvla_agent.scoring.versions import METRICS
 
 NUM_BINS = 20  # of the score histogram
 BIN_S = 0.5  # of the timeline
@@ -60,16 +58,13 @@ def make_report(
         rows_by_agent[row.agent].append(row)
     painter = ScenePainter(setup, refs, predictions)
     pictures = paint_worst(painter, rows_by_agent)
-    limit = MAX_TIMED // max(1, len(rows_by_agent))
-    off_road = {agent: painter.time_off_road(own, limit) for agent, own in rows_by_agent.items()}
-    return render_report(summary, rows_by_agent, pictures, off_road).encode("utf-8", "backslashreplace")
+    return render_report(summary, rows_by_agent, pictures).encode("utf-8", "backslashreplace")
 
 
 def render_report(
     summary: Mapping[str, Any],
     rows_by_agent: Mapping[str, Sequence[ResultRow]],
     pictures: Mapping[str, Sequence[Picture]],
-    off_road: Mapping[str, OffRoad],
 ) -> str:
     """The page. Equal input gives equal text."""
     num_logs = len({row.log for rows in rows_by_agent.values() for row in rows})
@@ -78,9 +73,9 @@ def render_report(
         ("Scenes that are not here", write_losses(summary)),
         ("Sub-scores", write_sub_scores(summary)),
         ("Scores", write_histograms(rows_by_agent)),
-        ("First infractions over time", write_timelines(rows_by_agent, off_road)),
+        ("First infractions over time", write_timelines(rows_by_agent)),
         ("Worst scenes", write_pictures(pictures)),
-        ("Not shown", write_notes(collect_notes(pictures, off_road))),
+        ("Not shown", write_notes(collect_notes(pictures))),
         ("Provenance", write_provenance(summary)),
     )
     body = [write_heading(summary), write_table(summary, num_logs), write_intervals(summary)]
@@ -101,7 +96,7 @@ def write_intervals(summary: Mapping[str, Any]) -> str:
 def write_sub_scores(summary: Mapping[str, Any]) -> str:
     """One card per sub-score, one bar per agent."""
     cards = []
-    for name in SUB_SCORES:
+    for name in METRICS[summary["metric"]].columns:
         title = f"{SHORT_NAMES[name]}: {name.replace('_', ' ')}"
         cards.append(
             f"<h3>{title}</h3>{draw_bars(title, [(agent['agent'], agent[name]) for agent in summary['agents']])}"
@@ -125,9 +120,9 @@ def write_histograms(rows_by_agent: Mapping[str, Sequence[ResultRow]]) -> str:
     return f"<p>{note}</p>\n{_cards(cards)}"
 
 
-def write_timelines(rows_by_agent: Mapping[str, Sequence[ResultRow]], off_road: Mapping[str, OffRoad]) -> str:
+def write_timelines(rows_by_agent: Mapping[str, Sequence[ResultRow]]) -> str:
     """When plans first collide, violate the time to collision, or leave the road."""
-    counts = {agent: count_infractions(rows, off_road[agent]) for agent, rows in rows_by_agent.items()}
+    counts = {agent: count_infractions(rows) for agent, rows in rows_by_agent.items()}
     top = round_up(max([1.0] + [max(column) for own in counts.values() for column in own.values()]))
     cards = []
     for agent, own in counts.items():
@@ -136,43 +131,29 @@ def write_timelines(rows_by_agent: Mapping[str, Sequence[ResultRow]], off_road: 
         cards.append(f"<h3>{escape(agent)}</h3>{chart}<figcaption>{totals}</figcaption>")
     key = "".join(f'<li><span class="swatch {kind}"></span>{text}</li>' for kind, text in KINDS.items())
     intro = "Scenes per half second of the simulated 4 s in which the first infraction of a kind falls."
-    return f'<p>{intro}</p>\n<ul class="legend">{key}</ul>\n{_cards(cards)}{_note_sampling(off_road)}'
+    return f'<p>{intro}</p>\n<ul class="legend">{key}</ul>\n{_cards(cards)}'
 
 
-def count_infractions(rows: Sequence[ResultRow], off_road: OffRoad) -> Dict[str, List[float]]:
-    """Scenes per `BIN_S` and kind; where only a part of the off-road plans was timed, that part is scaled up."""
+def count_infractions(rows: Sequence[ResultRow]) -> Dict[str, List[float]]:
+    """Scenes per `BIN_S` and kind."""
     edges = np.arange(0, NUM_STEPS + 1, int(round(BIN_S / STEP_S)))
+    valid = [row for row in rows if row.valid]
     steps = {
-        "collision": [row.collision_idx for row in rows if row.valid and row.collision_idx is not None],
-        "ttc": [row.ttc_idx for row in rows if row.valid and row.ttc_idx is not None],
-        "off_road": list(off_road.steps),
+        "collision": [row.collision_idx for row in valid if row.collision_idx is not None],
+        "ttc": [row.ttc_idx for row in valid if row.ttc_idx is not None],
+        "off_road": [row.off_road_idx for row in valid if row.off_road_idx is not None],
     }
     counts = {kind: np.histogram(values, edges)[0].astype(float) for kind, values in steps.items()}
-    counts["off_road"] *= off_road.total / max(1, len(off_road.steps))
     return {kind: column.tolist() for kind, column in counts.items()}
 
 
-def _note_sampling(off_road: Mapping[str, OffRoad]) -> str:
-    parts = [
-        f"{len(own.steps):,} of {own.total:,} of {escape(agent)}"
-        for agent, own in off_road.items()
-        if len(own.steps) < own.total
-    ]
-    return f'<p class="soft">Off the road: timed for {"; ".join(parts)}, scaled to all.</p>' if parts else ""
-
-
-def collect_notes(pictures: Mapping[str, Sequence[Picture]], off_road: Mapping[str, OffRoad]) -> List[str]:
-    """What could not be drawn or timed, with scene and reason."""
-    notes = [
+def collect_notes(pictures: Mapping[str, Sequence[Picture]]) -> List[str]:
+    """What could not be drawn, with scene and reason."""
+    return [
         f"no picture of {agent} in scene {picture.row.token}: {picture.problem}"
         for agent, own in pictures.items()
         for picture in own
         if picture.problem
-    ]
-    return notes + [
-        f"{agent} left the road at an unknown time in scene {problem}"
-        for agent, own in off_road.items()
-        for problem in own.problems
     ]
 
 

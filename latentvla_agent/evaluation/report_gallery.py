@@ -58,11 +58,15 @@ def write_pictures(pictures: Mapping[str, Sequence[Picture]]) -> str:
 
 def _write_figure(picture: Picture) -> str:
     row = picture.row
-    lost = [f"{SHORT_NAMES[name]} {format_percent(value)}" for name, value in row.sub_scores.items() if value < 1.0]
+    lost = [
+        f"{SHORT_NAMES[name]} {format_percent(value)}"
+        for name, value in row.sub_scores.items()
+        if value is not None and value < 1.0
+    ]
     steps: Tuple[Tuple[str, Optional[int]], ...] = (
         ("collision", row.collision_idx),
         ("TTC", row.ttc_idx),
-        ("off road", picture.off_road_idx),
+        ("off road", row.off_road_idx),
     )
     infractions = [f"{kind} at {step * STEP_S:.1f} s" for kind, step in steps if step is not None]
     details = " · ".join([", ".join(part) for part in (lost, infractions) if part])

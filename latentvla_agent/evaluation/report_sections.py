@@ -10,7 +10,7 @@ from typing import Any, Dict, Iterable, List, Mapping, Sequence, Tuple
 from latentvla_agent.evaluation.report_charts import format_percent, pick_color
 from latentvla_agent.evaluation.results import SHORT_NAMES, ResultRow
 from latentvla_agent.evaluation.statistics import resampled_levels
-from latentvla_agent.scoring.scorer import SUB_SCORES
+from latentvla_agent.scoring.versions import METRICS
 
 METRIC_NAMES = {"pdms": "PDMS", "epdms": "EPDMS"}
 MAX_REASONS, MAX_TOKENS, MAX_LISTED, MAX_TEXT = 20, 5, 50, 400
@@ -55,10 +55,11 @@ def _write_status(summary: Mapping[str, Any]) -> str:
 
 def write_table(summary: Mapping[str, Any], num_logs: int) -> str:
     """Agents with score, interval and sub-scores, times 100."""
+    columns = METRICS[summary["metric"]].columns
     heads = "".join(
-        f'<th scope="col"><abbr title="{name.replace("_", " ")}">{SHORT_NAMES[name]}</abbr></th>' for name in SUB_SCORES
+        f'<th scope="col"><abbr title="{name.replace("_", " ")}">{SHORT_NAMES[name]}</abbr></th>' for name in columns
     )
-    rows = "\n".join(_write_agent(index, agent) for index, agent in enumerate(summary["agents"]))
+    rows = "\n".join(_write_agent(index, agent, columns) for index, agent in enumerate(summary["agents"]))
     return (
         f'<div class="scroll"><table>\n<thead><tr><th scope="col">agent</th>'
         f'<th scope="col">{name_metric(summary)}</th><th scope="col">95 % interval</th>{heads}'
@@ -70,11 +71,11 @@ def write_table(summary: Mapping[str, Any], num_logs: int) -> str:
     )
 
 
-def _write_agent(index: int, agent: Mapping[str, Any]) -> str:
+def _write_agent(index: int, agent: Mapping[str, Any], columns: Sequence[str]) -> str:
     low, high = agent.get("score_low"), agent.get("score_high")
     interval = "–" if low is None or high is None else f"{format_percent(low)} to {format_percent(high)}"
     cells = [f"<strong>{format_percent(agent['score'])}</strong>", interval]
-    cells += [format_percent(agent[name]) for name in SUB_SCORES]
+    cells += [format_percent(agent[name]) for name in columns]
     cells += [f"{agent['expected']:,}", f"{agent['failed']:,}", format_percent(agent["score_valid_only"])]
     dot = f'<span class="dot" style="background:{pick_color(index)}"></span>'
     return f"<tr><td>{dot}{_clip(agent['agent'], 60)}</td>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
@@ -160,7 +161,7 @@ def write_provenance(summary: Mapping[str, Any]) -> str:
     ]
     known = {"agent", "expected", "scored", "failed", "score", "score_valid_only", "score_low", "score_high"}
     for agent in summary["agents"]:
-        hashes = [f"{key} {value}" for key, value in agent.items() if key not in known and key not in SUB_SCORES]
+        hashes = [f"{key} {value}" for key, value in agent.items() if key not in known and key not in SHORT_NAMES]
         entries.append((f"agent {agent['agent']}", ", ".join(hashes)))
     items = (f"<dt>{_clip(key, 40)}</dt><dd><code>{_clip(value, 4000)}</code></dd>" for key, value in entries)
     return f"<dl>{''.join(items)}</dl>"

@@ -9,7 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Callable, Dict, Generator, List, Mapping, Sequence, Tuple
+from typing import Any, Callable, Dict, Generator, List, Mapping, Optional, Sequence, Tuple
 
 from latentvla_agent.data.roots import DataRoots
 from latentvla_agent.data.scene_loader import SceneIndex, SceneRef
@@ -30,6 +30,7 @@ from latentvla_agent.evaluation.results import ResultRow, summarise_agent, write
 from latentvla_agent.evaluation.stages import PlanHandler, PlanItem, ScoreHandler, ScoreItem, StageSetup, failed_row
 from latentvla_agent.evaluation.statistics import score_intervals
 from latentvla_agent.evaluation.workers import Outcome, run_in_workers
+from latentvla_agent.scoring.versions import Metric
 
 MIN_CHUNK, MAX_CHUNK = 4, 32  # scenes of one log that go to a worker together
 CHUNKS_PER_WORKER = 4  # at least, where there are enough scenes: so that no worker is left alone with a long last one
@@ -46,7 +47,7 @@ class Run:
     roots: DataRoots
     out: Path
     cache_folder: Path
-    metric: str
+    metric: Metric
     scorer: str
     workers: int
     time_limit: float
@@ -54,7 +55,7 @@ class Run:
     def identity(self) -> Dict[str, Any]:
         """What must be equal for a run to be resumed; everything that can change a row."""
         return {
-            "metric": self.metric,
+            "metric": self.metric.name,
             "scorer": self.scorer,
             "split": self.split.describe(),
             "scenes": hash_list([ref.token for ref in self.index.refs]),
@@ -64,7 +65,7 @@ class Run:
 
     def setup(self) -> StageSetup:
         """What the workers get."""
-        return StageSetup(self.roots, self.index.scene_filter, self.cache_folder, self.agents)
+        return StageSetup(self.roots, self.index.scene_filter, self.cache_folder, self.agents, self.metric.name)
 
 
 def evaluate(run: Run) -> Dict[str, Any]:
@@ -77,7 +78,7 @@ def evaluate(run: Run) -> Dict[str, Any]:
         predictions = plan_scenes(run, identity)
         rows = score_scenes(run, identity, predictions)
         summary = summarise_run(run, identity, rows)
-        write_output(run.out / "scores.csv", write_csv(rows))
+        write_output(run.out / "scores.csv", write_csv(rows, run.metric))
         write_output(run.out / "summary.json", (json.dumps(summary, indent=1) + "\n").encode())
         report = make_report(summary, rows, predictions, run.setup(), run.index.refs)
         write_output(run.out / "report.html", report)
@@ -125,12 +126,13 @@ def score_scenes(
 ) -> List[ResultRow]:
     """Stage 2: rows of all agents in the order of agents, then scenes."""
     names = [spec.name for spec in run.agents]
+    known = {ref.token: ref for ref in run.index.refs} if run.metric.has_predecessors else {}
     with Journal(run.out / SCORES, identity) as journal:
         _warn_damaged(journal)
         done = {entry["token"]: entry["rows"] for entry in journal.entries}
         chunks = [
             [
-                ScoreItem(ref, tuple(predictions[(name, ref.token)] for name in names))
+                _make_item(ref, known.get(ref.previous or ""), names, predictions)
                 for ref in chunk
                 if ref.token not in done
             ]
@@ -140,10 +142,20 @@ def score_scenes(
         with closing(_run_stage(progress, chunks, partial(ScoreHandler, run.setup()), run)) as outcomes:
             for outcome in outcomes:
                 ref = outcome.item.ref
-                rows = outcome.result or [failed_row(ref, name, outcome.error).to_json() for name in names]
+                rows = outcome.result or [failed_row(ref, name, outcome.error).to_json(run.metric) for name in names]
                 journal.append({"token": ref.token, "rows": rows})
                 done[ref.token] = rows
-    return [ResultRow.from_json(done[ref.token][i]) for i in range(len(names)) for ref in run.index.refs]
+    refs = run.index.refs
+    return [ResultRow.from_json(done[ref.token][i], run.metric) for i in range(len(names)) for ref in refs]
+
+
+def _make_item(
+    ref: SceneRef, previous: Optional[SceneRef], names: Sequence[str], predictions: Mapping[Tuple[str, str], Any]
+) -> ScoreItem:
+    own = tuple(predictions[(name, ref.token)] for name in names)
+    if previous is None:
+        return ScoreItem(ref, own)
+    return ScoreItem(ref, own, previous, tuple(predictions[(name, previous.token)] for name in names))
 
 
 def _run_stage(
@@ -180,7 +192,11 @@ def summarise_run(run: Run, identity: Mapping[str, Any], rows: Sequence[ResultRo
         "command": command_line(),
         "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "agents": [
-            {**described, **summarise_agent(name, by_agent[name], len(index.refs)), **intervals.get(name, {})}
+            {
+                **described,
+                **summarise_agent(name, by_agent[name], len(index.refs), run.metric),
+                **intervals.get(name, {}),
+            }
             for name, described in zip(by_agent, identity["agents"])
         ],
     }

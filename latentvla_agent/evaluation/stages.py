@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 import numpy as np
 
 from latentvla_agent.data.files import hash_file
 from latentvla_agent.data.maps import MapStore
 from latentvla_agent.data.roots import DataRoots
-from latentvla_agent.data.scene import PoseIndex, Trajectory, TrajectorySampling
+from latentvla_agent.data.scene import FloatArray, PoseIndex, Trajectory, TrajectorySampling
 from latentvla_agent.data.scene_loader import SceneIndex, SceneLoader, SceneRef
 from latentvla_agent.data.splits import SceneFilter
 from latentvla_agent.errors import DataError, TrajectoryError
@@ -24,7 +24,7 @@ from latentvla_agent.scoring.metric_cache import (
     read_metric_cache,
     write_metric_cache,
 )
-from latentvla_agent.scoring.scorer import Scorer
+from latentvla_agent.scoring.scorer import PreviousPlan, Scorer
 
 Prediction = Mapping[str, Any]  # {"agent", "poses", "interval"}, or {"agent", "error"} where the agent failed
 
@@ -37,6 +37,8 @@ class StageSetup:
     scene_filter: SceneFilter
     cache_folder: Path
     agents: Tuple[AgentSpec, ...] = ()
+    metric: str = "pdms-v1.1"
+    human_filter: bool = True
 
 
 @dataclass(frozen=True)
@@ -49,10 +51,13 @@ class PlanItem:
 
 @dataclass(frozen=True)
 class ScoreItem:
-    """All predictions of one scene."""
+    """All predictions of one scene; and, for two-frame comfort, the scene before with what the same planners wanted
+    there (None where they have nothing)."""
 
     ref: SceneRef
     predictions: Tuple[Prediction, ...] = ()
+    previous_ref: Optional[SceneRef] = None
+    previous: Tuple[Optional[Prediction], ...] = ()
 
 
 class PlanHandler:
@@ -132,27 +137,51 @@ class ScoreHandler(CacheHandler):
 
     def __init__(self, setup: StageSetup):
         super().__init__(setup)
-        self._scorer = Scorer()
+        self._scorer = Scorer(setup.metric, human_filter=setup.human_filter)
 
     def score(self, item: ScoreItem) -> List[ResultRow]:
         """One row per prediction, in their order."""
         cache = self.load_cache(item.ref)
-        return [self._score_prediction(cache, item.ref, prediction) for prediction in item.predictions]
+        previous = self._simulate_previous(item)
+        return [
+            self._score_prediction(cache, item.ref, prediction, before)
+            for prediction, before in zip(item.predictions, previous)
+        ]
 
     def __call__(self, item: ScoreItem) -> Any:
         """Rows as JSON, for the way between processes and into the journal."""
-        return [row.to_json() for row in self.score(item)]
+        return [row.to_json(self._scorer.metric) for row in self.score(item)]
 
-    def _score_prediction(self, cache: MetricCache, ref: SceneRef, prediction: Prediction) -> ResultRow:
+    def _simulate_previous(self, item: ScoreItem) -> List[Optional[PreviousPlan]]:
+        """The rollouts that the planners had in the scene before."""
+        if item.previous_ref is None:
+            return [None] * len(item.predictions)
+        cache = self.load_cache(item.previous_ref)
+        return [self._simulate(cache, prediction) for prediction in item.previous]
+
+    def _simulate(self, cache: MetricCache, prediction: Optional[Prediction]) -> Optional[PreviousPlan]:
+        if prediction is None or "error" in prediction:
+            return None
+        poses, sampling = read_prediction(prediction)
+        return PreviousPlan(self._scorer.simulate(cache, poses[None], sampling).states, cache.timestamp)
+
+    def _score_prediction(
+        self, cache: MetricCache, ref: SceneRef, prediction: Prediction, previous: Optional[PreviousPlan]
+    ) -> ResultRow:
         if "error" in prediction:
             return failed_row(ref, prediction["agent"], prediction["error"])
-        poses = np.array(prediction["poses"], dtype=np.float64).reshape(-1, len(PoseIndex))
-        sampling = TrajectorySampling(len(poses), prediction["interval"])
+        poses, sampling = read_prediction(prediction)
         try:
-            scores = self._scorer.score(cache, poses[None], sampling)
+            scores = self._scorer.score(cache, poses[None], sampling, previous)
         except (ArithmeticError, ValueError) as error:  # of this trajectory: those of other agents are still scored
             return failed_row(ref, prediction["agent"], f"{type(error).__name__}: {error}")
         return row_of_scores(ref.token, ref.log_name, prediction["agent"], scores)
+
+
+def read_prediction(prediction: Prediction) -> Tuple[FloatArray, TrajectorySampling]:
+    """Poses (T, 3) and sampling of a prediction without error."""
+    poses = np.array(prediction["poses"], dtype=np.float64).reshape(-1, len(PoseIndex))
+    return poses, TrajectorySampling(len(poses), prediction["interval"])
 
 
 def failed_row(ref: SceneRef, agent: str, error: str) -> ResultRow:

@@ -20,7 +20,8 @@ def aggregate(
     rules: Rules,
     extended_comfort: Optional[FloatArray] = None,
 ) -> FloatArray:
-    """PDMS v1.1 = NC DAC (5 EP + 5 TTC + 2 C) / 12; EPDMS v2.2 = NC DAC TLC DDC (5 EP + 5 TTC + 2 LK + 2 HC + 2 EC) / 16.
+    """PDMS v1.1 = NC DAC (5 EP + 5 TTC + 2 C) / 12,
+    EPDMS v2.2 = NC DAC TLC DDC (5 EP + 5 TTC + 2 LK + 2 HC + 2 EC) / 16.
 
     `extended_comfort` (N,) is NaN, or missing altogether, where there is no plan half a second earlier: then / 14.
     Terms are added in the devkit's order, so that plans that tie there tie here.

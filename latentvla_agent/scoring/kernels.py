@@ -10,7 +10,8 @@ import numba
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
 # No fastmath: a score must not depend on the order in which a compiler likes to add. The GIL is released.
-compile_kernel: Callable[[Kernel], Kernel] = numba.njit(cache=True, nogil=True, error_model="numpy")
+_decorate: Any = numba.njit(cache=True, nogil=True, error_model="numpy")
+compile_kernel: Callable[[Kernel], Kernel] = _decorate
 
 
 class SubScore(IntEnum):

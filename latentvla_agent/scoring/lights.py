@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, List, Sequence, Tuple
+from typing import Any, Dict, List, Sequence, Tuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,8 +20,8 @@ def red_lanes(lights: Sequence[Tuple[str, bool]], lanes: Dict[str, Lane]) -> Lis
     return [lanes[connector] for connector, is_red in lights if is_red and connector in lanes]
 
 
-def make_lights(polygons: Sequence[shapely.Geometry], is_red: npt.NDArray[np.bool_]) -> Lights:
-    """Flat arrays of red areas (their outer rings) and of when they are red (41, L)."""
+def make_lights(polygons: Any, is_red: npt.NDArray[np.bool_]) -> Lights:
+    """Flat arrays of L red areas (their outer rings) and of when they are red (41, L)."""
     rings = shapely.get_exterior_ring(np.array(polygons, dtype=np.object_))
     vertices, ring_of_vertex = shapely.get_coordinates(rings, return_index=True)
     starts = np.searchsorted(ring_of_vertex, np.arange(len(polygons) + 1)).astype(np.int64)

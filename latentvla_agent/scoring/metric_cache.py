@@ -190,7 +190,7 @@ def _check_metadata(path: Path, metadata: Mapping[str, str], config: ScoringConf
             raise DataError(f"{path}: expected a metric cache with {key} {value}, got {metadata.get(key)}")
 
 
-def _assemble(path: Path, metadata: Mapping[str, str], arrays: Dict[str, npt.NDArray[Any]]) -> MetricCache:
+def _assemble(path: Path, metadata: Mapping[str, str], arrays: Dict[str, Any]) -> MetricCache:
     try:
         groups: Dict[str, Dict[str, Any]] = {"tracks": {}, "areas": {}, "lights": {}}
         for name in [name for name in arrays if "." in name]:

@@ -61,6 +61,11 @@ class Metric:
     filters_columns: bool = False
     filters_total: bool = False
 
+    @property
+    def has_predecessors(self) -> bool:
+        """Whether a scene is also compared with the one half a second before."""
+        return "two_frame_extended_comfort" in self.columns
+
 
 METRICS: Dict[str, Metric] = {
     metric.name: metric

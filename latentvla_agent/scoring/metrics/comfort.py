@@ -117,8 +117,8 @@ def compare_plans(current: FloatArray, previous: FloatArray, interval_s: float, 
     shift = int(round(interval_s / STEP_S))
     length = NUM_STATES - shift
     differences = zip(_describe_motion(current[:, :length]), _describe_motion(previous[:, shift:]))
-    limits = (config.two_frame_acceleration, config.two_frame_jerk)
-    limits += (config.two_frame_yaw_rate, config.two_frame_yaw_acceleration)
+    limits = [config.two_frame_acceleration, config.two_frame_jerk]
+    limits += [config.two_frame_yaw_rate, config.two_frame_yaw_acceleration]
     agrees = [np.sqrt(np.mean((a - b) ** 2, axis=1)) <= limit for (a, b), limit in zip(differences, limits)]
     return np.logical_and.reduce(agrees).astype(np.float64)
 

@@ -87,7 +87,7 @@ def bearing(x: float, y: float, heading: float, object_x: float, object_y: float
 
 @compile_kernel
 def box_ring_distance(box: Any, vertices: Any, start: int, end: int) -> float:
-    """Distance [m] between a box (4, 2) and the polygon of the closed ring `vertices[start:end]`, 0 where they touch."""
+    """Distance [m] between a box (4, 2) and the polygon of the closed ring `vertices[start:end]`; 0 if they touch."""
     if box_touches_ring(box, vertices, start, end):
         return 0.0
     least = np.inf
