@@ -210,7 +210,11 @@ def is_complete(summary: Mapping[str, Any]) -> bool:
 
 def describe_losses(summary: Mapping[str, Any]) -> str:
     """In one line, what makes a run incomplete."""
-    losses = [f"{agent['agent']} failed in {agent['failed']} scenes" for agent in summary["agents"] if agent["failed"]]
+    losses = [
+        f"{agent['agent']} failed in {agent['failed']} of {agent['expected']} scenes"
+        for agent in summary["agents"]
+        if agent["failed"]
+    ]
     losses += [f"{len(summary['bad_logs'])} bad logs"] if summary["bad_logs"] else []
     losses += [f"{len(summary['missing_logs'])} logs missing"] if summary["missing_logs"] else []
     losses += [f"{summary['missing_tokens']} tokens missing"] if summary["missing_tokens"] else []

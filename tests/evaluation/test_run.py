@@ -64,7 +64,7 @@ def test_failures_end_with_status_1_and_say_how_many(result: Result) -> None:
     assert result.answer.status == 1
     assert "Traceback" not in result.answer.err
     line = result.answer.err.splitlines()[-1]
-    assert line.startswith("latentvla: incomplete: Raises failed in 1 scenes, Hangs failed in 1 scenes"), line
+    assert line.startswith("latentvla: incomplete: Raises failed in 1 of 7 scenes, Hangs failed in 1 of 7 scenes"), line
     assert "stop" not in line and "scores.csv" in line
 
 
@@ -209,7 +209,7 @@ def test_losses_are_named() -> None:
         ("bad_logs", [{"log": "x"}], "1 bad logs"),
         ("missing_logs", ["x", "y"], "2 logs missing"),
         ("missing_tokens", 3, "3 tokens missing"),
-        ("agents", [{"agent": "a", "failed": 4}], "a failed in 4 scenes"),
+        ("agents", [{"agent": "a", "failed": 4, "expected": 9}], "a failed in 4 of 9 scenes"),
     ):
         assert not is_complete({**summary, key: value})
         assert words in describe_losses({**summary, key: value})
