@@ -9,24 +9,29 @@ import sys
 from dataclasses import replace
 from functools import partial, wraps
 from pathlib import Path
-from typing import Any, Callable, List, Optional, Set, TypeVar
+from typing import Annotated, Any, Callable, List, Optional, Set, TypeVar
 
 import typer
-from typing_extensions import Annotated
 
 from latentvla_agent import __version__
 from latentvla_agent.data.maps import MapStore
+from latentvla_agent.data.outlines import OutlineStore
 from latentvla_agent.data.roots import DataRoots, default_split, find_roots
 from latentvla_agent.data.scene_loader import SceneIndex, index_scenes
 from latentvla_agent.data.splits import Split, resolve_split
 from latentvla_agent.errors import ConfigError, LatentVLAError
 from latentvla_agent.evaluation.agents import build_agent, find_agents
+from latentvla_agent.evaluation.benchmark import Bench, format_rows, run_benchmark
+from latentvla_agent.evaluation.benchmark_sides import DevkitCommand, find_devkits
+from latentvla_agent.evaluation.doctor import Patient, examine, is_healthy
+from latentvla_agent.evaluation.doctor_devkit import find_config_folders
 from latentvla_agent.evaluation.file_scoring import check_tokens, score_entries
 from latentvla_agent.evaluation.folders import make_folder, prepare_file, write_output
 from latentvla_agent.evaluation.progress import StageProgress
 from latentvla_agent.evaluation.provenance import count_cores, hash_mapping
 from latentvla_agent.evaluation.results import format_table
-from latentvla_agent.evaluation.run import Run, chunk_refs, describe_losses, evaluate, is_complete
+from latentvla_agent.evaluation.ray_workers import start_ray
+from latentvla_agent.evaluation.run import EXECUTORS, Run, chunk_refs, describe_losses, evaluate, is_complete
 from latentvla_agent.evaluation.stages import CacheHandler, ScoreItem, StageSetup
 from latentvla_agent.evaluation.trajectory_file import read_trajectories
 from latentvla_agent.evaluation.workers import run_in_workers
@@ -60,6 +65,7 @@ Cache = Annotated[Optional[Path], typer.Option("--cache", help="Folder of metric
 FrameInterval = Annotated[Optional[int], typer.Option("--frame-interval", min=1, help="Frames between two scenes.")]
 MaxScenes = Annotated[Optional[int], typer.Option("--max-scenes", min=1, help="Stop after so many scenes.")]
 SkipBadLogs = Annotated[bool, typer.Option("--skip-bad-logs", help="List unreadable logs instead of stopping.")]
+Executor = Annotated[str, typer.Option("--executor", help="Workers: processes, or ray (RAY_ADDRESS, else local).")]
 TimeLimit = Annotated[float, typer.Option("--time-limit", min=0.1, help="Seconds that one scene may take.")]
 
 Command = TypeVar("Command", bound=Callable[..., None])
@@ -104,6 +110,7 @@ def eval_command(
     max_scenes: MaxScenes = None,
     skip_bad_logs: SkipBadLogs = False,
     time_limit: TimeLimit = TIME_LIMIT_S,
+    executor: Executor = "processes",
 ) -> None:
     """Evaluate agents: every scene of a split, one table, exit status 0 only if all scenes were scored.
 
@@ -116,13 +123,15 @@ def eval_command(
       latentvla eval --data ../shared/data/real/dev --split dev --agent human --agent stop --out runs/real
     """
     check_scorer(scorer)
+    check_executor(executor)
     chosen_metric = find_metric(metric)
     specs = find_agents(agent or DEFAULT_AGENTS)
     for spec in specs:
         build_agent(spec)
     roots = find_roots(data, maps)
     chosen = find_split(split, roots, frame_interval, max_scenes)
-    index = open_index(chosen, roots, skip_bad_logs=skip_bad_logs)
+    outlines = OutlineStore(find_cache(cache).parent / "log-outlines")
+    index = open_index(chosen, roots, outlines, skip_bad_logs=skip_bad_logs)
     run = Run(
         agents=specs,
         split=chosen,
@@ -134,10 +143,12 @@ def eval_command(
         scorer="embedded",
         workers=workers or count_cores(),
         time_limit=time_limit,
+        executor=executor,
     )
     if out is None:
         run = replace(run, out=run.out / f"{chosen.name}-{hash_mapping(run.identity())[:8]}")
     make_folder(run.cache_folder)
+    outlines.save()
     compile_kernels()
     summary = evaluate(run)
     print(format_table(summary["agents"], chosen_metric))
@@ -168,8 +179,10 @@ def cache_command(
     """
     roots = find_roots(data, maps)
     chosen = find_split(split, roots, frame_interval, max_scenes)
-    index = open_index(chosen, roots, skip_bad_logs=skip_bad_logs)
+    outlines = OutlineStore(find_cache(cache).parent / "log-outlines")
+    index = open_index(chosen, roots, outlines, skip_bad_logs=skip_bad_logs)
     folder = make_folder(find_cache(cache))
+    outlines.save()
     compile_kernels()
     factory = partial(CacheHandler, StageSetup(roots, index.scene_filter, folder))
     count = workers or count_cores()
@@ -215,11 +228,13 @@ def score_command(
     entries = read_trajectories(trajectories)
     roots = find_roots(data, maps)
     chosen = find_split(split, roots, frame_interval, None)
-    index = open_index(chosen, roots, tokens={entry.token for entry in entries})
+    outlines = OutlineStore(find_cache(cache).parent / "log-outlines")
+    index = open_index(chosen, roots, outlines, tokens={entry.token for entry in entries})
     check_tokens(entries, index, trajectories, chosen.name)
     if out is not None:
         prepare_file(out)
     folder = make_folder(find_cache(cache))
+    outlines.save()
     compile_kernels()
     rows = score_entries(
         entries, index, roots, folder, workers or count_cores(), time_limit, chosen_metric, human_filter
@@ -235,6 +250,73 @@ def score_command(
     if failed:
         print(f"latentvla: {len(failed)} trajectories could not be scored: {failed[0]['error']}", file=sys.stderr)
         raise typer.Exit(EXIT_INCOMPLETE)
+
+
+@app.command("doctor")
+@report_errors
+def doctor_command(data: Data = None, maps: Maps = None, split: SplitName = None, cache: Cache = None) -> None:
+    """Check numerics, devkit, data roots, maps, and whether a split, its logs and metric caches belong together.
+
+    One line per check: ok, warning, or fault with the mend. Exit status 1 only where there is a fault.
+
+    \b
+    Examples:
+      latentvla doctor
+      latentvla doctor --data /data/openscene --split navtest --cache /fast/disk
+    """
+    findings = []
+    for finding in examine(Patient(data, maps, split, find_cache(cache))):
+        print(finding, flush=True)
+        findings.append(finding)
+    if not is_healthy(findings):
+        raise typer.Exit(EXIT_INCOMPLETE)
+
+
+@app.command("bench")
+@report_errors
+def bench_command(
+    out: Annotated[Path, typer.Option("--out", help="Folder for bench.json and bench.svg.")],
+    data: Data = None,
+    maps: Maps = None,
+    split: SplitName = None,
+    trajectories: Annotated[
+        Optional[Path], typer.Option("--trajectories", help="Vocabulary .npy (V, T, 3) of 4 s; default: varied humans.")
+    ] = None,
+    devkit_python: Annotated[
+        Optional[Path], typer.Option("--devkit-python", help="Interpreter that can run the devkit.")
+    ] = None,
+    devkit_root: Annotated[
+        Optional[List[Path]], typer.Option("--devkit-root", help="Folder that holds its navsim/; repeat it for v1, v2.")
+    ] = None,
+    nuplan_root: Annotated[Optional[Path], typer.Option("--nuplan-root", help="Folder that holds nuplan/.")] = None,
+    scenes: Annotated[int, typer.Option("--scenes", min=1, help="Scenes that are measured.")] = 8,
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Times that each is measured.")] = 2,
+) -> None:
+    """Measure caching, loading and scoring on one core; where a devkit is named, the same by it, in turns.
+
+    \b
+    Examples:
+      latentvla bench --out runs/bench
+      latentvla bench --out runs/bench --devkit-python /envs/navsim/bin/python \\
+        --devkit-root /code/navsim-v1.1 --devkit-root /code/navsim --nuplan-root /code/nuplan-devkit
+    """
+    roots = find_roots(data, maps)
+    chosen = find_split(split, roots, None, None)
+    devkits: List[DevkitCommand] = []
+    if devkit_python is not None:
+        devkits = find_devkits(devkit_python, devkit_root or [], nuplan_root)
+    bench = Bench(
+        roots=roots,
+        split=chosen,
+        index=index_scenes(chosen, progress=sys.stderr.isatty()),
+        out=out,
+        devkits=tuple(devkits),
+        vocabulary=trajectories,
+        num_scenes=scenes,
+        rounds=rounds,
+    )
+    print(format_rows(run_benchmark(bench)))
+    print(f"split {chosen.name} -> {out / 'bench.json'}, {out / 'bench.svg'}")
 
 
 @app.callback(invoke_without_command=True)
@@ -253,18 +335,24 @@ def check_scorer(scorer: str) -> None:
         raise ConfigError("the official scorer is not connected yet; use --scorer embedded, which equals it")
 
 
+def check_executor(executor: str) -> None:
+    """Raise `ConfigError` for an executor that is not there or not installed."""
+    if executor not in EXECUTORS:
+        raise ConfigError(f"unknown executor {executor!r}; there are: {', '.join(EXECUTORS)}")
+    if executor == "ray":
+        start_ray()
+
+
 def find_split(
     name: Optional[str], roots: DataRoots, frame_interval: Optional[int], max_scenes: Optional[int]
 ) -> Split:
     """The split of that name, printed with what it resolves to."""
-    devkit = os.environ.get("NAVSIM_DEVKIT_ROOT")
-    folders = [Path(devkit) / "navsim/planning/script/config/common"] if devkit else []
     split = resolve_split(
         name or default_split(roots),
         roots,
         frame_interval=frame_interval,
         max_scenes=max_scenes,
-        devkit_config_dirs=folders,
+        devkit_config_dirs=find_config_folders(),
     )
     window = split.scene_filter
     print(
@@ -276,10 +364,15 @@ def find_split(
 
 
 def open_index(
-    split: Split, roots: DataRoots, tokens: Optional[Set[str]] = None, skip_bad_logs: bool = False
+    split: Split,
+    roots: DataRoots,
+    outlines: OutlineStore,
+    tokens: Optional[Set[str]] = None,
+    skip_bad_logs: bool = False,
 ) -> SceneIndex:
     """Scenes of the split, after every log and every map that they need was opened once."""
-    index = index_scenes(split, tokens=tokens, skip_bad_logs=skip_bad_logs, progress=sys.stderr.isatty())
+    progress = sys.stderr.isatty()
+    index = index_scenes(split, tokens=tokens, skip_bad_logs=skip_bad_logs, progress=progress, outlines=outlines)
     for _, reason in index.bad_logs:
         print(f"latentvla: skipped bad log: {reason}", file=sys.stderr)
     maps = MapStore(roots.maps)

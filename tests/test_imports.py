@@ -41,7 +41,7 @@ KNOWN_BY_ALL = {"__init__", "errors"}
 DEVKIT = {"navsim", "nuplan"}
 DEVKIT_FILE = "navsim_bridge.py"
 
-BASE_LIBRARIES = "numpy, scipy.signal, shapely, pyogrio, pyproj, yaml, typer, tqdm, safetensors.numpy, numba"
+BASE_LIBRARIES = "numpy, shapely, pyogrio, pyproj, yaml, typer, tqdm, safetensors.numpy, numba"
 LIGHT_ROOMS = ["__init__", "errors", "embedded", "data", "scoring", "baselines", "evaluation", "cli"]
 OPTIONAL = ["open_clip", "hydra", "ray", "lightning", "pytorch_lightning", "navsim"]
 HEAVY = {

@@ -8,15 +8,19 @@ import tempfile
 from pathlib import Path
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write `content` beside `path` and move it there; on any error `path` is as it was and nothing is left over."""
+def write_atomically(path: Path, content: bytes, durable: bool = True) -> None:
+    """Write `content` beside `path` and move it there; on any error `path` is as it was and nothing is left over.
+
+    `durable` waits until the disk has it; what can be made again, such as a cache, need not wait.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except BaseException:

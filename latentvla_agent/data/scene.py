@@ -248,10 +248,11 @@ def yaw_of_quaternion(rotation: Any) -> float:
 
 
 def frame_from_log(entry: Dict[str, Any]) -> Frame:
-    """Build a `Frame` of one (validated) entry of a log pickle."""
-    motion = np.asarray(entry["ego_dynamic_state"], dtype=np.float32)
+    """Build a `Frame` of one (validated) entry of a log pickle. Scenes share frames, so the arrays are read-only."""
+    motion = _freeze(np.asarray(entry["ego_dynamic_state"], dtype=np.float32))
     translation = entry["ego2global_translation"]
-    pose = np.array([translation[0], translation[1], yaw_of_quaternion(entry["ego2global_rotation"])])
+    pose = _freeze(np.array([translation[0], translation[1], yaw_of_quaternion(entry["ego2global_rotation"])]))
+    command = _freeze(np.asarray(entry["driving_command"]))
     anns = entry["anns"]
     return Frame(
         token=entry["token"],
@@ -259,12 +260,18 @@ def frame_from_log(entry: Dict[str, Any]) -> Frame:
         roadblock_ids=[str(i) for i in entry["roadblock_ids"]],
         traffic_lights=[(str(connector), bool(is_red)) for connector, is_red in entry["traffic_lights"]],
         annotations=Annotations(
-            boxes=np.asarray(anns["gt_boxes"], dtype=np.float32).reshape(-1, len(BoxIndex)),
+            boxes=_freeze(np.asarray(anns["gt_boxes"], dtype=np.float32).reshape(-1, len(BoxIndex))),
             names=[str(name) for name in anns["gt_names"]],
-            velocity_3d=np.asarray(anns["gt_velocity_3d"], dtype=np.float32).reshape(-1, 3),
+            velocity_3d=_freeze(np.asarray(anns["gt_velocity_3d"], dtype=np.float32).reshape(-1, 3)),
             instance_tokens=list(anns["instance_tokens"]),
             track_tokens=list(anns["track_tokens"]),
         ),
-        ego_status=EgoStatus(pose, motion[:2], motion[2:4], np.asarray(entry["driving_command"]), True),
+        ego_status=EgoStatus(pose, motion[:2], motion[2:4], command, True),
         sensors={"cams": entry.get("cams", {}), "lidar_path": entry.get("lidar_path")},
     )
+
+
+def _freeze(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    frozen = array.view()  # the log's own array stays as it is
+    frozen.setflags(write=False)
+    return frozen

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Collection, Dict, FrozenSet, Iterable, Iterator, List, Optional, Set, Tuple
 
 from latentvla_agent.data.logs import LogFrame, list_logs, read_log
+from latentvla_agent.data.outlines import OutlineStore
 from latentvla_agent.data.scene import Frame, Scene, SceneMetadata, frame_from_log
 from latentvla_agent.data.splits import SceneFilter, Split
 from latentvla_agent.errors import DataError
@@ -45,13 +46,19 @@ class SceneIndex:
 
 
 def index_scenes(
-    split: Split, *, tokens: Optional[Collection[str]] = None, skip_bad_logs: bool = False, progress: bool = False
+    split: Split,
+    *,
+    tokens: Optional[Collection[str]] = None,
+    skip_bad_logs: bool = False,
+    progress: bool = False,
+    outlines: Optional[OutlineStore] = None,
 ) -> SceneIndex:
     """Read every log of the split once and keep references to its scenes, cut as NAVSIM cuts them.
 
     `tokens` narrows the split further, maybe to nothing: whoever names tokens looks at `missing_tokens`. Raises
     `DataError` for a broken log (unless `skip_bad_logs`), for a token that names two windows (where NAVSIM keeps the
-    later one), and where the split holds no scene. `progress` prints to stderr.
+    later one), and where the split holds no scene. `progress` prints to stderr. A log that `outlines` keeps
+    unchanged is not read again.
     """
     paths, missing_logs = _choose_logs(split)
     search = _Search(split.scene_filter, tokens)
@@ -60,7 +67,7 @@ def index_scenes(
         if progress:
             print(f"reading logs {number}/{len(paths)}", end="\r", file=sys.stderr, flush=True)
         try:
-            frames = read_log(path)
+            frames = outlines.read(path) if outlines else read_log(path)
         except DataError as error:
             if not skip_bad_logs:
                 raise

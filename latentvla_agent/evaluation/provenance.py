@@ -18,7 +18,7 @@ from latentvla_agent.evaluation.agents import AgentSpec, load_class
 from latentvla_agent.scoring.config import DEFAULT_CONFIG
 from latentvla_agent.scoring.metric_cache import hash_config
 
-NUMERIC_PACKAGES = ("numpy", "scipy", "shapely", "pyproj", "pyogrio", "numba")
+NUMERIC_PACKAGES = ("numpy", "shapely", "pyproj", "pyogrio", "numba")
 
 
 def list_versions() -> Dict[str, str]:

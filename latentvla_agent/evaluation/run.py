@@ -25,6 +25,7 @@ from latentvla_agent.evaluation.provenance import (
     hash_list,
     list_versions,
 )
+from latentvla_agent.evaluation.ray_workers import run_in_ray
 from latentvla_agent.evaluation.report import make_report
 from latentvla_agent.evaluation.results import ResultRow, summarise_agent, write_csv
 from latentvla_agent.evaluation.stages import PlanHandler, PlanItem, ScoreHandler, ScoreItem, StageSetup, failed_row
@@ -35,6 +36,7 @@ from latentvla_agent.scoring.versions import Metric
 MIN_CHUNK, MAX_CHUNK = 4, 32  # scenes of one log that go to a worker together
 CHUNKS_PER_WORKER = 4  # at least, where there are enough scenes: so that no worker is left alone with a long last one
 PREDICTIONS, SCORES = "predictions.journal", "scores.journal"
+EXECUTORS = {"processes": run_in_workers, "ray": run_in_ray}
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class Run:
     scorer: str
     workers: int
     time_limit: float
+    executor: str = "processes"
 
     def identity(self) -> Dict[str, Any]:
         """What must be equal for a run to be resumed; everything that can change a row."""
@@ -162,7 +165,7 @@ def _run_stage(
     progress: StageProgress, chunks: List[List[Any]], factory: Callable[[], Any], run: Run
 ) -> Generator[Outcome[Any], None, None]:
     """Outcomes of a stage; closing it, as an error or Ctrl-C in its consumer does, ends the workers at once."""
-    with progress, closing(run_in_workers(chunks, factory, run.workers, run.time_limit)) as outcomes:
+    with progress, closing(EXECUTORS[run.executor](chunks, factory, run.workers, run.time_limit)) as outcomes:
         for outcome in outcomes:
             yield outcome
             progress.advance(failed=bool(outcome.error))

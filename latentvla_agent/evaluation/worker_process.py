@@ -86,7 +86,7 @@ def _serve(connection: Connection, factory: HandlerFactory) -> None:
     try:
         handler = factory()
     except Exception as error:  # reported to the parent, which stops the run with this message
-        connection.send(("broken", _describe(error)))
+        connection.send(("broken", describe_error(error)))
         return
     connection.send(("ready", None))
     while True:
@@ -97,7 +97,7 @@ def _serve(connection: Connection, factory: HandlerFactory) -> None:
         try:
             message = ("result", handler(item))
         except Exception as error:  # the one catch per item; the parent counts it
-            message = ("error", _describe(error))
+            message = ("error", describe_error(error))
         connection.send(message)
 
 
@@ -108,7 +108,8 @@ def _leave_with_parent() -> None:
     os._exit(1)
 
 
-def _describe(error: BaseException) -> str:
+def describe_error(error: BaseException) -> str:
+    """Type and first line of an error."""
     text = str(error).strip().splitlines()
     return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
 

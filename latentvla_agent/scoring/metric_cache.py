@@ -143,7 +143,7 @@ def write_metric_cache(
         "scene": json.dumps({key: getattr(cache, key) for key in ("token", "log_name", "map_name", "timestamp")}),
         "track_tokens": json.dumps(list(cache.tracks.tokens)),
     }
-    write_atomically(path, save(_arrays_of(cache), metadata))
+    write_atomically(path, save(_arrays_of(cache), metadata), durable=False)
     return path
 
 

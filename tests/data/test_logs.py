@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Callable, Dict
+from typing import Any, Callable, Dict, List
 
 import numpy as np
 import pytest
@@ -21,6 +21,18 @@ def test_a_written_log_comes_back(tmp_path: Path) -> None:
     loaded = read_log(tmp_path / "a.pkl")
     assert [frame["token"] for frame in loaded] == [frame["token"] for frame in frames]
     assert frame_from_log(loaded[2]).ego_status.ego_pose.tolist() == [1005.0, 2000.0, 0.0]
+
+
+def test_frames_which_scenes_share_are_read_only(tmp_path: Path) -> None:
+    entry = read_log(write_log(tmp_path / "a.pkl", [make_frame(0)]))[0]
+    frame = frame_from_log(entry)
+    status, annotations = frame.ego_status, frame.annotations
+    arrays: List[Any] = [status.ego_pose, status.ego_velocity, status.ego_acceleration, status.driving_command]
+    for array in arrays + [annotations.boxes, annotations.velocity_3d]:
+        assert array.size > 0
+        with pytest.raises(ValueError, match="read-only"):
+            array += 1
+    assert all(value.flags.writeable for value in entry["anns"].values() if isinstance(value, np.ndarray))
 
 
 @pytest.mark.parametrize("boxes", [np.zeros((0,)), np.zeros((0, 7), np.float32), []])
