@@ -21,11 +21,11 @@ def red_lanes(lights: Sequence[Tuple[str, bool]], lanes: Dict[str, Lane]) -> Lis
 
 
 def make_lights(polygons: Any, is_red: npt.NDArray[np.bool_]) -> Lights:
-    """Flat arrays of L red areas (their outer rings) and of when they are red (41, L)."""
-    rings = shapely.get_exterior_ring(np.array(polygons, dtype=np.object_))
-    vertices, ring_of_vertex = shapely.get_coordinates(rings, return_index=True)
-    starts = np.searchsorted(ring_of_vertex, np.arange(len(polygons) + 1)).astype(np.int64)
-    return Lights(starts, np.ascontiguousarray(vertices), np.ascontiguousarray(is_red))
+    """Flat arrays of red areas (the outer rings of their parts) and of when they are red; `is_red` (41, L)."""
+    parts, whole = shapely.get_parts(np.array(polygons, dtype=np.object_), return_index=True)
+    vertices, ring_of_vertex = shapely.get_coordinates(shapely.get_exterior_ring(parts), return_index=True)
+    starts = np.searchsorted(ring_of_vertex, np.arange(len(parts) + 1)).astype(np.int64)
+    return Lights(starts, np.ascontiguousarray(vertices), np.ascontiguousarray(is_red[:, whole]))
 
 
 def observe_lights(scene: Scene, lanes: Dict[str, Lane]) -> Lights:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Dict, Optional
+from typing import Any, Dict, Optional
 from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
 
 from latentvla_agent.data.scene import PoseIndex, Trajectory, TrajectorySampling
+from latentvla_agent.data.scene_loader import ADJACENT_MAX_GAP_S
 from latentvla_agent.errors import TrajectoryError
 from latentvla_agent.scoring.aggregation import aggregate
 from latentvla_agent.scoring.config import DEFAULT_CONFIG, ScoringConfig
@@ -20,7 +21,7 @@ from latentvla_agent.scoring.metrics.comfort import compare_plans
 from latentvla_agent.scoring.metrics.ego_progress import normalise_progress
 from latentvla_agent.scoring.rollouts import Rollouts, roll_out
 from latentvla_agent.scoring.state import FloatArray
-from latentvla_agent.scoring.versions import METRICS, Metric
+from latentvla_agent.scoring.versions import Metric, find_metric
 
 COLUMN_OF = {
     "no_at_fault_collisions": SubScore.COLLISION,
@@ -66,7 +67,7 @@ class Scorer:
     def __init__(
         self, metric: str = "pdms-v1.1", config: ScoringConfig = DEFAULT_CONFIG, human_filter: bool = True
     ) -> None:
-        self.metric: Metric = METRICS[metric]
+        self.metric: Metric = find_metric(metric)
         self.config = config
         self._human_filter = human_filter
         self._worlds: WeakKeyDictionary[MetricCache, World] = WeakKeyDictionary()
@@ -96,7 +97,7 @@ class Scorer:
         self, cache: MetricCache, trajectories: FloatArray, sampling: TrajectorySampling = TrajectorySampling()
     ) -> Rollouts:
         """Rollouts of trajectories (N, T, 3) with their raw sub-scores."""
-        _check_trajectories(trajectories, sampling)
+        trajectories = _check_trajectories(trajectories, sampling)
         if cache not in self._worlds:
             self._worlds[cache] = make_world(cache, self.metric.rules, self.config)
         poses = sample_trajectories(trajectories, sampling, cache.start[: len(PoseIndex)], cache.timestamp)
@@ -110,6 +111,10 @@ class Scorer:
         if previous is None:
             return np.full(len(rollouts.states), np.nan)
         interval_s = (cache.timestamp - previous.timestamp) * 1e-6
+        if not 0.0 < interval_s <= ADJACENT_MAX_GAP_S:
+            raise TrajectoryError(
+                f"expected the plan of a scene up to {ADJACENT_MAX_GAP_S} s before, got {interval_s} s"
+            )
         return compare_plans(rollouts.states, previous.simulated, interval_s, self.config.comfort)
 
     def _finish(self, cache: MetricCache, rollouts: Rollouts, extended_comfort: Optional[FloatArray]) -> Scores:
@@ -140,9 +145,15 @@ class Scorer:
         )
 
 
-def _check_trajectories(trajectories: FloatArray, sampling: TrajectorySampling) -> None:
-    expected = (sampling.num_poses, len(PoseIndex))
-    if np.ndim(trajectories) != 3 or np.shape(trajectories)[1:] != expected:
-        raise TrajectoryError(f"expected trajectories of shape (N, {expected[0]}, 3), got {np.shape(trajectories)}")
-    if not np.isfinite(trajectories).all():
+def _check_trajectories(trajectories: Any, sampling: TrajectorySampling) -> FloatArray:
+    try:
+        array = np.asarray(trajectories)
+    except ValueError as error:
+        raise TrajectoryError(f"expected trajectories as an array, got {error}") from error
+    if array.ndim != 3 or array.shape[1:] != (sampling.num_poses, len(PoseIndex)):
+        raise TrajectoryError(f"expected trajectories of shape (N, {sampling.num_poses}, 3), got {array.shape}")
+    if array.dtype.kind not in "fiu":
+        raise TrajectoryError(f"expected trajectories of numbers, got {array.dtype}")
+    if not np.isfinite(array).all():
         raise TrajectoryError("poses are not finite (NaN or infinity)")
+    return array.astype(np.float64, copy=False)

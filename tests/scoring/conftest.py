@@ -12,14 +12,14 @@ from latentvla_agent.data.scene import Scene
 from latentvla_agent.data.scene_loader import SceneLoader, index_scenes
 from latentvla_agent.data.splits import resolve_split
 from latentvla_agent.scoring.metric_cache import MetricCache, build_metric_cache
-from tests.scoring.scenes import GOLDEN, read_cases
+from tests.scoring.golden import GOLDEN, read_cases
 
 
 @pytest.fixture(scope="session")
 def golden_cases() -> Dict[str, List[Dict[str, Any]]]:
     """The shipped sample of golden cases by token."""
     by_token: Dict[str, List[Dict[str, Any]]] = {}
-    for case in read_cases(GOLDEN / "pdms_v1.json.gz"):
+    for case in read_cases(GOLDEN / "cases.json.gz"):
         by_token.setdefault(case["token"], []).append(case)
     return by_token
 

@@ -10,22 +10,27 @@ from typing import Any, Callable, Dict
 
 import numpy as np
 import pytest
+import shapely
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from latentvla_agent.data import files
+from latentvla_agent.data.scene import Scene
 from latentvla_agent.errors import DataError
 from latentvla_agent.scoring.config import DEFAULT_CONFIG, MetricConfig
+from latentvla_agent.scoring.kernels import SubScore
+from latentvla_agent.scoring.lights import make_lights
 from latentvla_agent.scoring.metric_cache import (
     SUFFIX,
     MetricCache,
+    build_metric_cache,
     cache_path,
     hash_config,
     read_metric_cache,
     write_metric_cache,
 )
-from latentvla_agent.scoring.scorer import Scorer
-from tests.scoring.scenes import Thing, make_cache
+from latentvla_agent.scoring.scorer import COLUMN_OF, Scorer
+from tests.scoring.scenes import Thing, arrays_of, drive_straight, make_areas, make_cache
 
 
 @pytest.fixture
@@ -41,28 +46,41 @@ def rewrite(path: Path, change: Callable[[Dict[str, str], Dict[str, Any]], None]
     save_file(arrays, str(path), metadata)
 
 
+def parts_of(value: Any) -> Dict[str, Any]:
+    return dict(value._asdict()) if hasattr(value, "_asdict") else dict(vars(value))
+
+
 def assert_same(a: Any, b: Any) -> None:
-    for field in dataclasses.fields(a):
-        left, right = getattr(a, field.name), getattr(b, field.name)
-        if dataclasses.is_dataclass(left):
+    assert type(a) is type(b)
+    for name, left in parts_of(a).items():
+        right = parts_of(b)[name]
+        if dataclasses.is_dataclass(left) or hasattr(left, "_asdict"):
             assert_same(left, right)
         elif isinstance(left, np.ndarray):
-            assert left.dtype == right.dtype and np.array_equal(left, right), field.name
+            assert left.dtype == right.dtype and np.array_equal(left, right), name
         else:
-            assert left == right, field.name
+            assert left == right, name
 
 
 def test_round_trip_keeps_every_bit(tmp_path: Path, embedded_caches: Dict[str, MetricCache]) -> None:
     poses = np.random.default_rng(0).normal(0.0, 1.0, (3, 8, 3)).cumsum(axis=1)
-    scorer = Scorer()
+    scorers = [Scorer(metric) for metric in ("pdms-v1.1", "epdms-v2.2")]
     for cache in list(embedded_caches.values())[::16]:
         again = read_metric_cache(write_metric_cache(cache, tmp_path))
         assert_same(again, cache)
-        assert_same(scorer.score(again, poses), scorer.score(cache, poses))
+        for scorer in scorers:
+            scores, expected = (arrays_of(scorer.score(c, poses)) for c in (again, cache))
+            assert all(np.array_equal(scores[name], expected[name], equal_nan=True) for name in expected)
 
 
 def test_a_scene_without_objects_and_areas_survives(tmp_path: Path) -> None:
-    cache = make_cache()
+    for cache in (make_cache(), make_cache(areas=make_areas())):
+        assert_same(read_metric_cache(write_metric_cache(cache, tmp_path)), cache)
+
+
+def test_lights_history_and_human_failures_survive(tmp_path: Path) -> None:
+    lights = make_lights([shapely.box(20.0, -2.0, 30.0, 2.0)], np.arange(41)[:, None] % 2 == 0)
+    cache = make_cache(lights=lights, history=drive_straight(5.0)[:14], human_fails=[SubScore.COLLISION])
     assert_same(read_metric_cache(write_metric_cache(cache, tmp_path)), cache)
 
 
@@ -82,7 +100,7 @@ def test_the_file_holds_no_pickle_and_no_path(written: Path) -> None:
     assert "/" not in json.dumps(header["__metadata__"])
 
 
-@pytest.mark.parametrize("key", ["format", "version", "metric", "config"])
+@pytest.mark.parametrize("key", ["format", "version", "config"])
 def test_a_cache_of_another_kind_is_refused(written: Path, key: str) -> None:
     rewrite(written, lambda metadata, _: metadata.update({key: "other"}))
     with pytest.raises(DataError, match=f"{written.name}: expected a metric cache with {key} .*got other"):
@@ -96,7 +114,17 @@ def test_a_cache_of_another_config_is_refused(written: Path) -> None:
         read_metric_cache(written, other)
 
 
-@pytest.mark.parametrize("array", ["start", "centerline", "reference", "tracks.poses", "areas.vertices"])
+def test_a_cache_made_of_another_source_is_refused_where_one_is_asked_for(tmp_path: Path) -> None:
+    path = write_metric_cache(make_cache(), tmp_path, source="these logs")
+    assert read_metric_cache(path).token == read_metric_cache(path, source="these logs").token == "token"
+    with pytest.raises(DataError, match="expected a metric cache with source other logs, got these logs"):
+        read_metric_cache(path, source="other logs")
+
+
+ARRAYS = ["start", "history", "centerline", "references", "reference_values", "human_fails"]
+
+
+@pytest.mark.parametrize("array", ARRAYS + ["tracks.poses", "areas.vertices", "lights.is_red"])
 def test_a_missing_array_is_told(written: Path, array: str) -> None:
     rewrite(written, lambda _, arrays: arrays.pop(array))
     with pytest.raises(DataError, match=f"{written.name}: metric cache is incomplete"):
@@ -156,7 +184,27 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(written: Path, monk
     def fail(*_: object) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr(files.os, "fsync", fail)
+    monkeypatch.setattr(files.os, "replace", fail)
     with pytest.raises(OSError, match="disk full"):
         write_metric_cache(make_cache(speed=3.0), written.parents[1])
     assert written.read_bytes() == before and os.listdir(written.parent) == [written.name]
+
+
+def test_human_failures_are_the_zeros_of_the_human_s_own_drive(
+    embedded_scenes: Dict[str, Scene], embedded_caches: Dict[str, MetricCache]
+) -> None:
+    scorer, found = Scorer("epdms-v2.2", human_filter=False), set()
+    for token, cache in embedded_caches.items():
+        values = scorer.score_trajectory(cache, embedded_scenes[token].get_future_trajectory(8)).sub_scores
+        fails = {SubScore(int(i)) for i in np.flatnonzero(cache.human_fails)}
+        zeros = {column for name, column in COLUMN_OF.items() if name in values and values[name][0] == 0.0}
+        assert fails == zeros - {SubScore.COMFORT}, token
+        found |= fails
+    assert len(found) >= 4, "a varied sample"
+
+
+def test_a_scene_without_eight_future_frames_is_refused(embedded_scenes: Dict[str, Scene]) -> None:
+    scene = next(iter(embedded_scenes.values()))
+    short = dataclasses.replace(scene, frames=scene.frames[: scene.current_index + 8])
+    with pytest.raises(DataError, match=f"scene {scene.token}: expected .* future frames"):
+        build_metric_cache(short, scene.map_api)

@@ -11,8 +11,14 @@ import pytest
 from latentvla_agent.data.scene import Scene
 from latentvla_agent.errors import DataError
 from latentvla_agent.scoring.config import DEFAULT_CONFIG
-from latentvla_agent.scoring.observation import ObjectType, collect_tracks, detect_objects, observe_tracks
-from tests.scoring.scenes import Thing, make_frame, make_tracks, observe
+from latentvla_agent.scoring.kernels import Objects
+from latentvla_agent.scoring.observation import ObjectType, Tracks, collect_tracks, detect_objects, observe_tracks
+from latentvla_agent.scoring.versions import V1, V2
+from tests.scoring.scenes import AT_ORIGIN, Thing, make_frame, make_tracks, observe
+
+
+def see(tracks: Tracks) -> Objects:
+    return observe_tracks(tracks, AT_ORIGIN, V1, DEFAULT_CONFIG.metrics)
 
 
 def test_a_moving_track_is_interpolated_to_10_hz() -> None:
@@ -46,7 +52,7 @@ def test_a_track_detected_once_stands_there_all_the_time(frame: int) -> None:
 def test_headings_take_the_short_way_across_pi() -> None:
     tracks = make_tracks(Thing(0.0, 0.0))
     tracks.poses[:, 0, 2] = np.where(np.arange(11) % 2 == 0, 3.0, -3.0)
-    corners = observe_tracks(tracks, DEFAULT_CONFIG.metrics).corners[:, 0]
+    corners = see(tracks).corners[:, 0]
     direction = corners[:, 0] - corners[:, 1]  # front left minus rear left
     assert (direction[:, 0] < 0.0).all()
 
@@ -54,13 +60,48 @@ def test_headings_take_the_short_way_across_pi() -> None:
 def test_stopped_is_judged_by_the_first_detection() -> None:
     tracks = make_tracks(Thing(0.0, 0.0, speed=4.0), Thing(0.0, 0.0, speed=0.05), Thing(0.0, 0.0, speed=0.051))
     tracks.velocities[0] = 0.0
-    assert observe_tracks(tracks, DEFAULT_CONFIG.metrics).is_stopped.tolist() == [True, True, False]
+    assert see(tracks).is_stopped.tolist() == [True, True, False]
 
 
 def test_things_are_stopped_whatever_their_velocity() -> None:
     seen = observe(*[Thing(0.0, 0.0, speed=3.0, type=kind) for kind in ObjectType])
     assert seen.is_agent.tolist() == [True] * 3 + [False] * 4
     assert seen.is_stopped.tolist() == [False] * 3 + [True] * 4
+
+
+def test_bounds_hold_the_boxes_of_all_frames_with_the_object() -> None:
+    seen = observe(Thing(10.0, 1.0, speed=4.0), Thing(0.0, 0.0, heading=np.pi / 2, speed=4.0, detected=[2, 3]))
+    np.testing.assert_allclose(seen.bounds, [[8.0, 0.0, 32.0, 2.0], [-1.0, 2.0, 1.0, 8.0]], atol=1e-9)
+
+
+def test_v2_sees_four_seconds() -> None:
+    late, gap, early = (
+        Thing(0.0, 9.0, detected=[9, 10]),
+        Thing(0.0, 20.0, speed=4.0, detected=[7, 10]),
+        Thing(0.0, 30.0),
+    )
+    seen = observe(late, gap, early, rules=V2)
+    assert seen.centers.shape == (41, 2, 2), "the first is never seen"
+    assert seen.present.all(), "of the second only one detection is left: it stands there"
+    np.testing.assert_allclose(seen.centers[:, 0], np.tile([14.0, 20.0], (41, 1)), atol=1e-9)
+    assert observe(late, gap, early).centers.shape == (51, 3, 2)
+
+
+@pytest.mark.parametrize(("x", "touches"), [(6.0, True), (6.04, True), (6.06, False), (-3.1, True), (-3.2, False)])
+def test_v2_removes_what_touches_the_ego_at_the_start(x: float, touches: bool) -> None:
+    """The ego's box reaches from -1.127 m to 4.049 m."""
+    assert observe(Thing(x, 0.0), rules=V2).ignored.tolist() == [touches]
+    assert observe(Thing(x, 0.0)).ignored.tolist() == [False]
+
+
+def test_v2_keeps_what_comes_to_the_ego_s_place_later() -> None:
+    seen = observe(Thing(-5.0, 0.0, speed=8.0), Thing(2.0, 0.0, speed=1.0, detected=[1, 2]), rules=V2)
+    assert seen.ignored.tolist() == [False, False]
+
+
+def test_a_track_detected_once_later_on_the_ego_s_place_is_removed() -> None:
+    """It stands there all the time, at the start too."""
+    assert observe(Thing(2.0, 0.0, detected=[5]), rules=V2).ignored.tolist() == [True]
 
 
 def test_no_objects() -> None:

@@ -1,15 +1,15 @@
-"""Paths: projection, interpolation, offset and cut, against shapely where it has the same."""
+"""Paths: projection, search, offset and cut, against shapely where it has the same."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 import shapely
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from latentvla_agent.data.maps import discretise_line
-from latentvla_agent.scoring.polyline import MIN_DISTANCE, Polyline, project_point
+from latentvla_agent.scoring.polyline import Polyline, find_within, project_point
 
 coordinates = st.floats(-100.0, 100.0, allow_nan=False).map(lambda value: round(value, 3))
 points = st.tuples(coordinates, coordinates)
@@ -44,34 +44,26 @@ def test_projection_skips_repeated_vertices_and_holds_at_the_ends() -> None:
     assert project_point(vertices, 25.0, 3.0) == 20.0
 
 
-@given(lines, st.floats(0.0, 1.0))
-@settings(max_examples=200, deadline=None)
-def test_interpolated_positions_are_shapelys(vertices: list, fraction: float) -> None:
-    path = make_path(*vertices)
-    distance = max(fraction * path.length, MIN_DISTANCE)
-    expected = path.line.interpolate(distance)
-    x, y, _ = path.interpolate(np.array([distance]))[0]
-    assert (x, y) == pytest.approx((expected.x, expected.y), abs=1e-6)
+@given(lines, points, st.floats(0.0, 50.0), st.integers(0, 6))
+@settings(max_examples=300, deadline=None)
+def test_a_segment_within_reach_is_found_wherever_the_search_starts(
+    vertices: list, point: tuple, limit: float, hint: int
+) -> None:
+    distance = shapely.LineString(vertices).distance(shapely.Point(point))
+    assume(abs(distance - limit) > 1e-9)
+    found = find_within(np.array(vertices), point[0], point[1], limit, hint % (len(vertices) - 1))
+    assert (found >= 0) == (distance < limit)
+    if found >= 0:
+        segment = shapely.LineString(vertices[found : found + 2])
+        assert segment.distance(shapely.Point(point)) < limit + 1e-9
 
 
-def test_ends_are_held_and_the_start_is_never_met() -> None:
-    path = make_path((0.0, 0.0), (10.0, 0.0))
-    poses = path.interpolate(np.array([-3.0, 0.0, 12.0]))
-    assert poses[:, 0].tolist() == pytest.approx([MIN_DISTANCE, MIN_DISTANCE, 10.0])
-    assert poses[0, 0] > 0.0
-
-
-def test_interpolation_steps_over_repeated_vertices() -> None:
-    path = make_path((0.0, 0.0), (10.0, 0.0), (10.0, 0.0), (10.0, 10.0))
-    poses = path.interpolate(np.array([5.0, 15.0]))
-    np.testing.assert_allclose(poses[:, :2], [[5.0, 0.0], [10.0, 5.0]], atol=1e-9)
-    assert np.isfinite(poses).all()
-
-
-def test_headings_take_the_short_way_across_pi() -> None:
-    states = np.array([[0.0, 0.0, 3.0], [-1.0, 0.0, -3.0]])
-    heading = Polyline(states).interpolate(np.array([0.5]))[0, 2]
-    assert abs(heading) == pytest.approx(np.pi)
+def test_the_hinted_segment_is_taken_where_it_is_near_enough() -> None:
+    vertices = np.array([[0.0, 0.0], [10.0, 0.0], [20.0, 0.0], [30.0, 0.0]])
+    assert [find_within(vertices, 10.0, 0.0, 0.5, hint) for hint in (0, 1, 2)] == [0, 1, 0]
+    assert find_within(vertices, 15.0, 0.5, 0.5, 0) == 1, "the limit counts as within"
+    assert find_within(vertices, 15.0, 0.6, 0.5, 0) == -1
+    assert find_within(np.array([[5.0, 5.0], [5.0, 5.0]]), 5.0, 5.4, 0.5, 0) == 0, "a segment without length"
 
 
 def test_offset_is_to_the_left_of_each_vertex() -> None:

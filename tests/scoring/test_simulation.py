@@ -13,7 +13,8 @@ from latentvla_agent.scoring.interpolation import sample_trajectories
 from latentvla_agent.scoring.metric_cache import MetricCache
 from latentvla_agent.scoring.simulation import _fit_curvature, simulate, velocity_fit_matrix
 from latentvla_agent.scoring.state import FloatArray, StateIndex
-from tests.scoring.scenes import SHARED, drive_straight, read_cases
+from tests.scoring.golden import SHARED, read_cases
+from tests.scoring.scenes import drive_straight
 
 SIM = DEFAULT_CONFIG.simulation
 # Columns: the first value, then its 39 rates of change; times it gives the 40 values.
@@ -110,7 +111,7 @@ def test_steering_is_limited() -> None:
 
 @pytest.mark.parametrize("count", [2, 7, 64])
 def test_batch_equals_single_in_any_order(count: int) -> None:
-    poses, start = make_poses(np.random.default_rng(count), count), drive_straight(6.0)[0]
+    poses, start = (make_poses(np.random.default_rng(count), count), drive_straight(6.0)[0])
     batch = simulate(poses, start, DEFAULT_CONFIG)
     order = np.random.default_rng(0).permutation(count)
     assert np.array_equal(simulate(poses[order], start, DEFAULT_CONFIG), batch[order])

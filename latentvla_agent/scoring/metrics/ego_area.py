@@ -20,8 +20,8 @@ def is_inside(areas: AreaIndex, p: int, x: float, y: float) -> bool:
     """Whether (x, y) is strictly inside polygon p: odd parity of the edges that the ray to the right crosses; a point
     on the border is outside."""
     bounds = areas.bounds
-    if x < bounds[p, 0] or y < bounds[p, 1] or x > bounds[p, 2] or y > bounds[p, 3]:
-        return False
+    if not (bounds[p, 0] <= x <= bounds[p, 2] and bounds[p, 1] <= y <= bounds[p, 3]):
+        return False  # also for the NaN of a plan that overflows
     count = areas.slab_starts[p + 1] - areas.slab_starts[p]
     slab = areas.slab_starts[p] + find_slab(y, bounds[p, 1], areas.slab_scales[p], count)
     inside = False

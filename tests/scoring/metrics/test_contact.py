@@ -8,7 +8,7 @@ import shapely
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from latentvla_agent.scoring.metrics.contact import bearing, boxes_touch, segment_touches_box
+from latentvla_agent.scoring.metrics.contact import bearing, box_ring_distance, boxes_touch, segment_touches_box
 from latentvla_agent.scoring.state import FloatArray, box_corners
 
 CLEAR = 1e-6  # closer to touching than this, two ways of computing may differ
@@ -50,6 +50,13 @@ def test_segments_touch_boxes_as_in_shapely(segment: FloatArray, box: FloatArray
     assume(line.length > 1e-3 and is_clear(line, polygon))
     assert segment_touches_box(segment, box) == line.intersects(polygon)
     assert segment_touches_box(segment[::-1].copy(), box) == line.intersects(polygon)
+
+
+@given(boxes, boxes)
+@settings(max_examples=300, deadline=None)
+def test_distance_of_a_box_and_a_ring_is_shapelys(a: FloatArray, b: FloatArray) -> None:
+    ring = np.concatenate([b, b[:1]])
+    assert box_ring_distance(a, ring, 0, 5) == pytest.approx(shapely.Polygon(a).distance(shapely.Polygon(b)), abs=1e-9)
 
 
 @given(boxes, boxes, angles, st.floats(-7e5, 7e5), st.floats(-5e6, 5e6))

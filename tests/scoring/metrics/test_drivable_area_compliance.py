@@ -4,22 +4,32 @@ from __future__ import annotations
 
 from typing import Tuple
 
+import numpy as np
 import pytest
 import shapely
 
-from latentvla_agent.scoring.areas import AreaKind, DrivableAreas
+from latentvla_agent.scoring.areas import AreaKind
+from latentvla_agent.scoring.kernels import NO_STEP, Areas
 from latentvla_agent.scoring.metrics.drivable_area_compliance import score_drivable_area
-from latentvla_agent.scoring.metrics.ego_area import locate_ego
-from latentvla_agent.scoring.metrics.metric import NO_STEP
+from latentvla_agent.scoring.metrics.ego_area import OFF_ROUTE, is_at_intersection, is_between_lanes
 from latentvla_agent.scoring.state import FloatArray
-from tests.scoring.scenes import drive_straight, make_areas, roll_out
+from tests.scoring.scenes import build_world, drive_straight, make_areas, place_rollout
 
 ROAD = shapely.box(-50.0, -3.0, 200.0, 3.0)
 
 
-def score(areas: DrivableAreas, states: FloatArray) -> Tuple[float, int]:
-    values = score_drivable_area(locate_ego(roll_out(states), areas))
-    return float(values.value[0]), int(values.first_step[0])
+def score(areas: Areas, states: FloatArray) -> Tuple[float, int]:
+    value, step = score_drivable_area(place_rollout(states, build_world(areas=areas)))
+    return float(value), int(step)
+
+
+def between_lanes(areas: Areas, y: float) -> bool:
+    """Whether an ego that drives along x at `y` is between lanes, the same at every step."""
+    world = build_world(areas=areas)
+    rollout = place_rollout(drive_straight(5.0, y=y), world)
+    found = {bool(is_between_lanes(corners, world.areas, rollout.near_areas)) for corners in rollout.corners}
+    assert len(found) == 1
+    return found.pop()
 
 
 @pytest.mark.parametrize("kind", list(AreaKind))
@@ -61,26 +71,49 @@ def test_no_areas_at_all() -> None:
     assert score(make_areas(), drive_straight(10.0)) == (0.0, 0)
 
 
+def test_a_road_of_many_pieces_is_as_good_as_one() -> None:
+    """Groups of 5 m that overlap by 0.1 m, in any order; a gap is found wherever it is."""
+    pieces = [shapely.box(x - 0.05, -3.0, x + 5.05, 3.0) for x in np.arange(-10.0, 60.0, 5.0)]
+    order = np.random.default_rng(0).permutation(len(pieces))
+    groups = [(str(i), AreaKind.LANE_GROUP, pieces[i]) for i in order]
+    assert score(make_areas(*groups), drive_straight(10.0)) == (1.0, NO_STEP)
+    gap = [group for group in groups if group[0] != "6"]  # 20 to 25 m
+    assert score(make_areas(*gap), drive_straight(10.0)) == (0.0, 17)
+
+
 def test_position_within_lanes_is_told() -> None:
-    """Lanes of 4 m side by side: the ego drives in the first, then across the border of both, then off."""
+    """Lanes of 4 m side by side: the ego drives in the first, then across the border of both, then in the second."""
     first, second = shapely.box(-50.0, -2.0, 200.0, 2.0), shapely.box(-50.0, 2.0, 200.0, 6.0)
     areas = make_areas(("1", AreaKind.LANE, first), ("2", AreaKind.LANE_CONNECTOR, second), route=["2"])
-    rollouts = roll_out(drive_straight(5.0), drive_straight(5.0, y=2.1), drive_straight(5.0, y=4.0))
-    located = locate_ego(rollouts, areas)
-    assert located.multiple_lanes.any(axis=1).tolist() == [False, True, False]
-    assert located.off_route[:, 0].tolist() == [True, False, False]
+    assert [between_lanes(areas, y) for y in (0.0, 2.1, 4.0)] == [False, True, False]
+    off_route = [
+        place_rollout(drive_straight(5.0, y=y), build_world(areas=areas)).flags[OFF_ROUTE] for y in (0, 2.1, 4)
+    ]
+    assert [flags.tolist() for flags in off_route] == [[True] * 41, [False] * 41, [False] * 41]
+
+
+@pytest.mark.parametrize("kind", [AreaKind.LANE_GROUP, AreaKind.INTERSECTION, AreaKind.CARPARK])
+def test_only_lanes_make_an_ego_be_between_lanes(kind: AreaKind) -> None:
+    first, second = shapely.box(-50.0, -2.0, 200.0, 2.0), shapely.box(-50.0, 2.0, 200.0, 6.0)
+    assert not between_lanes(make_areas(("1", AreaKind.LANE, first), ("2", kind, second)), 2.1)
+
+
+def test_an_ego_half_off_its_only_lane_is_not_between_lanes() -> None:
+    assert not between_lanes(make_areas(("1", AreaKind.LANE, shapely.box(-50.0, 0.0, 200.0, 3.0))), 0.0)
 
 
 def test_a_lane_that_holds_all_corners_settles_it() -> None:
-    """Lanes may overlap: what counts is whether one of them holds the whole box."""
+    """Lanes may overlap: what counts is whether one of them holds the whole box, first or last in the list."""
     wide, narrow = shapely.box(-50.0, -3.0, 200.0, 3.0), shapely.box(-50.0, 0.0, 200.0, 3.0)
-    located = locate_ego(
-        roll_out(drive_straight(5.0)), make_areas(("1", AreaKind.LANE, wide), ("2", AreaKind.LANE, narrow))
-    )
-    assert not located.multiple_lanes.any()
+    low = shapely.box(-50.0, -3.0, 200.0, 0.0)
+    lanes = [("1", AreaKind.LANE, wide), ("2", AreaKind.LANE, narrow), ("3", AreaKind.LANE, low)]
+    assert not between_lanes(make_areas(*lanes), 0.0) and not between_lanes(make_areas(*lanes[::-1]), 0.0)
+    assert between_lanes(make_areas(*lanes[1:]), 0.0)
 
 
-def test_at_an_intersection_is_the_rear_axle() -> None:
-    areas = make_areas(("1", AreaKind.INTERSECTION, shapely.box(9.5, -3.0, 200.0, 3.0)))
-    located = locate_ego(roll_out(drive_straight(10.0)), areas)
-    assert located.at_intersection[0].tolist() == [False] * 10 + [True] * 31
+def test_only_intersections_are_intersections() -> None:
+    box = shapely.box(9.5, -3.0, 200.0, 3.0)
+    for kind in AreaKind:
+        areas = build_world(areas=make_areas(("1", kind, box))).areas
+        found = [bool(is_at_intersection(x, 0.0, areas, np.arange(1))) for x in (9.0, 10.0, 201.0)]
+        assert found == [False, kind == AreaKind.INTERSECTION, False]

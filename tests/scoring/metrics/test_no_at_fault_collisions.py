@@ -6,28 +6,33 @@ from typing import Any, Tuple
 
 import numpy as np
 import pytest
+import shapely
 
-from latentvla_agent.scoring.config import DEFAULT_CONFIG
-from latentvla_agent.scoring.metrics.metric import NO_STEP, MetricValues
+from latentvla_agent.scoring.areas import AreaKind
+from latentvla_agent.scoring.kernels import NO_STEP, Areas
 from latentvla_agent.scoring.metrics.no_at_fault_collisions import score_collisions
 from latentvla_agent.scoring.observation import ObjectType
 from latentvla_agent.scoring.state import FloatArray
-from tests.scoring.scenes import Thing, drive_straight, flag_areas, observe, roll_out
+from latentvla_agent.scoring.versions import V1, V2
+from tests.scoring.scenes import Thing, apply, build_world, drive_straight, make_areas
 
 CONE = ObjectType.TRAFFIC_CONE
 DOWN = -np.pi / 2
+SIDE = Thing(1.0, 6.0, heading=DOWN, speed=5.0)  # from the left into the flank, behind the front bumper, at step 6
 
 
-def score(*things: Thing, states: FloatArray, **flags: Any) -> Tuple[float, int]:
+def score(*things: Thing, states: FloatArray, rules: Any = V1, **flags: Any) -> Tuple[float, int]:
     """Value and first step of one rollout."""
-    values = score_collisions(roll_out(states), flag_areas(**flags), observe(*things), DEFAULT_CONFIG.metrics)
-    assert values.valid.all()
-    return float(values.value[0]), int(values.first_step[0])
+    return apply(score_collisions, states, build_world(*things, rules=rules), **flags)
 
 
-def score_many(*states: FloatArray, things: Tuple[Thing, ...], **flags: Any) -> MetricValues:
-    areas = flag_areas(len(states), **flags)
-    return score_collisions(roll_out(*states), areas, observe(*things), DEFAULT_CONFIG.metrics)
+def two_lanes(whole_until: float) -> Areas:
+    """Lanes that meet at y = 0, and one over both from x = -50 to `whole_until`."""
+    road = shapely.box(-50.0, -3.0, 200.0, 3.0)
+    halves = shapely.box(-50.0, 0.0, 200.0, 3.0), shapely.box(-50.0, -3.0, 200.0, 0.0)
+    lanes = [(str(i), AreaKind.LANE, lane) for i, lane in enumerate(halves)]
+    whole = ("2", AreaKind.LANE_CONNECTOR, shapely.box(-50.0, -3.0, whole_until, 3.0))
+    return make_areas(("9", AreaKind.LANE_GROUP, road), *lanes, whole)
 
 
 def test_nothing_near() -> None:
@@ -80,18 +85,31 @@ def test_a_standing_ego_is_never_at_fault(speed: float, expected: float) -> None
 
 
 def test_hit_on_the_side_counts_between_lanes_and_off_the_road_only() -> None:
-    """A vehicle comes from the left, front at 4 - 0.5 t, into the flank at 1.1485 m, behind the front bumper."""
-    side, ego = Thing(1.0, 6.0, heading=DOWN, speed=5.0), drive_straight(1.0)
-    assert score(side, states=ego) == (1.0, NO_STEP)
-    assert score(side, states=ego, at_intersection=True, off_route=True) == (1.0, NO_STEP)
-    assert score(side, states=ego, multiple_lanes=True) == (0.0, 6)
-    assert score(side, states=ego, off_road=True) == (0.0, 6)
+    """Its front is at 4 - 0.5 t metres (t in steps), the flank at 1.1485 m."""
+    ego = drive_straight(1.0)
+    assert score(SIDE, states=ego) == (1.0, NO_STEP)
+    assert score(SIDE, states=ego, off_route=True) == (1.0, NO_STEP)
+    assert score(SIDE, states=ego, off_road=True) == (0.0, 6)
+    world = build_world(SIDE, areas=two_lanes(whole_until=-40.0))
+    assert apply(score_collisions, ego, world) == (0.0, 6)
 
 
-def test_what_counts_is_the_lane_at_the_first_contact() -> None:
-    side, ego = Thing(1.0, 6.0, heading=DOWN, speed=5.0), drive_straight(1.0)
-    assert score(side, states=ego, multiple_lanes=slice(6, 7)) == (0.0, 6)
-    assert score(side, states=ego, multiple_lanes=slice(7, 41)) == (1.0, NO_STEP)
+def test_hit_on_the_side_at_an_intersection_is_no_fault() -> None:
+    junction = shapely.box(-50.0, -9.0, 200.0, 9.0)
+    areas = make_areas(("1", AreaKind.INTERSECTION, junction), ("2", AreaKind.LANE_CONNECTOR, junction))
+    assert apply(score_collisions, drive_straight(1.0), build_world(SIDE, areas=areas)) == (1.0, NO_STEP)
+
+
+@pytest.mark.parametrize(("whole_until", "expected"), [(4.6, (0.0, 6)), (4.7, (1.0, NO_STEP))])
+def test_what_counts_is_the_lane_at_the_first_contact(whole_until: float, expected: Tuple[float, int]) -> None:
+    """The front bumper is at 4.649 m then: past the end of the lane that held the whole ego, or just before it."""
+    world = build_world(SIDE, areas=two_lanes(whole_until))
+    assert apply(score_collisions, drive_straight(1.0), world) == expected
+
+
+@pytest.mark.parametrize(("steps", "expected"), [(slice(6, 7), (0.0, 6)), (slice(7, 41), (1.0, NO_STEP))])
+def test_what_counts_is_the_road_at_the_first_contact(steps: slice, expected: Tuple[float, int]) -> None:
+    assert score(SIDE, states=drive_straight(1.0), off_road=steps) == expected
 
 
 def test_the_front_bumper_decides_within_a_lane() -> None:
@@ -105,8 +123,16 @@ def test_the_worst_collision_counts_and_the_earliest_names_the_step() -> None:
     assert score(vehicle, cone, states=drive_straight(10.0)) == (0.0, 11)
 
 
-def test_overlap_at_the_start_is_scored() -> None:
-    assert score(Thing(4.0, 0.0), states=drive_straight(5.0)) == (0.0, 0)
+@pytest.mark.parametrize(("rules", "expected"), [(V1, (0.0, 0)), (V2, (1.0, NO_STEP))])
+def test_overlap_at_the_start_is_scored_in_v1_only(rules: Any, expected: Tuple[float, int]) -> None:
+    assert score(Thing(4.0, 0.0), states=drive_straight(5.0), rules=rules) == expected
+
+
+def test_v2_drops_only_what_touches_the_ego_at_the_start() -> None:
+    """Both stand in the way; the rear of the second is 0.1 m before the bumper at first."""
+    touching, clear = Thing(6.0, 0.0), Thing(6.149, 0.0)
+    assert score(touching, clear, states=drive_straight(5.0), rules=V2) == (0.0, 1)
+    assert score(touching, states=drive_straight(5.0), rules=V2) == (1.0, NO_STEP)
 
 
 def test_an_object_counts_only_while_it_is_present() -> None:
@@ -118,8 +144,7 @@ def test_an_object_counts_only_while_it_is_present() -> None:
 
 def test_each_rollout_ignores_for_itself() -> None:
     """The first ego is hit from behind by the vehicle that the second runs into."""
-    thing = (Thing(-10.0, 0.0, speed=20.0),)
+    world = build_world(Thing(-10.0, 0.0, speed=20.0))
     ego, follower = drive_straight(5.0), drive_straight(30.0, x=-20.0)
-    values = score_many(ego, follower, ego, things=thing)
-    assert values.value.tolist() == [1.0, 0.0, 1.0]
-    assert values.first_step.tolist() == [NO_STEP, 4, NO_STEP]
+    found = [apply(score_collisions, states, world) for states in (ego, follower, ego)]
+    assert found == [(1.0, NO_STEP), (0.0, 4), (1.0, NO_STEP)]

@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Tuple
+from typing import Any, Optional, Tuple
 
 import numpy as np
 import pytest
+import shapely
 
+from latentvla_agent.scoring.areas import AreaKind
 from latentvla_agent.scoring.config import DEFAULT_CONFIG
-from latentvla_agent.scoring.metrics.metric import NO_STEP
+from latentvla_agent.scoring.kernels import NO_STEP, Areas
 from latentvla_agent.scoring.metrics.time_to_collision import score_time_to_collision
 from latentvla_agent.scoring.state import FloatArray
-from tests.scoring.scenes import Thing, drive_straight, flag_areas, observe, roll_out
+from latentvla_agent.scoring.versions import V1, V2
+from tests.scoring.scenes import Thing, apply, build_world, drive_straight, make_areas, straight_road
 
 DOWN = -np.pi / 2
 CLEAR = (1.0, NO_STEP)
 
 
-def score(*things: Thing, states: FloatArray, **flags: Any) -> Tuple[float, int]:
+def score(
+    *things: Thing, states: FloatArray, rules: Any = V1, areas: Optional[Areas] = None, **flags: Any
+) -> Tuple[float, int]:
     """Value and first step of one rollout."""
-    values = score_time_to_collision(roll_out(states), flag_areas(**flags), observe(*things), DEFAULT_CONFIG.metrics)
-    return float(values.value[0]), int(values.first_step[0])
+    return apply(score_time_to_collision, states, build_world(*things, rules=rules, areas=areas), **flags)
+
+
+def junction(first: float, last: float) -> Areas:
+    """The straight road with an intersection from x = `first` to `last`."""
+    return straight_road(200.0, ("3", AreaKind.INTERSECTION, shapely.box(first, -3.0, last, 3.0)))
 
 
 def test_a_standing_object_is_met_0_9_s_ahead() -> None:
@@ -33,6 +42,20 @@ def test_an_object_beyond_the_last_projection_is_clear() -> None:
     """After 4 s the projection ends at 4.049 + 40 + 9 m."""
     assert score(Thing(55.06, 0.0), states=drive_straight(10.0)) == CLEAR
     assert score(Thing(55.04, 0.0), states=drive_straight(10.0)) == (0.0, 40)
+
+
+def test_v2_looks_at_the_first_32_steps() -> None:
+    """Step 31 looks ahead as far as 4.049 + 31 + 9 m."""
+    reached, missed = Thing(46.04, 0.0), Thing(46.06, 0.0)
+    assert [score(reached, states=drive_straight(10.0), rules=rules) for rules in (V1, V2)] == [(0.0, 31)] * 2
+    assert score(missed, states=drive_straight(10.0)) == (0.0, 32)
+    assert score(missed, states=drive_straight(10.0), rules=V2) == CLEAR
+
+
+def test_v2_drops_what_touches_the_ego_at_the_start() -> None:
+    touching = Thing(5.0, 0.0)
+    assert score(touching, states=drive_straight(5.0)) == (0.0, 0)
+    assert score(touching, states=drive_straight(5.0), rules=V2) == CLEAR
 
 
 def test_the_object_moves_on_as_the_ego_is_projected() -> None:
@@ -48,34 +71,44 @@ def test_only_four_offsets_are_looked_at() -> None:
     ego[1:, 1] = 500.0
     assert score(crossing, states=ego) == (0.0, 0)
     values = []
-    for offsets in ((0, 3, 9), (6,)):
-        config = dataclasses.replace(DEFAULT_CONFIG.metrics, ttc_offsets=offsets)
-        rollouts = roll_out(ego)
-        values.append(score_time_to_collision(rollouts, flag_areas(), observe(crossing), config).value[0])
-    assert values == [1.0, 0.0]
+    for stride, projections in ((9, 2), (3, 2), (6, 2)):
+        metrics = dataclasses.replace(DEFAULT_CONFIG.metrics, ttc_stride=stride, ttc_projections=projections)
+        world = build_world(crossing, config=dataclasses.replace(DEFAULT_CONFIG, metrics=metrics))
+        values.append(apply(score_time_to_collision, ego, world)[0])
+    assert values == [1.0, 1.0, 0.0]
 
 
 def test_an_object_on_the_side_counts_between_lanes_off_the_road_and_at_intersections() -> None:
     """It drives beside the ego, touching its flank, 45 to 90 degrees off the nose."""
-    beside = Thing(1.0, 2.0, speed=5.0)
-    assert score(beside, states=drive_straight(5.0)) == CLEAR
-    assert score(beside, states=drive_straight(5.0), off_route=True) == CLEAR
-    for flag in ("multiple_lanes", "off_road", "at_intersection"):
-        assert score(beside, states=drive_straight(5.0), **{flag: True}) == (0.0, 0), flag
+    beside, ego = Thing(1.0, 2.0, speed=5.0), drive_straight(5.0)
+    assert score(beside, states=ego) == CLEAR
+    assert score(beside, states=ego, off_route=True) == CLEAR
+    assert score(beside, states=ego, off_road=True) == (0.0, 0)
+    assert score(beside, states=ego, areas=junction(-50.0, 200.0)) == (0.0, 0)
+    road, left, right = (shapely.box(-50.0, low, 200.0, high) for low, high in ((-3, 3), (0, 3), (-3, 0)))
+    lanes = (("2", AreaKind.LANE, left), ("3", AreaKind.LANE, right))
+    assert score(beside, states=ego, areas=make_areas(("1", AreaKind.LANE_GROUP, road), *lanes)) == (0.0, 0)
 
 
 def test_an_object_that_does_not_count_when_first_met_never_counts() -> None:
     """Beside the ego at first, it drives ahead of it; seen first when ahead, it counts."""
-    beside, ahead = Thing(1.0, 2.0, speed=15.0), Thing(7.0, 2.0, speed=15.0)
-    assert score(beside, states=drive_straight(10.0), at_intersection=slice(3, 41)) == CLEAR
-    assert score(beside, states=drive_straight(10.0), at_intersection=slice(0, 1)) == (0.0, 0)
-    assert score(dataclasses.replace(ahead, speed=10.0, x=6.0), states=drive_straight(10.0)) == (0.0, 0)
+    beside, ahead = Thing(1.0, 2.0, speed=15.0), Thing(6.0, 2.0, speed=10.0)
+    assert score(beside, states=drive_straight(10.0), areas=junction(2.5, 200.0)) == CLEAR
+    assert score(beside, states=drive_straight(10.0), areas=junction(-0.5, 0.5)) == (0.0, 0)
+    assert score(ahead, states=drive_straight(10.0)) == (0.0, 0)
+
+
+def test_at_an_intersection_is_the_rear_axle() -> None:
+    """The vehicle drives beside the ego and first touches its flank at step 0, where the ego's nose is at 4 m."""
+    beside = Thing(1.0, 2.0, speed=5.0)
+    assert score(beside, states=drive_straight(5.0), areas=junction(0.1, 200.0)) == CLEAR
+    assert score(beside, states=drive_straight(5.0), areas=junction(-9.0, 0.1)) == (0.0, 0)
 
 
 def test_objects_behind_never_count() -> None:
     """It touches the ego's rear at once, and later drives through it."""
     behind = Thing(-3.0, 0.0, speed=15.0)
-    assert score(behind, states=drive_straight(5.0), off_road=True, multiple_lanes=True) == CLEAR
+    assert score(behind, states=drive_straight(5.0), off_road=True) == CLEAR
 
 
 @pytest.mark.parametrize(("degrees", "expected"), [(29.0, 0.0), (31.0, 1.0)])
@@ -95,9 +128,7 @@ def test_a_standing_ego_meets_nothing(speed: float, expected: float) -> None:
 
 
 def test_rollouts_are_independent() -> None:
-    beside = (Thing(1.0, 2.0, speed=5.0), Thing(40.0, 10.0))
+    world = build_world(Thing(1.0, 2.0, speed=5.0), Thing(40.0, 10.0))
     slow, far = drive_straight(5.0), drive_straight(10.0, y=10.0)
-    rollouts = roll_out(slow, far, slow)
-    values = score_time_to_collision(rollouts, flag_areas(3), observe(*beside), DEFAULT_CONFIG.metrics)
-    assert values.value.tolist() == [1.0, 0.0, 1.0]
-    assert values.first_step.tolist() == [NO_STEP, 25, NO_STEP]
+    found = [apply(score_time_to_collision, states, world, off_road=[]) for states in (slow, far, slow)]
+    assert found == [CLEAR, (0.0, 25), CLEAR]
