@@ -164,6 +164,7 @@ def cache_command(
     data: Data = None,
     maps: Maps = None,
     split: SplitName = None,
+    metric: Metric = DEFAULT_METRIC,
     workers: Workers = None,
     cache: Cache = None,
     frame_interval: FrameInterval = None,
@@ -173,10 +174,13 @@ def cache_command(
 ) -> None:
     """Build the metric caches of a split ahead of time; what is there and fits the logs is kept.
 
+    A cache serves every metric; --metric is checked, and makes no difference.
+
     \b
     Example:
       latentvla cache --data /data/openscene --split navtest --cache /fast/disk --workers 32
     """
+    find_metric(metric)
     roots = find_roots(data, maps)
     chosen = find_split(split, roots, frame_interval, max_scenes)
     outlines = OutlineStore(find_cache(cache).parent / "log-outlines")

@@ -19,7 +19,8 @@ import pytest
 
 from latentvla_agent import __version__
 from latentvla_agent.data.roots import EMBEDDED_FOLDER
-from latentvla_agent.scoring.scorer import SUB_SCORES
+from latentvla_agent.scoring.metric_cache import VERSION as CACHE_VERSION
+from latentvla_agent.scoring.versions import METRICS
 from tests.data.log_factory import make_frame, make_log, write_log
 from tests.evaluation.commands import COMMAND, EMBEDDED_LOGS, ROOT, Answer, call, environment, list_files, run
 
@@ -51,8 +52,9 @@ class Command(NamedTuple):
         return call(self.name, *options, *arguments)
 
     def left(self) -> List[Path]:
-        """Files that it left behind."""
-        return [path for place in ("out", "cache") for path in list_files(self.folder / place)]
+        """Files that it left behind, other than outlines of logs that it read to the end."""
+        files = [path for place in ("out", "cache") for path in list_files(self.folder / place)]
+        return [path for path in files if path.parent.name != "log-outlines" or path.suffix != ".json"]
 
 
 @pytest.fixture(params=["eval", "score", "cache"])
@@ -216,7 +218,6 @@ def test_missing_maps_folder(command: Command, embedded_copy: Path) -> None:
         (["--split", "embeded"], "no split 'embeded', the known ones are: embedded; did you mean 'embedded'?"),
         (["--split", "no.yaml"], "no.yaml: expected a YAML file of a split, got nothing"),
         (["--split", "../embedded"], "expected the name of a split"),
-        (["--metric", "pdms"], "unknown metric 'pdms'; there are: pdms-v1.1"),
         (["--data", "/nowhere"], "/nowhere: expected a folder (--data), got nothing"),
         (["--maps", "/nowhere"], "/nowhere: expected a folder (--maps), got nothing"),
     ],
@@ -237,6 +238,20 @@ def test_unknown_agents(tmp_path: Path, agent: str, reason: str) -> None:
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    "metric, reason",
+    [
+        ("pdms", "unknown metric 'pdms', did you mean pdms-v1.1?"),
+        ("epdms-v2", "unknown metric 'epdms-v2', did you mean epdms-v2.2?"),
+        ("ADE", "unknown metric 'ADE'; there are: pdms-v1.1, epdms-v2.2, epdms-v2.2-prefix"),
+    ],
+)
+@pytest.mark.parametrize("name", ["eval", "score"])
+def test_unknown_metrics(tmp_path: Path, name: str, metric: str, reason: str) -> None:
+    made = Command(name, tmp_path)
+    assert reason in made("--metric", metric).error and made.left() == []
+
+
 @pytest.mark.parametrize("scorer, reason", [("oficial", "unknown scorer"), ("official", "not connected yet")])
 def test_scorers(tmp_path: Path, scorer: str, reason: str) -> None:
     assert reason in call("eval", "--scorer", scorer, "--out", tmp_path / "out").error
@@ -247,7 +262,10 @@ def test_output_in_the_way_of_a_file(command: Command, tmp_path: Path) -> None:
     entries = [{"token": first_token(), "name": "a", "poses": POSES}]
     assert "file: cannot be created (File exists)" in command(
         "--cache", tmp_path / "file", entries=entries
-    ).error.replace("file/pdms-v1.1: cannot be created (Not a directory)", "file: cannot be created (File exists)")
+    ).error.replace(
+        f"file/metric-caches-{CACHE_VERSION}: cannot be created (Not a directory)",
+        "file: cannot be created (File exists)",
+    )
     if command.name != "cache":
         out = tmp_path / "file" / "out.json"
         error = (
@@ -371,11 +389,12 @@ def test_rows_have_all_fields(scored: Scored) -> None:
         "token",
         "name",
         "log",
-        *SUB_SCORES,
+        *METRICS["pdms-v1.1"].columns,
         "score",
         "progress_raw",
         "collision_idx",
         "ttc_idx",
+        "off_road_idx",
         "valid",
         "error",
     ]

@@ -111,7 +111,7 @@ class CacheHandler:
 
         A disk that takes no cache costs time in the next run, not the scene in this one, unless it `must_write`.
         """
-        source = f"{self._hash(ref.log_path)}-{self._hash(self._maps.path_of(ref.map_name))}"
+        source = self.source_of(ref)
         path = cache_path(self._setup.cache_folder, ref.log_name, ref.token)
         if path.exists():
             try:
@@ -126,6 +126,10 @@ class CacheHandler:
                 raise
         return cache
 
+    def source_of(self, ref: SceneRef) -> str:
+        """Identity of the log and the map that the scene's cache must be made of."""
+        return f"{self._hash(ref.log_path)}-{self._hash(self._maps.path_of(ref.map_name))}"
+
     def _hash(self, path: Path) -> str:
         if path not in self._hashes:
             self._hashes[path] = hash_file(path)[:16]
@@ -138,11 +142,13 @@ class ScoreHandler(CacheHandler):
     def __init__(self, setup: StageSetup):
         super().__init__(setup)
         self._scorer = Scorer(setup.metric, human_filter=setup.human_filter)
+        self._last: Dict[str, MetricCache] = {}  # the next scene asks for it again, as the one before
 
     def score(self, item: ScoreItem) -> List[ResultRow]:
         """One row per prediction, in their order."""
         cache = self.load_cache(item.ref)
         previous = self._simulate_previous(item)
+        self._last = {item.ref.token: cache}
         return [
             self._score_prediction(cache, item.ref, prediction, before)
             for prediction, before in zip(item.predictions, previous)
@@ -153,17 +159,24 @@ class ScoreHandler(CacheHandler):
         return [row.to_json(self._scorer.metric) for row in self.score(item)]
 
     def _simulate_previous(self, item: ScoreItem) -> List[Optional[PreviousPlan]]:
-        """The rollouts that the planners had in the scene before."""
+        """The rollouts that the planners had in the scene before; what fails there has its own row to say so."""
         if item.previous_ref is None:
             return [None] * len(item.predictions)
-        cache = self.load_cache(item.previous_ref)
+        try:
+            cache = self._last.get(item.previous_ref.token) or self.load_cache(item.previous_ref)
+        except (ArithmeticError, ValueError):
+            return [None] * len(item.predictions)
         return [self._simulate(cache, prediction) for prediction in item.previous]
 
     def _simulate(self, cache: MetricCache, prediction: Optional[Prediction]) -> Optional[PreviousPlan]:
         if prediction is None or "error" in prediction:
             return None
         poses, sampling = read_prediction(prediction)
-        return PreviousPlan(self._scorer.simulate(cache, poses[None], sampling).states, cache.timestamp)
+        try:
+            rollouts = self._scorer.simulate(cache, poses[None], sampling)
+        except (ArithmeticError, ValueError):
+            return None
+        return PreviousPlan(rollouts.states, cache.timestamp)
 
     def _score_prediction(
         self, cache: MetricCache, ref: SceneRef, prediction: Prediction, previous: Optional[PreviousPlan]

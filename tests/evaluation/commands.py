@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Dict, List, NamedTuple, Union
+from typing import Dict, List, NamedTuple
 
 from latentvla_agent.cli import app
 from latentvla_agent.data.roots import DATA_VARIABLE, EMBEDDED_FOLDER, MAPS_VARIABLE
@@ -36,7 +36,7 @@ class Answer(NamedTuple):
         return lines[0]
 
 
-def call(*arguments: Union[str, Path]) -> Answer:
+def call(*arguments: object) -> Answer:
     """Run a command in this process: fast, for whatever ends before workers start."""
     out, err = io.StringIO(), io.StringIO()
     status = 0
@@ -54,7 +54,7 @@ def environment() -> Dict[str, str]:
     return {**environ, "PYTHONPATH": str(ROOT)}
 
 
-def start(*arguments: Union[str, Path]) -> subprocess.Popen[str]:
+def start(*arguments: object) -> subprocess.Popen[str]:
     """Start a command in a process of its own."""
     return subprocess.Popen(
         [*COMMAND, *map(str, arguments)],
@@ -67,7 +67,7 @@ def start(*arguments: Union[str, Path]) -> subprocess.Popen[str]:
     )
 
 
-def run(*arguments: Union[str, Path]) -> Answer:
+def run(*arguments: object) -> Answer:
     """Run a command in a process of its own, to its end."""
     process = start(*arguments)
     out, err = process.communicate(timeout=300)

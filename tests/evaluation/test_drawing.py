@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import List, Optional
 from xml.etree import ElementTree
 
@@ -19,8 +20,8 @@ from latentvla_agent.evaluation.drawing_canvas import (
     write_line,
     write_polygons,
 )
-from latentvla_agent.scoring.areas import AreaKind, DrivableAreas
-from latentvla_agent.scoring.metric_cache import MetricCache
+from latentvla_agent.scoring.areas import AreaKind
+from latentvla_agent.scoring.kernels import Areas
 from latentvla_agent.scoring.observation import ObjectType
 from tests.scoring.scenes import Thing, drive_straight, make_areas, make_cache
 
@@ -119,7 +120,7 @@ def test_standing_plan_is_drawn() -> None:
     assert find_path(svg, "ego") and find_path(svg, "poses")
 
 
-def crowded_areas() -> DrivableAreas:
+def crowded_areas() -> Areas:
     """Many winding lanes with holes: far more than fits."""
     angles = np.linspace(0.0, 2.0 * np.pi, 400)
     areas = []
@@ -134,8 +135,7 @@ def crowded_areas() -> DrivableAreas:
 
 def test_size_is_limited_in_crowded_places() -> None:
     things = [Thing(-20.0 + i % 20 * 3.0, -30.0 + i // 20 * 3.0, speed=2.0) for i in range(300)]
-    cache = make_cache(*things)
-    crowded = MetricCache(**{**vars(cache), "areas": crowded_areas()})
+    crowded = replace(make_cache(*things), areas=crowded_areas())
     svg = draw_scene(crowded, make_plan(12.0, Moment("collision", 30)), "crowd")
     assert len(svg.encode()) <= MAX_BYTES
     ElementTree.fromstring(svg)

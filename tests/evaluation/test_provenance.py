@@ -22,13 +22,14 @@ from latentvla_agent.evaluation.provenance import (
     list_versions,
 )
 from latentvla_agent.evaluation.run import Run
+from latentvla_agent.scoring.versions import METRICS
 
 STOP = "latentvla_agent.baselines.StopAgent"
 
 
 def test_versions_name_everything_that_computes() -> None:
     versions = list_versions()
-    assert {"python", "latentvla_agent", "numpy", "scipy", "shapely", "pyproj", "pyogrio", "numba"} < set(versions)
+    assert {"python", "latentvla_agent", "numpy", "shapely", "pyproj", "pyogrio", "numba"} < set(versions)
     assert len(versions["scoring_config"]) == 16
     json.dumps(versions)
 
@@ -70,7 +71,7 @@ def run() -> Run:
         roots=roots,
         out=Path("out"),
         cache_folder=Path("cache"),
-        metric="pdms-v1.1",
+        metric=METRICS["pdms-v1.1"],
         scorer="embedded",
         workers=1,
         time_limit=1.0,
@@ -80,7 +81,7 @@ def run() -> Run:
 @pytest.mark.parametrize(
     "change, keys",
     [
-        ({"metric": "epdms-v2.2"}, {"metric"}),
+        ({"metric": METRICS["epdms-v2.2"]}, {"metric"}),
         ({"scorer": "official"}, {"scorer"}),
         ({"agents": (find_agent("human"),)}, {"agents"}),
         ({"agents": (find_agent("stop"), find_agent("human"))}, {"agents"}),

@@ -18,16 +18,18 @@ from latentvla_agent.data.splits import SceneFilter
 from latentvla_agent.evaluation import report_pictures
 from latentvla_agent.evaluation.report import count_infractions, make_report, render_report
 from latentvla_agent.evaluation.report_charts import round_up
-from latentvla_agent.evaluation.report_pictures import OffRoad, Picture, ScenePainter, choose_moment, choose_worst
+from latentvla_agent.evaluation.report_pictures import Picture, ScenePainter, choose_moment, choose_worst
 from latentvla_agent.evaluation.report_sections import group_failures
 from latentvla_agent.evaluation.results import ResultRow, row_of_scores, summarise_agent
 from latentvla_agent.evaluation.stages import StageSetup
 from latentvla_agent.evaluation.statistics import score_intervals
 from latentvla_agent.scoring.metric_cache import MetricCache
-from latentvla_agent.scoring.scorer import SUB_SCORES, Scorer
+from latentvla_agent.scoring.scorer import Scorer
+from latentvla_agent.scoring.versions import METRICS, Metric
 from tests.scoring.scenes import Thing, make_cache
 
 HOSTILE = '</td><script>alert("1")</script>&<img src=x onerror=alert(1)>'
+PDMS, EPDMS = METRICS["pdms-v1.1"], METRICS["epdms-v2.2"]
 MEGABYTES_3 = 3_000_000
 VOID = {"meta", "link", "br"}
 
@@ -68,21 +70,29 @@ def make_rows(agent: str, count: int, *, failing: int = 0, error: str = "ValueEr
         if i < failing:
             rows.append(ResultRow(token, log, agent, error=error))
             continue
-        sub_scores = dict.fromkeys(SUB_SCORES, float(score))
+        sub_scores = dict.fromkeys(PDMS.columns, float(score))
         collision, ttc = (i % 41 if i % 10 == 0 else None), (i % 37 if i % 7 == 0 else None)
-        rows.append(ResultRow(token, log, agent, float(score), True, "", sub_scores, (9.0, 8.0), collision, ttc))
+        off = i % 39 if i % 8 == 0 else None
+        rows.append(ResultRow(token, log, agent, float(score), True, "", sub_scores, (9.0, 8.0), collision, ttc, off))
     return rows
 
 
-def make_summary(rows_by_agent: Mapping[str, Sequence[ResultRow]], **changes: Any) -> Dict[str, Any]:
+def make_summary(
+    rows_by_agent: Mapping[str, Sequence[ResultRow]], metric: Metric = PDMS, **changes: Any
+) -> Dict[str, Any]:
     """What `summary.json` holds."""
     intervals = score_intervals(rows_by_agent)
     agents = [
-        {"agent": agent, "config": "c0ffee", **summarise_agent(agent, rows, len(rows)), **intervals.get(agent, {})}
+        {
+            "agent": agent,
+            "config": "c0ffee",
+            **summarise_agent(agent, rows, len(rows), metric),
+            **intervals.get(agent, {}),
+        }
         for agent, rows in rows_by_agent.items()
     ]
     summary = {
-        "metric": "pdms-v1.1",
+        "metric": metric.name,
         "scorer": "embedded",
         "split": {"name": "navtest", "source": "a folder", "scene_filter": {"num_history_frames": 4, "tokens": None}},
         "scenes": "05fcaa168ca06f15",
@@ -102,8 +112,7 @@ def make_summary(rows_by_agent: Mapping[str, Sequence[ResultRow]], **changes: An
 
 def render(rows_by_agent: Mapping[str, Sequence[ResultRow]], **changes: Any) -> str:
     """A report without pictures."""
-    off_road = {agent: OffRoad() for agent in rows_by_agent}
-    return render_report(make_summary(rows_by_agent, **changes), rows_by_agent, {}, off_road)
+    return render_report(make_summary(rows_by_agent, **changes), rows_by_agent, {})
 
 
 class StoredCaches:
@@ -177,12 +186,12 @@ def test_lost_logs_and_scenes_are_listed() -> None:
 
 def test_nothing_hostile_gets_through() -> None:
     rows = [ResultRow(HOSTILE, HOSTILE, HOSTILE, error=f"E: {HOSTILE} {i}") for i in range(3)]
-    rows += [ResultRow("t", HOSTILE, HOSTILE, 0.5, True, "", dict.fromkeys(SUB_SCORES, 0.5))]
+    rows += [ResultRow("t", HOSTILE, HOSTILE, 0.5, True, "", dict.fromkeys(PDMS.columns, 0.5))]
     by_agent = {HOSTILE: rows}
     split = {"name": HOSTILE, "source": HOSTILE, "scene_filter": {HOSTILE: HOSTILE}}
     summary = make_summary(by_agent, split=split, command=HOSTILE, machine={HOSTILE: HOSTILE}, versions={HOSTILE: "1"})
     pictures = {HOSTILE: [Picture(rows[3], "<svg></svg>"), Picture(rows[0], problem=HOSTILE)]}
-    html = render_report(summary, by_agent, pictures, {HOSTILE: OffRoad((), 1, (HOSTILE,))})
+    html = render_report(summary, by_agent, pictures)
     reader = Reader(html)
     assert not {"script", "img"} & set(reader.tags)
     assert html.count("<script") == 0 and html.count("<img") == 0
@@ -207,11 +216,12 @@ def test_failures_are_grouped_by_reason() -> None:
 
 def test_infractions_are_counted_by_half_seconds() -> None:
     rows = [ResultRow("t", "l", "a", 0.0, True, collision_idx=step, ttc_idx=0) for step in (0, 4, 5, 39, 40, None)]
-    rows += [ResultRow("t", "l", "a", collision_idx=3)]  # failed: not counted
-    counts = count_infractions(rows, OffRoad((12, 14), total=6))
+    rows += [ResultRow("t", "l", "a", 0.0, True, off_road_idx=step) for step in (12, 14)]
+    rows += [ResultRow("t", "l", "a", collision_idx=3, off_road_idx=3)]  # failed: not counted
+    counts = count_infractions(rows)
     assert counts["collision"] == [2, 1, 0, 0, 0, 0, 0, 2]
     assert counts["ttc"] == [6, 0, 0, 0, 0, 0, 0, 0]
-    assert counts["off_road"] == [0, 0, 6, 0, 0, 0, 0, 0]
+    assert counts["off_road"] == [0, 0, 2, 0, 0, 0, 0, 0]
 
 
 def test_worst_scenes_come_first_and_failed_ones_not_at_all() -> None:
@@ -220,12 +230,12 @@ def test_worst_scenes_come_first_and_failed_ones_not_at_all() -> None:
 
 
 def test_moment_is_the_collision_then_ttc_then_the_road() -> None:
-    hit = ResultRow("t", "l", "a", collision_idx=20, ttc_idx=11)
-    close = ResultRow("t", "l", "a", ttc_idx=0)
-    neither = ResultRow("t", "l", "a")
-    moments = [choose_moment(hit, 3), choose_moment(close, 3), choose_moment(neither, 3)]
+    hit = ResultRow("t", "l", "a", collision_idx=20, ttc_idx=11, off_road_idx=3)
+    close = ResultRow("t", "l", "a", ttc_idx=0, off_road_idx=3)
+    left = ResultRow("t", "l", "a", off_road_idx=3)
+    moments = [choose_moment(hit), choose_moment(close), choose_moment(left)]
     assert [moment and moment.text for moment in moments] == ["collision 2.0 s", "TTC 0.0 s", "off road 0.3 s"]
-    assert choose_moment(neither, None) is None
+    assert choose_moment(ResultRow("t", "l", "a")) is None
 
 
 def test_pictures_show_what_the_scorer_saw(setup: StageSetup) -> None:
@@ -234,10 +244,9 @@ def test_pictures_show_what_the_scorer_saw(setup: StageSetup) -> None:
     assert rows[0].sub_scores["drivable_area_compliance"] == 0.0
     painter = ScenePainter(setup, make_refs(["t1", "t2"]), predictions)
     picture = painter.paint(rows[0])
-    assert picture.problem == "" and picture.off_road_idx is not None
+    assert picture.problem == "" and rows[0].off_road_idx is not None
     assert "off road" in picture.svg and 'class="human"' in picture.svg
-    assert painter.time_off_road(rows) == OffRoad((picture.off_road_idx,) * 2, 2)
-    assert painter.time_off_road(rows, limit=1) == OffRoad((picture.off_road_idx,), 2)
+    assert f"off road {rows[0].off_road_idx / 10:.1f} s" in picture.svg
 
 
 def test_failing_picture_is_noted_and_loses_nothing(setup: StageSetup, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -248,8 +257,7 @@ def test_failing_picture_is_noted_and_loses_nothing(setup: StageSetup, monkeypat
     html = make_report(summary, rows, predictions, setup, make_refs(tokens)).decode()
     reader = Reader(html)
     assert f"no picture of human in scene t2: ValueError: cache of t2 is {HOSTILE}" in reader.text
-    assert "human left the road at an unknown time in scene t2" in reader.text
-    assert "2 of 3 of human, scaled to all" in reader.text
+    assert "off the road 3" in " ".join(reader.text.split()), "the rows know the time without pictures"
     assert html.count('<svg class="bev" ') == 2
 
 
@@ -272,8 +280,7 @@ def test_size_does_not_grow_with_the_split(setup: StageSetup) -> None:
         rows_by_agent[agent] = rows
     drawn = "<svg>" + "x" * 12_000 + "</svg>"
     pictures = {agent: [Picture(row, drawn) for row in choose_worst(rows)] for agent, rows in rows_by_agent.items()}
-    off_road = {agent: OffRoad(tuple(range(40)), 4000, ("t: " + "long " * 1000,) * 500) for agent in rows_by_agent}
-    html = render_report(make_summary(rows_by_agent), rows_by_agent, pictures, off_road)
+    html = render_report(make_summary(rows_by_agent), rows_by_agent, pictures)
     assert len(html.encode()) < 700_000 < MEGABYTES_3
 
 
@@ -281,6 +288,22 @@ def test_agent_without_any_valid_scene_is_shown(setup: StageSetup) -> None:
     rows = make_rows("broken", 20, failing=20)
     text = Reader(make_report(make_summary({"broken": rows}), rows, {}, setup, []).decode()).text
     assert "Incomplete: 20 failed scenes" in text and "Worst scenes" not in text
+
+
+def test_an_epdms_run_is_reported_with_its_own_columns(setup: StageSetup) -> None:
+    poses = np.zeros((8, 3))
+    poses[:, 0], poses[:, 1] = 1.5 * np.arange(1, 9), 6.0 * np.arange(1, 9) / 8.0
+    scores = Scorer("epdms-v2.2").score(StoredCaches.cache, poses[None])
+    rows = [row_of_scores("t1", "log", "human", scores)]
+    assert rows[0].sub_scores["two_frame_extended_comfort"] is None
+    predictions = {("human", "t1"): {"agent": "human", "poses": poses.tolist(), "interval": 0.5}}
+    html = make_report(make_summary({"human": rows}, EPDMS), rows, predictions, setup, make_refs(["t1"])).decode()
+    text = Reader(html).text
+    assert "EPDMS of 1 agent on navtest" in text and "epdms-v2.2, embedded scorer" in text
+    for name in ("TLC: traffic light compliance", "LK: lane keeping", "HC: history comfort"):
+        assert name in html
+    assert re.findall(r"<abbr[^>]*>([A-Z]+)</abbr>", html) == ["NC", "DAC", "DDC", "TLC", "EP", "TTC", "LK", "HC", "EC"]
+    assert html.count('<svg class="bev" ') == 1 and "DAC 0" in text and "EC 0" not in text
 
 
 @pytest.mark.parametrize("value, top", [(0, 2), (1, 2), (7, 8), (13, 14), (212, 220), (12146, 14000)])

@@ -101,7 +101,7 @@ def test_a_full_disk_costs_the_cache_and_not_the_scene(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     expected = ScoreHandler(setup)(ScoreItem(index.refs[0], (STAY,)))
-    monkeypatch.setattr(os, "fsync", full)
+    monkeypatch.setattr(os, "replace", full)
     elsewhere = replace(setup, cache_folder=tmp_path)
     assert ScoreHandler(elsewhere)(ScoreItem(index.refs[0], (STAY,))) == expected
     with pytest.raises(OSError, match="No space left"):
@@ -118,6 +118,29 @@ def test_a_failure_of_one_prediction_leaves_the_others(
     assert [row["agent"] for row in rows] == ["f", "b", "a"]
     assert [row["valid"] for row in rows] == [False, False, True]
     assert rows[0]["error"] == "on purpose" and rows[1]["error"].startswith("TrajectoryError: ")
+
+
+@pytest.mark.parametrize("fault", ["scene", "prediction", "error", "absent"])
+def test_a_failure_in_the_scene_before_costs_two_frame_comfort_only(
+    setup: StageSetup, index: SceneIndex, fault: str
+) -> None:
+    first, second = index.refs
+    assert second.previous == first.token
+    before: Dict[str, Any] = {
+        "scene": STAY,
+        "prediction": {**STAY, "poses": np.full((8, 3), np.nan).tolist()},
+        "error": {"agent": "a", "error": "on purpose"},
+        "absent": None,
+    }
+    handler = ScoreHandler(replace(setup, metric="epdms-v2.2"))
+    name = "two_frame_extended_comfort"
+    (good,) = handler(ScoreItem(second, (STAY,), first, (STAY,)))
+    assert good["valid"] and good[name] in (0.0, 1.0)
+    broken = replace(first, token="gone") if fault == "scene" else first
+    (row,) = handler(ScoreItem(second, (STAY,), broken, (before[fault],)))
+    assert row["valid"] and row[name] is None
+    assert {key for key in row if row[key] != good[key]} <= {name, "score"}
+    assert handler(ScoreItem(second, (STAY,))) == [row]
 
 
 def test_a_log_that_changed_is_noticed(setup: StageSetup, index: SceneIndex) -> None:

@@ -93,7 +93,7 @@ def test_a_missing_file_and_a_folder(tmp_path: Path) -> None:
         ({"sampling": {"num_poses": 8.0}}, "expected a sampling"),
         ({"sampling": {"interval": "0.5"}}, "expected a sampling"),
         ({"sampling": {"interval": float("inf")}}, "expected a sampling"),
-        ({"sampling": {"interval": -0.5}}, "interval > 0"),
+        ({"sampling": {"interval": -0.5}}, "interval >= 0.001 s"),
         ({"sampling": {"num_poses": 0}}, "num_poses >= 1"),
         ({"sampling": {"num_poses": 40}}, r"expected poses of shape \(40, 3\)"),
     ],
