@@ -29,7 +29,7 @@ from latentvla_agent.scoring.kernels import Objects
 from latentvla_agent.scoring.metric_cache import MetricCache
 from latentvla_agent.scoring.observation import ObjectType, observe_tracks
 from latentvla_agent.scoring.state import ego_corners
-from latentvla_agent.scoring.versions import V1
+from latentvla_agent.scoring.versions import V1, Rules
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -59,13 +59,14 @@ class Moment:
 @dataclass(frozen=True)
 class DrawnPlan:
     """A plan (T, 3) in the ego frame with a pose every `interval` seconds, what became of it (41, 11) in the map frame,
-    and the human's (H, 3) path."""
+    the human's (H, 3) path, and the rules it was scored by."""
 
     poses: FloatArray
     simulated: FloatArray
     human: Optional[FloatArray] = None
     moment: Optional[Moment] = None
     interval: float = 0.5
+    rules: Rules = V1
 
 
 def draw_scene(cache: MetricCache, plan: DrawnPlan, title: str) -> str:
@@ -84,7 +85,7 @@ def draw_scene(cache: MetricCache, plan: DrawnPlan, title: str) -> str:
 
 def _draw_window(cache: MetricCache, plan: DrawnPlan, title: str, window: Window) -> str:
     ego_box = ego_corners(cache.start, DEFAULT_CONFIG.vehicle)
-    observation = observe_tracks(cache.tracks, ego_box, V1, DEFAULT_CONFIG.metrics)
+    observation = observe_tracks(cache.tracks, ego_box, V1, DEFAULT_CONFIG.metrics)  # 5 s, nothing left out
     elements = draw_map(cache, window) + draw_objects(cache, observation, window) + draw_paths(cache, plan, window)
     elements += draw_moment(plan, observation, window) + [draw_scale(window)]
     return (
@@ -135,7 +136,7 @@ def draw_paths(cache: MetricCache, plan: DrawnPlan, window: Window) -> List[str]
     dots = "".join(f"{write_line(point[None])}h0" for point in poses[stride - 1 :: stride] if window.sees(point))
     box = window.place(ego_corners(cache.start[:3], DEFAULT_CONFIG.vehicle))
     layers = (
-        ("reference", write_clipped_line(window.place(cache.references[0]), window)),
+        ("reference", write_clipped_line(window.place(cache.references[plan.rules.generation - 1]), window)),
         ("human", write_clipped_line(human, window)),
         ("ego", write_ring(box)),
         ("simulated", write_clipped_line(window.place(plan.simulated), window)),

@@ -17,6 +17,7 @@ from latentvla_agent.scoring.config import DEFAULT_CONFIG, NUM_STEPS, STEP_S
 from latentvla_agent.scoring.interpolation import sample_trajectories
 from latentvla_agent.scoring.metric_cache import MetricCache
 from latentvla_agent.scoring.simulation import simulate
+from latentvla_agent.scoring.versions import METRICS
 
 Predictions = Mapping[Tuple[str, str], Prediction]  # by (agent, token)
 
@@ -38,6 +39,7 @@ class ScenePainter:
 
     def __init__(self, setup: StageSetup, refs: Iterable[SceneRef], predictions: Predictions):
         self._handler = CacheHandler(setup)
+        self._rules = METRICS[setup.metric].rules
         self._loader = SceneLoader(SceneIndex((), setup.scene_filter))
         self._refs = {ref.token: ref for ref in refs}
         self._predictions = predictions
@@ -49,7 +51,7 @@ class ScenePainter:
             poses, simulated = self._simulate(cache, row)
             interval = self._predictions[(row.agent, row.token)]["interval"]
             moment = choose_moment(row)
-            plan = DrawnPlan(poses, simulated, self._human_poses(row.token), moment, interval)
+            plan = DrawnPlan(poses, simulated, self._human_poses(row.token), moment, interval, self._rules)
             return Picture(row, draw_scene(cache, plan, f"{row.agent} in scene {row.token}"))
         except Exception as error:  # a picture is worth less than the run
             return Picture(row, problem=f"{type(error).__name__}: {error}")
