@@ -20,14 +20,25 @@ EVAL_OPTIONS = \
 	$(if $(WORKERS),--workers "$(WORKERS)") \
 	$(if $(OUT),--out "$(OUT)")
 
+# Options of bench. DEVKIT_ROOTS names one devkit of v1.1, one of v2.2, or both with a comma.
+BENCH_OPTIONS = --out "$(or $(OUT),runs/bench)" \
+	$(if $(DATA),--data "$(DATA)") \
+	$(if $(MAPS),--maps "$(MAPS)") \
+	$(if $(SPLIT),--split "$(SPLIT)") \
+	$(if $(TRAJECTORIES),--trajectories "$(TRAJECTORIES)") \
+	$(if $(DEVKIT_PYTHON),--devkit-python "$(DEVKIT_PYTHON)") \
+	$(foreach root,$(subst $(comma), ,$(DEVKIT_ROOTS)),--devkit-root "$(root)") \
+	$(if $(NUPLAN_ROOT),--nuplan-root "$(NUPLAN_ROOT)")
+
 .DEFAULT_GOAL := help
-.PHONY: help install eval-navsim test test-fast test-all lint types compat format clean
+.PHONY: help install eval-navsim bench test test-fast test-all lint types compat format clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "  eval-navsim takes DATA SPLIT AGENTS METRIC SCORER WORKERS OUT MAPS, all optional, for example"
 	@echo "    make eval-navsim DATA=/data/openscene SPLIT=navtest AGENTS=human,constant_velocity OUT=runs/first"
+	@echo "  bench takes OUT DATA MAPS SPLIT TRAJECTORIES, and DEVKIT_PYTHON DEVKIT_ROOTS NUPLAN_ROOT for a comparison"
 	@echo "  Another interpreter: make install PYTHON=python3.12 (3.9 or newer), before the first other target"
 
 install: $(STAMP)  ## Create .venv and install this package with its development tools
@@ -41,6 +52,9 @@ $(STAMP): setup.cfg pyproject.toml
 
 eval-navsim: $(STAMP)  ## Score agents and print the table: embedded logs, or yours (variables below)
 	$(strip $(BIN)/latentvla eval $(EVAL_OPTIONS))
+
+bench: $(STAMP)  ## Measure the scorer on one core, beside a devkit where one is named (variables below)
+	$(strip $(BIN)/latentvla bench $(BENCH_OPTIONS))
 
 test: lint types compat test-fast  ## Lint, types, Python 3.9 compatibility, import rules, fast tests
 

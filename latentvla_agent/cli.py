@@ -29,8 +29,8 @@ from latentvla_agent.evaluation.file_scoring import check_tokens, score_entries
 from latentvla_agent.evaluation.folders import make_folder, prepare_file, write_output
 from latentvla_agent.evaluation.progress import StageProgress
 from latentvla_agent.evaluation.provenance import count_cores, hash_mapping
-from latentvla_agent.evaluation.results import format_table
 from latentvla_agent.evaluation.ray_workers import start_ray
+from latentvla_agent.evaluation.results import format_table
 from latentvla_agent.evaluation.run import EXECUTORS, Run, chunk_refs, describe_losses, evaluate, is_complete
 from latentvla_agent.evaluation.stages import CacheHandler, ScoreItem, StageSetup
 from latentvla_agent.evaluation.trajectory_file import read_trajectories
