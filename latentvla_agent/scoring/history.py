@@ -16,7 +16,8 @@ def collect_history(scene: Scene) -> FloatArray:
     """Driven states (H, 11) at 10 Hz up to just before the current frame, from the frames' own time stamps.
 
     The devkit's time grid ends one step short of the current frame, and its last entry is dropped as well. With even
-    time stamps H is 14, the last 0.2 s before the current frame. Steering and turning are 0, as in the devkit. A scene without history frames has H = 0.
+    time stamps H is 14, the last 0.2 s before the current frame. Steering and turning are 0, as in the devkit. A scene
+    without history frames has H = 0.
     """
     frames = scene.frames[max(0, scene.current_index + 1 - HISTORY_FRAMES) : scene.current_index + 1]
     if len(frames) < 2:

@@ -19,7 +19,7 @@ WINDOW = 14  # frames of a scene
 
 
 def repeat_logs(source: Path, target: Path, scenes: int) -> int:
-    """Write copies of the logs of `source` into `target` until they hold `scenes` windows; returns how many they hold."""
+    """Write copies of the logs of `source` into `target` until they hold `scenes` windows; returns how many."""
     target.mkdir(parents=True)
     logs = {path.stem: read_log(path) for path in list_logs(source)}
     total, copy = 0, 0
