@@ -23,6 +23,7 @@ from latentvla_agent.errors import ConfigError, LatentVLAError
 from latentvla_agent.evaluation.agents import build_agent, find_agents
 from latentvla_agent.evaluation.benchmark import Bench, format_rows, run_benchmark
 from latentvla_agent.evaluation.benchmark_sides import DevkitCommand, find_devkits
+from latentvla_agent.evaluation.devkit_scoring import score_from_devkit_caches
 from latentvla_agent.evaluation.doctor import Patient, examine, is_healthy
 from latentvla_agent.evaluation.doctor_devkit import find_config_folders
 from latentvla_agent.evaluation.file_scoring import check_tokens, score_entries
@@ -220,29 +221,43 @@ def score_command(
     frame_interval: FrameInterval = None,
     time_limit: TimeLimit = TIME_LIMIT_S,
     human_filter: Annotated[bool, typer.Option(help="EPDMS: excuse what the human fails at, too.")] = True,
+    metric_cache: Annotated[
+        Optional[Path], typer.Option("--metric-cache", help="Caches by the devkit, in place of logs and maps.")
+    ] = None,
 ) -> None:
     """Score trajectories from a file. Poses are x, y [m], heading [rad] in the ego frame, the first after one interval.
 
     \b
-    Example:
+    Examples:
       latentvla score --data ../shared/data/real/dev --split dev --trajectories plans.json.gz --out scores.json
+      latentvla score --metric-cache /data/exp/metric_cache --metric epdms-v2.2 --trajectories plans.json.gz
     """
     check_scorer(scorer)
     chosen_metric = find_metric(metric)
     entries = read_trajectories(trajectories)
-    roots = find_roots(data, maps)
-    chosen = find_split(split, roots, frame_interval, None)
-    outlines = OutlineStore(find_cache(cache).parent / "log-outlines")
-    index = open_index(chosen, roots, outlines, tokens={entry.token for entry in entries})
-    check_tokens(entries, index, trajectories, chosen.name)
-    if out is not None:
-        prepare_file(out)
-    folder = make_folder(find_cache(cache))
-    outlines.save()
-    compile_kernels()
-    rows = score_entries(
-        entries, index, roots, folder, workers or count_cores(), time_limit, chosen_metric, human_filter
-    )
+    if metric_cache is not None:
+        if any(option is not None for option in (data, maps, split, cache, frame_interval)):
+            raise ConfigError("--metric-cache takes the place of --data, --maps, --split, --frame-interval and --cache")
+        if out is not None:
+            prepare_file(out)
+        compile_kernels()
+        rows = score_from_devkit_caches(
+            entries, metric_cache, trajectories, workers or count_cores(), time_limit, chosen_metric, human_filter
+        )
+    else:
+        roots = find_roots(data, maps)
+        chosen = find_split(split, roots, frame_interval, None)
+        outlines = OutlineStore(find_cache(cache).parent / "log-outlines")
+        index = open_index(chosen, roots, outlines, tokens={entry.token for entry in entries})
+        check_tokens(entries, index, trajectories, chosen.name)
+        if out is not None:
+            prepare_file(out)
+        folder = make_folder(find_cache(cache))
+        outlines.save()
+        compile_kernels()
+        rows = score_entries(
+            entries, index, roots, folder, workers or count_cores(), time_limit, chosen_metric, human_filter
+        )
     text = json.dumps(rows, indent=1) + "\n"
     if out is None:
         sys.stdout.write(text)

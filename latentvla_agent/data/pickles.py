@@ -15,7 +15,7 @@ import pickle
 import pickletools
 import re
 from pathlib import Path
-from typing import Any, Dict, List, Literal, Optional, Tuple, Union
+from typing import Any, Dict, List, Literal, Mapping, Optional, Tuple, Type, Union
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +28,42 @@ Memo = Dict[int, Tuple[Any, Any]]  # id of a container -> (the container, kept a
 
 _PLAIN_DTYPE = re.compile(r"[<>=|]?(\?|b1|[iu][1248]|f(2|4|8|12|16)|c(8|16|24|32)|[SU]\d+|O8?)")
 _BUILTINS = (list, dict, set, frozenset, tuple, slice, complex, bytes, bytearray)
+_NO_ATTRIBUTES: Mapping[str, Any] = {}
 _NDARRAY = object()  # what `numpy.ndarray` loads as: an inert mark that only `_reconstruct` takes
+
+
+class Record:
+    """What a class that a caller allows loads as: what it was made with and the attributes it was given.
+
+    Nothing of the class itself runs. A subclass without a body tells the classes apart.
+    """
+
+    __slots__ = ("_arguments", "_attributes")
+    _arguments: Tuple[Any, ...]
+    _attributes: Mapping[str, Any]
+
+    def __new__(cls, *arguments: Any) -> Record:
+        record = object.__new__(cls)
+        record._arguments, record._attributes = arguments, _NO_ATTRIBUTES
+        return record
+
+    def __setstate__(self, state: Any) -> None:
+        parts = state if isinstance(state, tuple) else (state,)  # (attributes, those in slots), or one of them
+        self._attributes = {name: value for part in parts if part for name, value in part.items()}
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._attributes
+
+    def attribute(self, name: str) -> Any:
+        """Raises `KeyError` where there is none."""
+        return _replace_builders(self._attributes[name], {})
+
+    def argument(self, place: int) -> Any:
+        """Raises `IndexError` where there is none."""
+        return _replace_builders(self._arguments[place], {})
+
+
+StandIns = Mapping[Tuple[str, str], Type[Record]]  # (module, name) -> what it loads as
 
 
 def read_pickle(path: Path) -> object:
@@ -36,13 +71,22 @@ def read_pickle(path: Path) -> object:
 
     Raises `UnsafePickleError` for any other name that the file asks for, `DataError` for a missing or broken file.
     """
+    return load_pickle(path, read_content(path))
+
+
+def read_content(path: Path) -> bytes:
+    """Bytes of a file; raises `DataError` where it can't be read."""
     try:
-        content = Path(path).read_bytes()
+        return Path(path).read_bytes()
     except OSError as error:
         raise DataError(f"{path}: expected a readable file, got: {error.strerror or error}") from error
+
+
+def load_pickle(path: Path, content: bytes, stand_ins: Optional[StandIns] = None) -> object:
+    """Load the pickle `content` of the file `path` as `read_pickle` does; `stand_ins` are further names it may use."""
     try:
         _refuse_cached_extensions(path, content)
-        return _replace_builders(_Unpickler(path, content).load(), {})
+        return _replace_builders(_Unpickler(path, content, stand_ins or {}).load(), {})
     except DataError:
         raise
     except Exception as error:  # a broken stream can raise nearly anything, even MemoryError
@@ -53,7 +97,7 @@ def read_pickle(path: Path) -> object:
 class _DtypeBuilder:
     """A dtype while it is being unpickled: the code of a plain scalar type and its byte order."""
 
-    __slots__ = ("_code", "_byte_order")
+    __slots__ = ("_code", "_byte_order", "_dtype")
     __hash__ = None  # type: ignore[assignment]  # not a key: only values are replaced afterwards
 
     def __init__(self, code: str, align: object = False, copy: object = False) -> None:
@@ -61,15 +105,18 @@ class _DtypeBuilder:
             raise ValueError(f"expected a plain dtype, got {str(code)[:80]!r}")
         self._code = code.lstrip("<>=|")
         self._byte_order = code[0] if code[0] in "<>" else "="
+        self._dtype: Optional[np.dtype[Any]] = None
 
     def __setstate__(self, state: Tuple[Any, ...]) -> None:
         byte_order, parts = state[1], (*state[2:5], *state[8:])
         if byte_order not in ("<", ">", "=", "|") or any(part is not None for part in parts):
             raise ValueError("expected a dtype without sub-array, fields and metadata")
-        self._byte_order = byte_order
+        self._byte_order, self._dtype = byte_order, None
 
     def build(self) -> np.dtype[Any]:
-        return np.dtype(self._code).newbyteorder(self._byte_order)  # type: ignore[arg-type]
+        if self._dtype is None:
+            self._dtype = np.dtype(self._code).newbyteorder(self._byte_order)  # type: ignore[arg-type]
+        return self._dtype
 
 
 class _ArrayBuilder:
@@ -120,7 +167,10 @@ def _array_of_objects(objects: List[Any], dtype: np.dtype[Any], shape: Tuple[int
 
 
 def _replace_builders(value: Any, memo: Memo) -> Any:
-    """Replace builders by what they build, in place in lists and dicts. Shared and cyclic containers stay so."""
+    """Replace builders by what they build, in place in lists and dicts. Shared and cyclic containers stay so.
+
+    A record does that itself, when it is asked for one of its parts.
+    """
     kind = type(value)
     if kind is _ArrayBuilder:
         return value.build(memo)
@@ -143,10 +193,11 @@ def _replace_builders(value: Any, memo: Memo) -> Any:
 class _Unpickler(pickle.Unpickler):
     """Finds the allowed names only. Functions are bound methods, on which a pickle's BUILD can set no attribute."""
 
-    def __init__(self, path: Path, content: bytes) -> None:
+    def __init__(self, path: Path, content: bytes, stand_ins: StandIns) -> None:
         super().__init__(io.BytesIO(content))
         self._path = path
         self._names: Dict[Tuple[str, str], Any] = {
+            **stand_ins,
             ("numpy", "ndarray"): _NDARRAY,
             ("numpy", "dtype"): _DtypeBuilder,
             ("_codecs", "encode"): self._encode,

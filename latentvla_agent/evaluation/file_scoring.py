@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from latentvla_agent.data.roots import DataRoots
 from latentvla_agent.data.scene_loader import SceneIndex, SceneRef
@@ -14,6 +14,7 @@ from latentvla_agent.evaluation.results import ResultRow
 from latentvla_agent.evaluation.run import chunk_refs
 from latentvla_agent.evaluation.stages import Prediction, ScoreHandler, ScoreItem, StageSetup, failed_row
 from latentvla_agent.evaluation.trajectory_file import NamedTrajectory, group_by_token
+from latentvla_agent.evaluation.worker_process import HandlerFactory
 from latentvla_agent.evaluation.workers import run_in_workers
 from latentvla_agent.scoring.versions import Metric
 
@@ -41,18 +42,34 @@ def score_entries(
     metric: Metric,
     human_filter: bool = True,
 ) -> List[Dict[str, Any]]:
+    """Rows as of `score_scenes`, from logs and maps."""
+    setup = StageSetup(roots, index.scene_filter, cache_folder, (), metric.name, human_filter)
+    return score_scenes(entries, index.refs, partial(ScoreHandler, setup), workers, time_limit, metric)
+
+
+def count_processes(workers: int, num_scenes: int) -> int:
+    """How many of the workers so many scenes are worth."""
+    return min(workers, -(-num_scenes // SCENES_PER_WORKER))
+
+
+def score_scenes(
+    entries: List[NamedTrajectory],
+    refs: Sequence[SceneRef],
+    factory: HandlerFactory,
+    workers: int,
+    time_limit: float,
+    metric: Metric,
+) -> List[Dict[str, Any]]:
     """A row for every entry, in the order of the file: token, name and the result-row fields.
 
     Two-frame comfort is found where the file also holds the trajectory of the same name for the scene before.
     """
     groups = group_by_token(entries)
-    count = min(workers, -(-len(index.refs) // SCENES_PER_WORKER))
-    known = {ref.token: ref for ref in index.refs} if metric.has_predecessors else {}
-    chunks = [[_make_item(ref, groups, known) for ref in chunk] for chunk in chunk_refs(index.refs, count)]
-    setup = StageSetup(roots, index.scene_filter, cache_folder, (), metric.name, human_filter)
-    factory = partial(ScoreHandler, setup)
+    count = count_processes(workers, len(refs))
+    known = {ref.token: ref for ref in refs} if metric.has_predecessors else {}
+    chunks = [[_make_item(ref, groups, known) for ref in chunk] for chunk in chunk_refs(refs, count)]
     rows: List[Optional[Dict[str, Any]]] = [None] * len(entries)
-    with StageProgress("score", len(index.refs), 0) as progress:
+    with StageProgress("score", len(refs), 0) as progress:
         for outcome in run_in_workers(chunks, factory, count, time_limit):
             ref, places = outcome.item.ref, [place for place, _ in groups[outcome.item.ref.token]]
             results = outcome.result or [failed_row(ref, "", outcome.error).to_json(metric) for _ in places]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Tuple
@@ -136,13 +137,16 @@ class CacheHandler:
         return self._hashes[path]
 
 
-class ScoreHandler(CacheHandler):
-    """Scores the predictions of a scene; one instance per worker process."""
+class Grader(ABC):
+    """Scores the predictions of a scene from a metric cache, wherever that comes from."""
 
-    def __init__(self, setup: StageSetup):
-        super().__init__(setup)
-        self._scorer = Scorer(setup.metric, human_filter=setup.human_filter)
+    def __init__(self, metric: str, human_filter: bool):
+        self._scorer = Scorer(metric, human_filter=human_filter)
         self._last: Dict[str, MetricCache] = {}  # the next scene asks for it again, as the one before
+
+    @abstractmethod
+    def load_cache(self, ref: SceneRef) -> MetricCache:
+        """The scene's metric cache."""
 
     def score(self, item: ScoreItem) -> List[ResultRow]:
         """One row per prediction, in their order."""
@@ -189,6 +193,18 @@ class ScoreHandler(CacheHandler):
         except (ArithmeticError, ValueError) as error:  # of this trajectory: those of other agents are still scored
             return failed_row(ref, prediction["agent"], f"{type(error).__name__}: {error}")
         return row_of_scores(ref.token, ref.log_name, prediction["agent"], scores)
+
+
+class ScoreHandler(Grader):
+    """Scores from caches that are built where they are missing; one instance per worker process."""
+
+    def __init__(self, setup: StageSetup):
+        super().__init__(setup.metric, setup.human_filter)
+        self._caches = CacheHandler(setup)
+
+    def load_cache(self, ref: SceneRef) -> MetricCache:
+        """Built, or read where it fits the log and the map."""
+        return self._caches.load_cache(ref)
 
 
 def read_prediction(prediction: Prediction) -> Tuple[FloatArray, TrajectorySampling]:

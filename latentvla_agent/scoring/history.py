@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from latentvla_agent.data.scene import Scene
 from latentvla_agent.scoring.config import STEP_S
@@ -23,7 +24,12 @@ def collect_history(scene: Scene) -> FloatArray:
     if len(frames) < 2:
         return np.empty((0, len(StateIndex)))
     stamps = np.array([frame.timestamp for frame in frames], dtype=np.int64)
-    rows = np.stack([initial_state(frame.ego_status) for frame in frames])
+    return sample_history(stamps, np.stack([initial_state(frame.ego_status) for frame in frames]))
+
+
+def sample_history(stamps: npt.NDArray[np.int64], rows: FloatArray) -> FloatArray:
+    """States (H, 11) between the driven ones (K, 11) at `stamps` (K,) [us]; see `collect_history`."""
+    rows = rows.copy()
     rows[:, StateIndex.HEADING] = np.unwrap(rows[:, StateIndex.HEADING])
     times = np.arange(stamps[0], stamps[-1], int(STEP_S * 1e6))[:-1]
     states = interpolate_rows(times, stamps, rows)

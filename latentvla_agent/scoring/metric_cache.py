@@ -20,7 +20,7 @@ from safetensors.numpy import load, save
 
 from latentvla_agent.data.files import write_atomically
 from latentvla_agent.data.maps import CityMap
-from latentvla_agent.data.scene import PoseIndex, Scene, TrajectorySampling
+from latentvla_agent.data.scene import PoseIndex, Scene, Trajectory
 from latentvla_agent.errors import DataError
 from latentvla_agent.scoring.areas import index_areas
 from latentvla_agent.scoring.config import DEFAULT_CONFIG, ScoringConfig
@@ -33,7 +33,7 @@ from latentvla_agent.scoring.observation import Tracks, collect_tracks, observe_
 from latentvla_agent.scoring.reference.centerline import collect_route_lanes
 from latentvla_agent.scoring.reference.planner import plan_references, prepare_route
 from latentvla_agent.scoring.reference.route import find_roadblocks
-from latentvla_agent.scoring.rollouts import Rollouts, make_numbers, roll_out
+from latentvla_agent.scoring.rollouts import make_numbers, roll_out
 from latentvla_agent.scoring.state import FloatArray, ego_corners, initial_state
 from latentvla_agent.scoring.versions import GENERATIONS, V2, Rules
 
@@ -47,8 +47,8 @@ class MetricCache:
     """Start state (11,), driven history (H, 11), tracks, areas, lights, centreline (M, 2) of one scene.
 
     `references` (2, 41, 3) are the reference plans of v1.1 and v2.2 on the scorer's grid, `reference_values` (2, 2)
-    their raw progress [m] and the product of their multiplying sub-scores. `human_fails` (8,) marks the v2.2
-    sub-scores that the human gets exactly 0 for.
+    their raw progress [m] and the product of their multiplying sub-scores, both NaN for a generation that the cache
+    is not made for. `human_fails` (8,) marks the v2.2 sub-scores that the human gets exactly 0 for.
     """
 
     token: str
@@ -64,6 +64,15 @@ class MetricCache:
     references: FloatArray
     reference_values: FloatArray
     human_fails: npt.NDArray[np.bool_]
+
+    def check_generation(self, rules: Rules) -> None:
+        """Raise `DataError` where the scene can't be scored by these rules."""
+        if np.isnan(self.references[rules.generation - 1]).any():
+            held = [known.name for known in GENERATIONS if known is not rules]
+            raise DataError(
+                f"scene {self.token}: its metric cache holds the reference plan of {' and '.join(held)} only, "
+                f"that of {rules.name} is needed"
+            )
 
 
 def build_metric_cache(scene: Scene, city_map: CityMap, config: ScoringConfig = DEFAULT_CONFIG) -> MetricCache:
@@ -84,11 +93,19 @@ def build_metric_cache(scene: Scene, city_map: CityMap, config: ScoringConfig = 
         "human_fails": np.zeros(len(SubScore), dtype=np.bool_),
     }
     cache = MetricCache(scene.token, metadata.log_name, metadata.map_name, frame.timestamp, **parts)
-    for i, rules in enumerate(GENERATIONS):
-        reference = roll_out(cache.references[i : i + 1], cache.start, make_world(cache, rules, config), config)
-        cache.reference_values[i] = reference.values[0, SubScore.PROGRESS], reference.multiplier(rules)[0]
-    cache.human_fails[:] = _find_human_failures(scene, cache, config)
+    for rules in GENERATIONS:
+        score_reference(cache, rules, config)
+    if len(scene.frames) <= scene.current_index + HUMAN_FRAMES:
+        raise DataError(f"scene {scene.token}: expected {HUMAN_FRAMES} future frames for the human filter")
+    find_human_failures(cache, scene.get_future_trajectory(HUMAN_FRAMES), config)
     return cache
+
+
+def score_reference(cache: MetricCache, rules: Rules, config: ScoringConfig) -> None:
+    """Fill in what the reference plan of one generation is worth."""
+    i = rules.generation - 1
+    reference = roll_out(cache.references[i : i + 1], cache.start, make_world(cache, rules, config), config)
+    cache.reference_values[i] = reference.values[0, SubScore.PROGRESS], reference.multiplier(rules)[0]
 
 
 def make_world(cache: MetricCache, rules: Rules, config: ScoringConfig) -> World:
@@ -101,20 +118,15 @@ def make_world(cache: MetricCache, rules: Rules, config: ScoringConfig) -> World
     )
 
 
-def _find_human_failures(scene: Scene, cache: MetricCache, config: ScoringConfig) -> npt.NDArray[np.bool_]:
-    """Which v2.2 sub-scores (8,) the human gets exactly 0 for; never comfort and progress, which the devkit grants."""
-    if len(scene.frames) <= scene.current_index + HUMAN_FRAMES:
-        raise DataError(f"scene {scene.token}: expected {HUMAN_FRAMES} future frames for the human filter")
-    trajectory = scene.get_future_trajectory(HUMAN_FRAMES)
+def find_human_failures(cache: MetricCache, driven: Trajectory, config: ScoringConfig) -> None:
+    """Mark the v2.2 sub-scores that the human gets exactly 0 for; never comfort and progress, which the devkit grants.
+
+    `driven` is what the human drove over the scored 4 s.
+    """
     pose = cache.start[: len(PoseIndex)]
-    poses = sample_trajectories(trajectory.poses[None], TrajectorySampling(HUMAN_FRAMES), pose, cache.timestamp)
-    fails: npt.NDArray[np.bool_] = _roll_out_human(poses, cache, config).values[0] == 0.0
-    fails[[SubScore.COMFORT, SubScore.PROGRESS]] = False
-    return fails
-
-
-def _roll_out_human(poses: FloatArray, cache: MetricCache, config: ScoringConfig) -> Rollouts:
-    return roll_out(poses, cache.start, make_world(cache, V2, config), config)
+    poses = sample_trajectories(driven.poses[None], driven.trajectory_sampling, pose, cache.timestamp)
+    cache.human_fails[:] = roll_out(poses, cache.start, make_world(cache, V2, config), config).values[0] == 0.0
+    cache.human_fails[[SubScore.COMFORT, SubScore.PROGRESS]] = False
 
 
 @lru_cache(maxsize=8)

@@ -88,7 +88,12 @@ def collect_tracks(scene: Scene) -> Tracks:
     frames = scene.frames[scene.current_index : scene.current_index + num_frames]
     if len(frames) < num_frames:
         raise DataError(f"scene {scene.token}: expected {num_frames - 1} future frames to score, got {len(frames) - 1}")
-    detections = [detect_objects(frame) for frame in frames]
+    return join_detections([detect_objects(frame) for frame in frames])
+
+
+def join_detections(detections: Sequence[Detections]) -> Tracks:
+    """Tracks through D frames, in order of first appearance."""
+    num_frames = len(detections)
     first: Dict[str, Tuple[int, int]] = {}
     for d, found in enumerate(detections):
         for row, token in enumerate(found.tokens):

@@ -99,6 +99,7 @@ class Scorer:
         """Rollouts of trajectories (N, T, 3) with their raw sub-scores."""
         trajectories = _check_trajectories(trajectories, sampling)
         if cache not in self._worlds:
+            cache.check_generation(self.metric.rules)
             self._worlds[cache] = make_world(cache, self.metric.rules, self.config)
         poses = sample_trajectories(trajectories, sampling, cache.start[: len(PoseIndex)], cache.timestamp)
         return roll_out(poses, cache.start, self._worlds[cache], self.config)

@@ -29,6 +29,11 @@ class Rules:
     has_lane_keeping: bool
     history_comfort: bool
 
+    @property
+    def name(self) -> str:
+        """NAVSIM's version."""
+        return "v1.1" if self.generation == 1 else "v2.2"
+
 
 V1 = Rules(1, 5.0, NUM_STATES, False, False, False, False, False)
 V2 = Rules(2, 4.0, NUM_STATES - 9, True, True, True, True, True)
