@@ -104,25 +104,28 @@ def find_slab(y: float, low: float, scale: float, count: int) -> int:
 
 @compile_kernel
 def _sort_edges(areas: Areas, slab_starts: Any, scales: Any) -> Any:
-    """Counting sort: how many edges every slab gets, then the edges themselves."""
-    counts = np.zeros(slab_starts[-1] + 1, dtype=np.int64)
-    edges = np.empty((0, 4))
-    for is_filling in (False, True):
-        if is_filling:
-            starts = np.cumsum(counts)
-            edges = np.empty((starts[-1], 4))
-            counts[:] = 0
-        for p in range(scales.shape[0]):
-            slabs, low = slab_starts[p + 1] - slab_starts[p], areas.bounds[p, 1]
-            for ring in range(areas.polygon_starts[p], areas.polygon_starts[p + 1]):
-                for i in range(areas.ring_starts[ring], areas.ring_starts[ring + 1] - 1):
-                    y0, y1 = areas.vertices[i, 1], areas.vertices[i + 1, 1]
-                    first = slab_starts[p] + find_slab(min(y0, y1), low, scales[p], slabs)
-                    last = slab_starts[p] + find_slab(max(y0, y1), low, scales[p], slabs)
-                    for slab in range(first, last + 1):
-                        if is_filling:
-                            row = starts[slab] + counts[slab + 1]
-                            edges[row, 0], edges[row, 1] = areas.vertices[i, 0], y0
-                            edges[row, 2], edges[row, 3] = areas.vertices[i + 1, 0], y1
-                        counts[slab + 1] += 1
+    """Counting sort: which slabs every edge spans, how many edges every slab gets, then the edges themselves."""
+    vertices, bounds, ring_starts = areas.vertices, areas.bounds, areas.ring_starts
+    starts = np.zeros(slab_starts[-1] + 1, dtype=np.int64)
+    spans = np.full((vertices.shape[0], 2), -1, dtype=np.int64)  # first and last slab; none for a ring's last vertex
+    for p in range(scales.shape[0]):
+        slabs, low, scale = slab_starts[p + 1] - slab_starts[p], bounds[p, 1], scales[p]
+        for ring in range(areas.polygon_starts[p], areas.polygon_starts[p + 1]):
+            here = slab_starts[p] + find_slab(vertices[ring_starts[ring], 1], low, scale, slabs)
+            for i in range(ring_starts[ring], ring_starts[ring + 1] - 1):
+                there = slab_starts[p] + find_slab(vertices[i + 1, 1], low, scale, slabs)
+                spans[i, 0], spans[i, 1] = min(here, there), max(here, there)
+                for slab in range(spans[i, 0], spans[i, 1] + 1):
+                    starts[slab + 1] += 1
+                here = there
+    starts = np.cumsum(starts)
+    filled, edges = starts[:-1].copy(), np.empty((starts[-1], 4))
+    for i in range(vertices.shape[0]):
+        if spans[i, 0] < 0:
+            continue
+        for slab in range(spans[i, 0], spans[i, 1] + 1):
+            row = filled[slab]
+            filled[slab] = row + 1
+            edges[row, 0], edges[row, 1] = vertices[i, 0], vertices[i, 1]
+            edges[row, 2], edges[row, 3] = vertices[i + 1, 0], vertices[i + 1, 1]
     return starts, edges

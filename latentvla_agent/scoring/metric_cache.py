@@ -34,7 +34,7 @@ from latentvla_agent.scoring.reference.centerline import collect_route_lanes
 from latentvla_agent.scoring.reference.planner import plan_references, prepare_route
 from latentvla_agent.scoring.reference.route import find_roadblocks
 from latentvla_agent.scoring.rollouts import make_numbers, roll_out
-from latentvla_agent.scoring.state import FloatArray, ego_corners, initial_state
+from latentvla_agent.scoring.state import FloatArray, initial_state, place_ego
 from latentvla_agent.scoring.versions import GENERATIONS, V2, Rules
 
 FORMAT, VERSION = "latentvla-metric-cache", "2"
@@ -110,7 +110,8 @@ def score_reference(cache: MetricCache, rules: Rules, config: ScoringConfig) -> 
 
 def make_world(cache: MetricCache, rules: Rules, config: ScoringConfig) -> World:
     """What a rollout in the cached scene is scored against."""
-    ego_box = ego_corners(cache.start, config.vehicle)
+    ego_box, vehicle = np.empty((4, 2)), config.vehicle
+    place_ego(cache.start, vehicle.rear_axle_to_center, vehicle.half_length, vehicle.half_width, ego_box, np.empty(2))
     objects = observe_tracks(cache.tracks, ego_box, rules, config.metrics)
     comfort = make_comfort(cache.history, config.comfort, rules)
     return World(

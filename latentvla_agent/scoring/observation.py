@@ -14,7 +14,7 @@ from latentvla_agent.errors import DataError
 from latentvla_agent.scoring.config import STEP_S, MetricConfig
 from latentvla_agent.scoring.kernels import Objects, compile_kernel
 from latentvla_agent.scoring.metrics.contact import boxes_touch
-from latentvla_agent.scoring.state import FloatArray
+from latentvla_agent.scoring.state import FloatArray, place_box
 from latentvla_agent.scoring.versions import Rules
 
 OBSERVED_S = 5.0  # v1.1 interpolates and observes five seconds
@@ -177,21 +177,9 @@ def _interpolate(poses: Any, detected: Any, half_sizes: Any, objects: Objects) -
             y = poses[before, k, 1] + share * (poses[after, k, 1] - poses[before, k, 1])
             turn = poses[after, k, 2] - poses[before, k, 2]
             heading = poses[before, k, 2] + share * np.arctan2(np.sin(turn), np.cos(turn))
-            place_box(objects, step, k, x, y, heading, half_sizes[k, 0], half_sizes[k, 1])
+            objects.centers[step, k, 0], objects.centers[step, k, 1] = x, y
+            place_box(x, y, heading, half_sizes[k, 0], half_sizes[k, 1], objects.corners[step, k])
         bound_object(objects, k)
-
-
-@compile_kernel
-def place_box(
-    objects: Objects, frame: int, k: int, x: float, y: float, heading: float, length: float, width: float
-) -> None:
-    """Centre and corners of object `k` in one frame; `length` and `width` are half of the box's."""
-    along_x, along_y = np.cos(heading) * length, np.sin(heading) * length
-    across_x, across_y = -np.sin(heading) * width, np.cos(heading) * width
-    objects.centers[frame, k, 0], objects.centers[frame, k, 1] = x, y
-    for corner, (i, j) in enumerate(((1.0, 1.0), (-1.0, 1.0), (-1.0, -1.0), (1.0, -1.0))):
-        objects.corners[frame, k, corner, 0] = x + i * along_x + j * across_x
-        objects.corners[frame, k, corner, 1] = y + i * along_y + j * across_y
 
 
 @compile_kernel

@@ -20,7 +20,7 @@ from latentvla_agent.scoring.metrics.no_at_fault_collisions import score_collisi
 from latentvla_agent.scoring.metrics.time_to_collision import score_time_to_collision
 from latentvla_agent.scoring.metrics.traffic_light_compliance import score_traffic_lights
 from latentvla_agent.scoring.simulation import Tracker, make_tracker, simulate_rollout
-from latentvla_agent.scoring.state import FloatArray, StateIndex
+from latentvla_agent.scoring.state import FloatArray, StateIndex, place_ego
 from latentvla_agent.scoring.versions import Rules
 
 NUM_VALUES, NUM_STEPPED = len(SubScore), int(SubScore.PROGRESS)
@@ -93,33 +93,28 @@ def _roll_out(
 ) -> None:
     corners, centers = np.empty((NUM_STATES, 4, 2)), np.empty((NUM_STATES, 2))
     flags = np.empty((NUM_FLAGS, NUM_STATES), dtype=np.bool_)
+    numbers = world.numbers
     near_areas = np.empty(world.areas.kinds.shape[0], dtype=np.int64)
     near_objects = np.empty(world.objects.reach.shape[0], dtype=np.int64)
     skip = np.empty(world.objects.reach.shape[0], dtype=np.bool_)
     for n in range(poses.shape[0]):
         simulate_rollout(poses[n], start, tracker, states[n])
-        _place_ego(states[n], world.numbers, corners, centers)
+        for t in range(NUM_STATES):
+            place_ego(
+                states[n, t],
+                numbers.rear_axle_to_center,
+                numbers.half_length,
+                numbers.half_width,
+                corners[t],
+                centers[t],
+            )
         box = _bound_ego(corners, 0.0)
         areas = near_areas[: find_near(world.areas.bounds, box, near_areas)]
         flag_areas(corners, centers, world.areas, areas, flags)
-        box = _bound_ego(corners, _projection_reach(states[n], world.numbers))
+        box = _bound_ego(corners, _projection_reach(states[n], numbers))
         objects = near_objects[: find_near(world.objects.bounds, box, near_objects)]
         rollout = Rollout(states[n], corners, centers, flags, areas, objects, skip)
         _score(rollout, world, values[n], first_steps[n])
-
-
-@compile_kernel
-def _place_ego(states: Any, numbers: Numbers, corners: Any, centers: Any) -> None:
-    """Box centres (41, 2) and corners (41, 4, 2) of one rollout."""
-    for t in range(states.shape[0]):
-        cos, sin = np.cos(states[t, 2]), np.sin(states[t, 2])
-        x = states[t, 0] + numbers.rear_axle_to_center * cos
-        y = states[t, 1] + numbers.rear_axle_to_center * sin
-        centers[t, 0], centers[t, 1] = x, y
-        for corner, (i, j) in enumerate(((1.0, 1.0), (-1.0, 1.0), (-1.0, -1.0), (1.0, -1.0))):
-            along, across = i * numbers.half_length, j * numbers.half_width
-            corners[t, corner, 0] = x + along * cos - across * sin
-            corners[t, corner, 1] = y + along * sin + across * cos
 
 
 @compile_kernel

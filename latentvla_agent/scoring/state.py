@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from latentvla_agent.data.scene import EgoStatus
 from latentvla_agent.scoring.config import VehicleConfig
+from latentvla_agent.scoring.kernels import compile_kernel
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -74,3 +75,23 @@ def ego_corners(states: FloatArray, vehicle: VehicleConfig) -> FloatArray:
     headings = states[..., StateIndex.HEADING]
     half_length, half_width = np.full(headings.shape, vehicle.half_length), np.full(headings.shape, vehicle.half_width)
     return box_corners(ego_centers(states, vehicle), headings, half_length, half_width)
+
+
+@compile_kernel
+def place_box(x: float, y: float, heading: float, half_length: float, half_width: float, corners: Any) -> None:
+    """Fill corners (4, 2) of one box around (x, y), see `CornerIndex`; for kernels."""
+    cos, sin = np.cos(heading), np.sin(heading)
+    for corner, (i, j) in enumerate(((1.0, 1.0), (-1.0, 1.0), (-1.0, -1.0), (1.0, -1.0))):
+        along, across = i * half_length, j * half_width
+        corners[corner, 0] = x + along * cos - across * sin
+        corners[corner, 1] = y + along * sin + across * cos
+
+
+@compile_kernel
+def place_ego(
+    pose: Any, rear_axle_to_center: float, half_length: float, half_width: float, corners: Any, center: Any
+) -> None:
+    """Fill corners (4, 2) and centre (2,) of the ego box at a rear-axle pose; for kernels."""
+    center[0] = pose[0] + rear_axle_to_center * np.cos(pose[2])
+    center[1] = pose[1] + rear_axle_to_center * np.sin(pose[2])
+    place_box(center[0], center[1], pose[2], half_length, half_width, corners)

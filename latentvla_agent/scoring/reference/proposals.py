@@ -12,7 +12,7 @@ from latentvla_agent.scoring.metrics.contact import box_ring_distance
 from latentvla_agent.scoring.polyline import MIN_DISTANCE, Polyline, project_point
 from latentvla_agent.scoring.reference.forecast import Forecast, Rings
 from latentvla_agent.scoring.reference.obstacles import Obstacles, build_corridor, find_obstacles, order_frame
-from latentvla_agent.scoring.state import FloatArray
+from latentvla_agent.scoring.state import FloatArray, place_ego
 
 NO_TIE = -1
 
@@ -170,7 +170,7 @@ def _find_nearest(
         if not obstacles.progress[entry] > progress:
             continue
         if nearest < 0:
-            _place_box(pose, driver, box)
+            place_ego(pose, driver.rear_axle_to_center, driver.half_length, driver.half_width, box, np.empty(2))
         column = obstacles.columns[entry]
         start = rings.starts[frame, column]
         distance = box_ring_distance(box, rings.vertices, start, start + rings.sizes[column])
@@ -179,13 +179,3 @@ def _find_nearest(
         elif distance < least:
             nearest, least, is_tie = column, distance, False
     return nearest, least, is_tie
-
-
-@compile_kernel
-def _place_box(pose: Any, driver: Driver, box: Any) -> None:
-    cos, sin = np.cos(pose[2]), np.sin(pose[2])
-    x, y = pose[0] + driver.rear_axle_to_center * cos, pose[1] + driver.rear_axle_to_center * sin
-    for corner, (i, j) in enumerate(((1.0, 1.0), (-1.0, 1.0), (-1.0, -1.0), (1.0, -1.0))):
-        along, across = i * driver.half_length, j * driver.half_width
-        box[corner, 0] = x + along * cos - across * sin
-        box[corner, 1] = y + along * sin + across * cos
