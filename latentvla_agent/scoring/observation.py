@@ -164,7 +164,7 @@ def _interpolate(poses: Any, detected: Any, half_sizes: Any, objects: Objects) -
             if detected[d, k]:
                 first = d if first < 0 else first
                 last = d
-        before, after = first, first
+        before, after, turn = first, first, 0.0
         for step in range(objects.present.shape[0]):
             time = step / STEPS_PER_FRAME
             objects.present[step, k] = first == last or (time >= first and time <= last)
@@ -172,11 +172,12 @@ def _interpolate(poses: Any, detected: Any, half_sizes: Any, objects: Objects) -
                 before, after = after, after + 1
                 while not detected[after, k]:
                     after += 1
+                turn = poses[after, k, 2] - poses[before, k, 2]
+                turn = np.arctan2(np.sin(turn), np.cos(turn))
             share = 0.0 if after == before else min(max((time - before) / (after - before), 0.0), 1.0)
             x = poses[before, k, 0] + share * (poses[after, k, 0] - poses[before, k, 0])
             y = poses[before, k, 1] + share * (poses[after, k, 1] - poses[before, k, 1])
-            turn = poses[after, k, 2] - poses[before, k, 2]
-            heading = poses[before, k, 2] + share * np.arctan2(np.sin(turn), np.cos(turn))
+            heading = poses[before, k, 2] + share * turn
             objects.centers[step, k, 0], objects.centers[step, k, 1] = x, y
             place_box(x, y, heading, half_sizes[k, 0], half_sizes[k, 1], objects.corners[step, k])
         bound_object(objects, k)
