@@ -8,7 +8,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 from latentvla_agent.data.scene_loader import ADJACENT_MAX_GAP_S, SceneRef
 from latentvla_agent.errors import DataError
-from latentvla_agent.evaluation.file_scoring import count_processes, score_scenes
+from latentvla_agent.evaluation.file_scoring import FileScoring, count_processes, score_scenes
 from latentvla_agent.evaluation.stages import Grader
 from latentvla_agent.evaluation.trajectory_file import NamedTrajectory
 from latentvla_agent.evaluation.workers import run_in_workers
@@ -32,15 +32,9 @@ class DevkitGrader(Grader):
 
 
 def score_from_devkit_caches(
-    entries: List[NamedTrajectory],
-    folder: Path,
-    path: Path,
-    workers: int,
-    time_limit: float,
-    metric: Metric,
-    human_filter: bool = True,
+    entries: List[NamedTrajectory], folder: Path, scoring: FileScoring
 ) -> List[Dict[str, Any]]:
-    """Rows as of `score_scenes`, from the caches below `folder`; `path` is the file of the entries.
+    """Rows as of `score_scenes`, from the caches below `folder`.
 
     Raises `DataError` where a token has no cache, and where the first that can be read is of another version than the
     metric.
@@ -49,12 +43,12 @@ def score_from_devkit_caches(
     caches: Dict[str, Path] = {}
     for entry in entries:
         if entry.token not in found:
-            raise DataError(f"{path}: token {entry.token} has no metric cache in {folder}")
+            raise DataError(f"{scoring.path}: token {entry.token} has no metric cache in {folder}")
         caches[entry.token] = found[entry.token]
-    _check_version(caches, metric)
-    refs = _order_scenes(caches, workers, time_limit) if metric.has_predecessors else _list_scenes(caches)
-    factory = partial(DevkitGrader, caches, metric.name, human_filter)
-    return score_scenes(entries, refs, factory, workers, time_limit, metric)
+    _check_version(caches, scoring.metric)
+    refs = _order_scenes(caches, scoring) if scoring.metric.has_predecessors else _list_scenes(caches)
+    factory = partial(DevkitGrader, caches, scoring.metric.name, scoring.human_filter)
+    return score_scenes(entries, refs, factory, scoring)
 
 
 def _check_version(caches: Mapping[str, Path], metric: Metric) -> None:
@@ -72,7 +66,7 @@ def _list_scenes(caches: Mapping[str, Path]) -> List[SceneRef]:
     return [SceneRef(path.parents[2], path.parts[-4], 0, token, "", None) for path, token in paths]
 
 
-def _order_scenes(caches: Mapping[str, Path], workers: int, time_limit: float) -> List[SceneRef]:
+def _order_scenes(caches: Mapping[str, Path], scoring: FileScoring) -> List[SceneRef]:
     """Scenes by log and time, each with the one before it where that is half a second earlier.
 
     A cache that can't be read comes last: scoring it will say why.
@@ -81,7 +75,8 @@ def _order_scenes(caches: Mapping[str, Path], workers: int, time_limit: float) -
     tokens = {caches[ref.token]: ref.token for ref in refs}
     identities: Dict[str, Identity] = {}
     chunks = [[path] for path in tokens]
-    for outcome in run_in_workers(chunks, _make_reader, count_processes(workers, len(refs)), time_limit):
+    count = count_processes(scoring.workers, len(refs))
+    for outcome in run_in_workers(chunks, _make_reader, count, scoring.time_limit):
         if not outcome.error:
             identities[tokens[outcome.item]] = outcome.result
     known = sorted((ref for ref in refs if ref.token in identities), key=lambda ref: identities[ref.token])

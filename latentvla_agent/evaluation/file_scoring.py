@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from latentvla_agent.data.roots import DataRoots
 from latentvla_agent.data.scene_loader import SceneIndex, SceneRef
 from latentvla_agent.errors import DataError
 from latentvla_agent.evaluation.progress import StageProgress
 from latentvla_agent.evaluation.results import ResultRow
 from latentvla_agent.evaluation.run import chunk_refs
+from latentvla_agent.evaluation.scene_source import SceneSource
 from latentvla_agent.evaluation.stages import Prediction, ScoreHandler, ScoreItem, StageSetup, failed_row
 from latentvla_agent.evaluation.trajectory_file import NamedTrajectory, group_by_token
 from latentvla_agent.evaluation.worker_process import HandlerFactory
@@ -23,6 +24,17 @@ Groups = Mapping[str, List[Tuple[int, NamedTrajectory]]]
 SCENES_PER_WORKER = 8  # below that, starting a process costs more than it saves
 
 
+@dataclass(frozen=True)
+class FileScoring:
+    """How the trajectories of the file `path` are scored."""
+
+    path: Path
+    metric: Metric
+    workers: int
+    time_limit: float
+    human_filter: bool = True
+
+
 def check_tokens(entries: List[NamedTrajectory], index: SceneIndex, path: Path, split: str) -> None:
     """Raise `DataError` for the first entry whose scene is not in the split."""
     known = {ref.token for ref in index.refs}
@@ -32,19 +44,11 @@ def check_tokens(entries: List[NamedTrajectory], index: SceneIndex, path: Path, 
             raise DataError(f"{path}: token {entry.token} {reason} in the split {split}")
 
 
-def score_entries(
-    entries: List[NamedTrajectory],
-    index: SceneIndex,
-    roots: DataRoots,
-    cache_folder: Path,
-    workers: int,
-    time_limit: float,
-    metric: Metric,
-    human_filter: bool = True,
-) -> List[Dict[str, Any]]:
+def score_entries(entries: List[NamedTrajectory], source: SceneSource, scoring: FileScoring) -> List[Dict[str, Any]]:
     """Rows as of `score_scenes`, from logs and maps."""
-    setup = StageSetup(roots, index.scene_filter, cache_folder, (), metric.name, human_filter)
-    return score_scenes(entries, index.refs, partial(ScoreHandler, setup), workers, time_limit, metric)
+    index, metric = source.index, scoring.metric
+    setup = StageSetup(source.roots, index.scene_filter, source.cache_folder, (), metric.name, scoring.human_filter)
+    return score_scenes(entries, index.refs, partial(ScoreHandler, setup), scoring)
 
 
 def count_processes(workers: int, num_scenes: int) -> int:
@@ -53,24 +57,19 @@ def count_processes(workers: int, num_scenes: int) -> int:
 
 
 def score_scenes(
-    entries: List[NamedTrajectory],
-    refs: Sequence[SceneRef],
-    factory: HandlerFactory,
-    workers: int,
-    time_limit: float,
-    metric: Metric,
+    entries: List[NamedTrajectory], refs: Sequence[SceneRef], factory: HandlerFactory, scoring: FileScoring
 ) -> List[Dict[str, Any]]:
     """A row for every entry, in the order of the file: token, name and the result-row fields.
 
     Two-frame comfort is found where the file also holds the trajectory of the same name for the scene before.
     """
-    groups = group_by_token(entries)
-    count = count_processes(workers, len(refs))
+    groups, metric = group_by_token(entries), scoring.metric
+    count = count_processes(scoring.workers, len(refs))
     known = {ref.token: ref for ref in refs} if metric.has_predecessors else {}
     chunks = [[_make_item(ref, groups, known) for ref in chunk] for chunk in chunk_refs(refs, count)]
     rows: List[Optional[Dict[str, Any]]] = [None] * len(entries)
     with StageProgress("score", len(refs), 0) as progress:
-        for outcome in run_in_workers(chunks, factory, count, time_limit):
+        for outcome in run_in_workers(chunks, factory, count, scoring.time_limit):
             ref, places = outcome.item.ref, [place for place, _ in groups[outcome.item.ref.token]]
             results = outcome.result or [failed_row(ref, "", outcome.error).to_json(metric) for _ in places]
             for place, row in zip(places, results):

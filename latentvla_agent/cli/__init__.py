@@ -1,0 +1,46 @@
+"""The command `latentvla`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Callable, Dict
+
+import typer
+
+from latentvla_agent import __version__
+from latentvla_agent.cli.bench import bench_command
+from latentvla_agent.cli.cache import cache_command
+from latentvla_agent.cli.doctor import doctor_command
+from latentvla_agent.cli.evaluate import eval_command
+from latentvla_agent.cli.options import report_errors
+from latentvla_agent.cli.score import score_command
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="LatentVLA-Agent: evaluate driving agents on NAVSIM logs with an exact embedded PDM scorer.",
+)
+
+COMMANDS: Dict[str, Callable[..., None]] = {
+    "eval": eval_command,
+    "cache": cache_command,
+    "score": score_command,
+    "doctor": doctor_command,
+    "bench": bench_command,
+}
+for name, command in COMMANDS.items():
+    app.command(name)(report_errors(command))
+
+
+@app.callback(invoke_without_command=True)
+def show_version(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    """Options before any command."""
+    if version:
+        print(f"latentvla-agent {__version__}")
+        raise typer.Exit()
+
+
+def main() -> None:
+    """Entry point."""
+    app()

@@ -1,0 +1,70 @@
+"""`latentvla cache`."""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+
+import typer
+
+from latentvla_agent.cli.options import (
+    DEFAULT_METRIC,
+    EXIT_INCOMPLETE,
+    TIME_LIMIT_S,
+    Cache,
+    Data,
+    FrameInterval,
+    Maps,
+    MaxScenes,
+    Metric,
+    SkipBadLogs,
+    SplitName,
+    TimeLimit,
+    Workers,
+)
+from latentvla_agent.evaluation.progress import StageProgress
+from latentvla_agent.evaluation.provenance import count_cores
+from latentvla_agent.evaluation.run import chunk_refs
+from latentvla_agent.evaluation.scene_source import SplitRequest, open_source
+from latentvla_agent.evaluation.stages import CacheHandler, ScoreItem, StageSetup
+from latentvla_agent.evaluation.workers import run_in_workers
+from latentvla_agent.scoring.versions import find_metric
+
+
+def cache_command(
+    data: Data = None,
+    maps: Maps = None,
+    split: SplitName = None,
+    metric: Metric = DEFAULT_METRIC,
+    workers: Workers = None,
+    cache: Cache = None,
+    frame_interval: FrameInterval = None,
+    max_scenes: MaxScenes = None,
+    skip_bad_logs: SkipBadLogs = False,
+    time_limit: TimeLimit = TIME_LIMIT_S,
+) -> None:
+    """Build the metric caches of a split ahead of time; what is there and fits the logs is kept.
+
+    A cache serves every metric; --metric is checked, and makes no difference.
+
+    \b
+    Example:
+      latentvla cache --data /data/openscene --split navtest --cache /fast/disk --workers 32
+    """
+    find_metric(metric)
+    source = open_source(SplitRequest(data, maps, split, frame_interval, max_scenes, cache, skip_bad_logs))
+    source.prepare()
+    refs, folder = source.index.refs, source.cache_folder
+    factory = partial(CacheHandler, StageSetup(source.roots, source.index.scene_filter, folder))
+    count = workers or count_cores()
+    chunks = [[ScoreItem(ref) for ref in chunk] for chunk in chunk_refs(refs, count)]
+    failures = []
+    with StageProgress("cache", len(refs), 0) as progress:
+        for outcome in run_in_workers(chunks, factory, count, time_limit):
+            failures += [f"{outcome.item.ref.token}: {outcome.error}"] if outcome.error else []
+            progress.advance(failed=bool(outcome.error))
+    print(f"{len(refs) - len(failures)} of {len(refs)} metric caches in {folder}")
+    for failure in failures:
+        print(f"latentvla: failed: {failure}", file=sys.stderr)
+    if failures or source.index.bad_logs:
+        raise typer.Exit(EXIT_INCOMPLETE)

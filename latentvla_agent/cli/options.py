@@ -1,0 +1,65 @@
+"""Options that several commands share, and how a command ends."""
+
+from __future__ import annotations
+
+import os
+import sys
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any, Callable, Optional, TypeVar
+
+import typer
+
+from latentvla_agent.errors import ConfigError, LatentVLAError
+from latentvla_agent.scoring.versions import METRICS
+
+DEFAULT_METRIC = "pdms-v1.1"
+SCORERS = ("auto", "embedded", "official")
+EXIT_INCOMPLETE, EXIT_ERROR, EXIT_INTERRUPTED = 1, 2, 130
+TIME_LIMIT_S = 120.0
+
+Data = Annotated[Optional[Path], typer.Option("--data", help="Folder with navsim_logs/, maps/ and sensor_blobs/.")]
+Maps = Annotated[Optional[Path], typer.Option("--maps", help="nuPlan maps folder, if not DATA/maps.")]
+SplitName = Annotated[
+    Optional[str], typer.Option("--split", help="YAML file, NAVSIM split, or folder of navsim_logs/.")
+]
+Metric = Annotated[str, typer.Option("--metric", help=f"One of: {', '.join(METRICS)}.")]
+ScorerName = Annotated[str, typer.Option("--scorer", help=f"One of: {', '.join(SCORERS)}.")]
+Workers = Annotated[Optional[int], typer.Option("--workers", min=1, help="Processes; default: one per core.")]
+Cache = Annotated[Optional[Path], typer.Option("--cache", help="Folder of metric caches; default: the user's cache.")]
+FrameInterval = Annotated[Optional[int], typer.Option("--frame-interval", min=1, help="Frames between two scenes.")]
+MaxScenes = Annotated[Optional[int], typer.Option("--max-scenes", min=1, help="Stop after so many scenes.")]
+SkipBadLogs = Annotated[bool, typer.Option("--skip-bad-logs", help="List unreadable logs instead of stopping.")]
+Executor = Annotated[str, typer.Option("--executor", help="Workers: processes, or ray (RAY_ADDRESS, else local).")]
+TimeLimit = Annotated[float, typer.Option("--time-limit", min=0.1, help="Seconds that one scene may take.")]
+
+Command = TypeVar("Command", bound=Callable[..., None])
+
+
+def report_errors(command: Command) -> Command:
+    """Turn errors that the user can mend into one line and an exit status."""
+
+    @wraps(command)
+    def run(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+            sys.stdout.flush()
+        except LatentVLAError as error:
+            print(f"latentvla: error: {' '.join(str(error).split())}", file=sys.stderr)
+            raise typer.Exit(EXIT_ERROR) from None
+        except BrokenPipeError:  # whoever read the output has left, as `head` does: nobody to tell
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(EXIT_INCOMPLETE) from None
+        except KeyboardInterrupt:
+            print("latentvla: interrupted; the same command goes on where this one stopped", file=sys.stderr)
+            raise typer.Exit(EXIT_INTERRUPTED) from None
+
+    return run  # type: ignore[return-value]
+
+
+def check_scorer(scorer: str) -> None:
+    """Raise `ConfigError` for a scorer that is not there."""
+    if scorer not in SCORERS:
+        raise ConfigError(f"unknown scorer {scorer!r}; there are: {', '.join(SCORERS)}")
+    if scorer == "official":
+        raise ConfigError("the official scorer is not connected yet; use --scorer embedded, which equals it")
