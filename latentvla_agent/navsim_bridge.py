@@ -1,59 +1,163 @@
 """The only file that knows the NAVSIM devkit; what differs between v1.1 and v2.2 ends here.
 
-It also runs as a plain script under the interpreter of a devkit, without this package installed there:
-
-    python navsim_bridge.py bench DEVKIT_ROOT NUPLAN_ROOT LOG_FOLDER MAPS_ROOT
-
-reads one JSON object per line from stdin and answers each with one on stdout, see `answer_work`.
+Importing it imports nothing of the devkit: that happens where a class or a function first needs it.
 """
 
 from __future__ import annotations
 
 import importlib.util
-import json
 import lzma
-import os
 import pickle
-import sys
 import tempfile
-import time
-import traceback
-import warnings
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional, TextIO
+from typing import Any, Dict, List, Optional, Tuple
 
 import numpy as np
 
 STEP_S, NUM_STEPS = 0.1, 40
 MAP_VERSION = "nuplan-maps-v1.0"
-WORKS = ("open_scenes", "cache_scene", "load_scene", "score")
+Row = Dict[str, Any]
 
 
-def find_generation() -> int:
-    """1 or 2, the version of the devkit that `import navsim` finds; raises `ImportError` for another package."""
+def find_devkit() -> Tuple[Path, int]:
+    """Folder and version, 1 or 2, of the devkit that `import navsim` finds; `ImportError` for any other package."""
     spec = importlib.util.find_spec("navsim")
     folders = list(spec.submodule_search_locations or []) if spec is not None else []
     if not folders or not (Path(folders[0]) / "evaluate" / "pdm_score.py").is_file():
         raise ImportError(f"expected the NAVSIM devkit, got {folders or 'nothing'}; on PyPI, navsim is another project")
-    return 2 if (Path(folders[0]) / "traffic_agents_policies").is_dir() else 1
+    return Path(folders[0]), 2 if (Path(folders[0]) / "traffic_agents_policies").is_dir() else 1
 
 
-class OfficialScenes:
-    """Scenes of a folder of logs as the devkit loads, caches and scores them."""
+class OfficialScorer:
+    """The devkit's own metric caching and scoring, one trajectory at a time as its scripts call them.
 
-    def __init__(self, log_folder: Path, maps_root: Path, cache_folder: Path) -> None:
-        from navsim.planning.metric_caching.metric_cache_processor import MetricCacheProcessor
+    `is_reactive`: other vehicles react (IDM), as in the two-stage script of v2.2; else they replay the log.
+    """
+
+    def __init__(self, maps_root: Path, is_reactive: bool = False) -> None:
         from navsim.planning.simulation.planner.pdm_planner.scoring.pdm_scorer import PDMScorer, PDMScorerConfig
         from navsim.planning.simulation.planner.pdm_planner.simulation.pdm_simulator import PDMSimulator
         from nuplan.planning.simulation.trajectory.trajectory_sampling import TrajectorySampling
 
-        self.generation = find_generation()
+        _, self.generation = find_devkit()
         self.sampling = TrajectorySampling(num_poses=NUM_STEPS, interval_length=STEP_S)
-        self._folders = log_folder, maps_root, cache_folder
-        samplings = [] if self.generation == 1 else [self.sampling]
-        self._processor = MetricCacheProcessor(str(cache_folder), True, *samplings)
         config = PDMScorerConfig() if self.generation == 1 else PDMScorerConfig(human_penalty_filter=True)
-        self._simulator, self._scorer = PDMSimulator(self.sampling), PDMScorer(self.sampling, config)
+        self.simulator, self.scorer = PDMSimulator(self.sampling), PDMScorer(self.sampling, config)
+        self.policies = [] if self.generation == 1 else [make_policy(self.sampling, is_reactive)]
+        self._maps_root = maps_root
+
+    def build_cache(self, frames: List[Dict[str, Any]], num_history: int, num_future: int) -> Any:
+        """The metric cache of a window of log frames."""
+        from navsim.common.dataclasses import Scene, SensorConfig
+
+        scene = Scene.from_scene_dict_list(
+            frames,
+            None,
+            num_history_frames=num_history,
+            num_future_frames=num_future,
+            sensor_config=SensorConfig.build_no_sensors(),
+        )
+        return self._build_cache(scene)
+
+    def build_synthetic_cache(self, path: Path) -> Any:
+        """The metric cache of a scene of the second stage (v2.2)."""
+        from navsim.common.dataclasses import Scene, SensorConfig
+
+        return self._build_cache(Scene.load_from_disk(path, None, SensorConfig.build_no_sensors()))
+
+    def _build_cache(self, scene: Any) -> Any:
+        from navsim.planning.scenario_builder.navsim_scenario import NavSimScenario
+
+        scenario = NavSimScenario(scene, map_root=str(self._maps_root), map_version=MAP_VERSION)
+        with tempfile.TemporaryDirectory() as folder:
+            processor = self.make_processor(Path(folder))
+            if self.generation == 2:
+                return processor.compute_metric_cache(scenario)
+            with lzma.open(processor.compute_metric_cache(scenario).file_name, "rb") as file:
+                return pickle.load(file)  # written by this process
+
+    def make_processor(self, folder: Path) -> Any:
+        """What builds metric caches; a new one for every scene, because it remembers tracks of the scene before."""
+        from navsim.planning.metric_caching.metric_cache_processor import MetricCacheProcessor
+
+        return MetricCacheProcessor(str(folder), True, *([] if self.generation == 1 else [self.sampling]))
+
+    def score(self, cache: Any, poses: Any, interval: float) -> Row:
+        """The row of one trajectory (T, 3) as the devkit's `pdm_score` gives it, arrays included.
+
+        v2.2's total needs the scene before, see `finish_row`.
+        """
+        from navsim.evaluate.pdm_score import pdm_score
+
+        trajectory = make_trajectory(poses, interval)
+        result = pdm_score(cache, trajectory, self.sampling, self.simulator, self.scorer, *self.policies)
+        if self.generation == 1:
+            return asdict(result)
+        table, states = result
+        return {**table.iloc[0].to_dict(), **describe_scene(cache, trajectory), "ego_simulated_states": states}
+
+    def finish_row(self, row: Row, previous: Optional[Row]) -> Row:
+        """v2.2's two-frame comfort and total, by the functions of the devkit's one-stage script."""
+        import pandas
+        from navsim.planning.script.run_pdm_score_one_stage import compute_final_scores, create_scene_aggregators
+
+        if previous is None:
+            table = pandas.DataFrame([{**row, "two_frame_extended_comfort": np.nan}])
+        else:
+            pair = {row["token"]: previous["token"]}
+            table = create_scene_aggregators(pair, pandas.DataFrame([previous, row]), self.sampling)
+        finished: Row = compute_final_scores(table).iloc[-1].to_dict()
+        return finished
+
+
+def make_policy(sampling: Any, is_reactive: bool) -> Any:
+    """How the other road users of v2.2 move: as in the log, or reacting as the devkit's own configuration says."""
+    if not is_reactive:
+        from navsim.traffic_agents_policies.log_replay_traffic_agents import LogReplayTrafficAgents
+
+        return LogReplayTrafficAgents(sampling)
+    from hydra.utils import instantiate
+    from omegaconf import OmegaConf
+
+    folder = find_devkit()[0] / "planning/script/config/common/traffic_agents_policy"
+    return instantiate(OmegaConf.load(folder / "navsim_IDM_traffic_agents.yaml").reactive, sampling)
+
+
+def make_trajectory(poses: Any, interval: float) -> Any:
+    """The devkit's trajectory of poses (T, 3), of their own type."""
+    from navsim.common.dataclasses import Trajectory
+    from nuplan.planning.simulation.trajectory.trajectory_sampling import TrajectorySampling
+
+    return Trajectory(poses, TrajectorySampling(num_poses=len(poses), interval_length=interval))
+
+
+def describe_scene(cache: Any, trajectory: Any) -> Row:
+    """What the aggregation of v2.2 needs of a scene and of where the trajectory ends."""
+    from nuplan.common.actor_state.state_representation import StateSE2
+    from nuplan.common.geometry.convert import relative_to_absolute_poses
+
+    start = cache.ego_state.rear_axle
+    (end,) = relative_to_absolute_poses(start, [StateSE2(*map(float, trajectory.poses[-1]))])
+    return {
+        "valid": True,
+        "log_name": cache.log_name,
+        "frame_type": cache.scene_type,
+        "start_time": cache.timepoint.time_s,
+        "endpoint_x": end.x,
+        "endpoint_y": end.y,
+        "start_point_x": start.x,
+        "start_point_y": start.y,
+    }
+
+
+class OfficialBench:
+    """Scenes of a folder of logs as the devkit loads, caches and scores them, for `latentvla bench`."""
+
+    def __init__(self, log_folder: Path, maps_root: Path, cache_folder: Path) -> None:
+        self.official = OfficialScorer(maps_root)
+        self._folders = log_folder, maps_root, cache_folder
+        self._processor = self.official.make_processor(cache_folder)
         self._scenarios: Dict[str, Any] = {}
         self._caches: Dict[str, Any] = {}
 
@@ -64,7 +168,7 @@ class OfficialScenes:
         from navsim.planning.scenario_builder.navsim_scenario import NavSimScenario
 
         log_folder, maps_root, _ = self._folders
-        sensors: Dict[str, Any] = {"sensor_blobs_path" if self.generation == 1 else "original_sensor_path": None}
+        sensors = {"sensor_blobs_path" if self.official.generation == 1 else "original_sensor_path": None}
         loader = SceneLoader(
             data_path=log_folder,
             scene_filter=SceneFilter(frame_interval=1, tokens=tokens),
@@ -77,7 +181,7 @@ class OfficialScenes:
 
     def cache_scene(self, token: str) -> None:
         """Build and write the metric cache of a scene."""
-        if self.generation == 1:
+        if self.official.generation == 1:
             self._processor.compute_metric_cache(self._scenarios[token])
         else:
             self._processor.compute_and_save_metric_cache(self._scenarios[token])
@@ -95,88 +199,21 @@ class OfficialScenes:
         if token not in self._caches:
             self.load_scene(token)
         if len(trajectories) == 1:
-            self._score_one(token, trajectories[0], interval)
+            self.official.score(self._caches[token], trajectories[0], interval)
         else:
             self._score_together(token, trajectories, interval)
-
-    def _score_one(self, token: str, poses: Any, interval: float) -> None:
-        from navsim.evaluate.pdm_score import pdm_score
-
-        arguments = [self._caches[token], self._as_trajectory(poses, interval), self.sampling]
-        policies = [] if self.generation == 1 else [self._make_policy()]
-        pdm_score(*arguments, self._simulator, self._scorer, *policies)
 
     def _score_together(self, token: str, trajectories: Any, interval: float) -> None:
         from navsim.evaluate.pdm_score import get_trajectory_as_array, transform_trajectory
 
-        cache = self._caches[token]
+        cache, official = self._caches[token], self.official
         start = cache.ego_state
         plans = [cache.trajectory]
-        plans += [transform_trajectory(self._as_trajectory(poses, interval), start) for poses in trajectories]
-        states = np.stack([get_trajectory_as_array(plan, self.sampling, start.time_point) for plan in plans])
-        simulated = self._simulator.simulate_proposals(states, start)
+        plans += [transform_trajectory(make_trajectory(poses, interval), start) for poses in trajectories]
+        states = np.stack([get_trajectory_as_array(plan, official.sampling, start.time_point) for plan in plans])
+        simulated = official.simulator.simulate_proposals(states, start)
         world = [cache.observation, cache.centerline, cache.route_lane_ids, cache.drivable_area_map]
-        if self.generation == 2:
-            tracks = self._make_policy().simulate_environment(simulated[1], cache)
+        if official.generation == 2:
+            tracks = official.policies[0].simulate_environment(simulated[1], cache)
             world += [cache.map_parameters, tracks, cache.past_human_trajectory]
-        self._scorer.score_proposals(simulated, *world)
-
-    def _as_trajectory(self, poses: Any, interval: float) -> Any:
-        from navsim.common.dataclasses import Trajectory
-        from nuplan.planning.simulation.trajectory.trajectory_sampling import TrajectorySampling
-
-        return Trajectory(poses, TrajectorySampling(num_poses=len(poses), interval_length=interval))
-
-    def _make_policy(self) -> Any:
-        from navsim.traffic_agents_policies.log_replay_traffic_agents import LogReplayTrafficAgents
-
-        return LogReplayTrafficAgents(self.sampling)
-
-
-def answer_work(scenes: OfficialScenes, request: Dict[str, Any]) -> Dict[str, Any]:
-    """Do `work`, one of `WORKS`, `calls` times: {"ms": [...]}, or {"error": text}."""
-    try:
-        work, token = WORKS[WORKS.index(request["work"])], request.get("token", "")
-        arguments: List[Any] = [token]
-        if work == "open_scenes":
-            arguments = [request["tokens"]]
-        elif work == "score":
-            arguments += [np.array(request["trajectories"], dtype=np.float64), request["interval"]]
-        function = getattr(scenes, work)
-        return {"ms": [_measure(function, arguments) for _ in range(request.get("calls", 1))]}
-    except Exception as error:  # told to whoever asked
-        traceback.print_exc()
-        return {"error": f"{type(error).__name__}: {error}"}
-
-
-def _measure(function: Callable[..., None], arguments: List[Any]) -> float:
-    started = time.perf_counter()
-    function(*arguments)
-    return 1e3 * (time.perf_counter() - started)
-
-
-def serve(requests: TextIO, answers: TextIO, log_folder: Path, maps_root: Path) -> None:
-    """Answer requests until there are no more; the first answer says which devkit this is."""
-    with tempfile.TemporaryDirectory() as cache_folder:
-        scenes = OfficialScenes(log_folder, maps_root, Path(cache_folder))
-        print(json.dumps({"generation": scenes.generation}), file=answers, flush=True)
-        for line in requests:
-            print(json.dumps(answer_work(scenes, json.loads(line))), file=answers, flush=True)
-
-
-def main(arguments: Optional[List[str]] = None) -> None:
-    """Entry point of the script."""
-    command, devkit, nuplan, log_folder, maps_root = sys.argv[1:] if arguments is None else arguments
-    if command != "bench":
-        raise SystemExit(f"expected the command bench, got {command}")
-    here = Path(__file__).resolve().parent  # Python put it first, and its modules shadow others
-    sys.path[:] = [devkit, nuplan, *(path for path in sys.path if Path(path or ".").resolve() != here)]
-    os.environ["NUPLAN_MAPS_ROOT"] = maps_root
-    warnings.filterwarnings("ignore")
-    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what the devkit prints is no answer
-    serve(sys.stdin, answers, Path(log_folder), Path(maps_root))
-
-
-if __name__ == "__main__":
-    main()
+        official.scorer.score_proposals(simulated, *world)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, List, Optional
+from typing import Annotated, Dict, List, Optional
 
 import typer
 
@@ -12,7 +12,8 @@ from latentvla_agent.cli.options import Data, Maps, SplitName
 from latentvla_agent.data.roots import find_roots
 from latentvla_agent.data.scene_loader import index_scenes
 from latentvla_agent.evaluation.benchmark import Bench, format_rows, run_benchmark
-from latentvla_agent.evaluation.benchmark_sides import DevkitCommand, find_devkits
+from latentvla_agent.evaluation.devkit_process import DevkitCommand
+from latentvla_agent.evaluation.devkits import find_devkits
 from latentvla_agent.evaluation.scene_source import SplitRequest, find_split
 
 
@@ -44,7 +45,7 @@ def bench_command(
     """
     roots = find_roots(data, maps)
     chosen = find_split(SplitRequest(split=split), roots)
-    devkits: List[DevkitCommand] = []
+    devkits: Dict[str, DevkitCommand] = {}
     if devkit_python is not None:
         devkits = find_devkits(devkit_python, devkit_root or [], nuplan_root)
     bench = Bench(
@@ -52,7 +53,7 @@ def bench_command(
         split=chosen,
         index=index_scenes(chosen, progress=sys.stderr.isatty()),
         out=out,
-        devkits=tuple(devkits),
+        devkits=devkits,
         vocabulary=trajectories,
         num_scenes=scenes,
         rounds=rounds,

@@ -8,7 +8,6 @@ from functools import partial
 import typer
 
 from latentvla_agent.cli.options import (
-    DEFAULT_METRIC,
     EXIT_INCOMPLETE,
     TIME_LIMIT_S,
     Cache,
@@ -22,10 +21,11 @@ from latentvla_agent.cli.options import (
     TimeLimit,
     Workers,
 )
+from latentvla_agent.evaluation.chunks import chunk_refs
 from latentvla_agent.evaluation.progress import StageProgress
 from latentvla_agent.evaluation.provenance import count_cores
-from latentvla_agent.evaluation.run import chunk_refs
 from latentvla_agent.evaluation.scene_source import SplitRequest, open_source
+from latentvla_agent.evaluation.scorer_choice import DEFAULT_METRIC
 from latentvla_agent.evaluation.stages import CacheHandler, ScoreItem, StageSetup
 from latentvla_agent.evaluation.workers import run_in_workers
 from latentvla_agent.scoring.versions import find_metric

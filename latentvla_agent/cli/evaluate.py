@@ -10,23 +10,25 @@ from typing import Annotated, List, Optional
 import typer
 
 from latentvla_agent.cli.options import (
-    DEFAULT_METRIC,
     EXIT_INCOMPLETE,
     TIME_LIMIT_S,
     Cache,
     Data,
+    DevkitPython,
+    DevkitRoot,
     Executor,
     FrameInterval,
     Maps,
     MaxScenes,
-    Metric,
+    NuplanRoot,
+    OptionalMetric,
     ScorerName,
     SkipBadLogs,
     SplitName,
     TimeLimit,
     Workers,
-    check_scorer,
 )
+from latentvla_agent.data.roots import find_roots
 from latentvla_agent.errors import ConfigError
 from latentvla_agent.evaluation.agents import build_agent, find_agents
 from latentvla_agent.evaluation.provenance import count_cores, hash_mapping
@@ -34,7 +36,7 @@ from latentvla_agent.evaluation.ray_workers import start_ray
 from latentvla_agent.evaluation.results import format_table
 from latentvla_agent.evaluation.run import EXECUTORS, Run, describe_losses, evaluate, is_complete
 from latentvla_agent.evaluation.scene_source import SplitRequest, open_source
-from latentvla_agent.scoring.versions import find_metric
+from latentvla_agent.evaluation.scorer_choice import ScorerRequest, choose_scorer
 
 DEFAULT_AGENTS = ("human", "pdm_closed", "constant_velocity", "stop")
 
@@ -46,7 +48,7 @@ def eval_command(
     data: Data = None,
     maps: Maps = None,
     split: SplitName = None,
-    metric: Metric = DEFAULT_METRIC,
+    metric: OptionalMetric = None,
     scorer: ScorerName = "auto",
     workers: Workers = None,
     out: Annotated[Optional[Path], typer.Option("--out", help="Results folder; default: runs/<split>-<hash>.")] = None,
@@ -56,6 +58,12 @@ def eval_command(
     skip_bad_logs: SkipBadLogs = False,
     time_limit: TimeLimit = TIME_LIMIT_S,
     executor: Executor = "processes",
+    devkit_python: DevkitPython = None,
+    devkit_root: DevkitRoot = None,
+    nuplan_root: NuplanRoot = None,
+    shadow: Annotated[
+        int, typer.Option("--shadow", min=0, help="Scenes that the embedded scorer checks, where the devkit scores.")
+    ] = 50,
 ) -> None:
     """Evaluate agents: every scene of a split, one table, exit status 0 only if all scenes were scored.
 
@@ -67,9 +75,10 @@ def eval_command(
       latentvla eval --data /data/openscene --split navtest --agent constant_velocity --workers 32
       latentvla eval --data ../shared/data/real/dev --split dev --agent human --agent stop --out runs/real
     """
-    check_scorer(scorer)
     check_executor(executor)
-    chosen_metric = find_metric(metric)
+    choice = choose_scorer(
+        ScorerRequest(scorer, metric, devkit_python, devkit_root, nuplan_root), find_roots(data, maps)
+    )
     specs = find_agents(agent or DEFAULT_AGENTS)
     for spec in specs:
         build_agent(spec)
@@ -81,8 +90,9 @@ def eval_command(
         roots=source.roots,
         out=out or Path("runs"),
         cache_folder=source.cache_folder,
-        metric=chosen_metric,
-        scorer="embedded",
+        metric=choice.metric,
+        devkit=choice.devkit,
+        shadow_scenes=shadow,
         workers=workers or count_cores(),
         time_limit=time_limit,
         executor=executor,
@@ -91,8 +101,8 @@ def eval_command(
         run = replace(run, out=run.out / f"{run.split.name}-{hash_mapping(run.identity())[:8]}")
     source.prepare()
     summary = evaluate(run)
-    print(format_table(summary["agents"], chosen_metric))
-    print(f"{metric}, {run.scorer} scorer, split {run.split.name}, {len(run.index.refs)} scenes -> {run.out}")
+    print(format_table(summary["agents"], run.metric))
+    print(f"{run.metric.name}, {run.scorer} scorer, split {run.split.name}, {len(run.index.refs)} scenes -> {run.out}")
     if not is_complete(summary):
         print(f"latentvla: incomplete: {describe_losses(summary)}", file=sys.stderr)
         raise typer.Exit(EXIT_INCOMPLETE)

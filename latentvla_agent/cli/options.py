@@ -10,11 +10,10 @@ from typing import Annotated, Any, Callable, Optional, TypeVar
 
 import typer
 
-from latentvla_agent.errors import ConfigError, LatentVLAError
+from latentvla_agent.errors import LatentVLAError
+from latentvla_agent.evaluation.scorer_choice import DEFAULT_METRIC, SCORERS
 from latentvla_agent.scoring.versions import METRICS
 
-DEFAULT_METRIC = "pdms-v1.1"
-SCORERS = ("auto", "embedded", "official")
 EXIT_INCOMPLETE, EXIT_ERROR, EXIT_INTERRUPTED = 1, 2, 130
 TIME_LIMIT_S = 120.0
 
@@ -24,7 +23,22 @@ SplitName = Annotated[
     Optional[str], typer.Option("--split", help="YAML file, NAVSIM split, or folder of navsim_logs/.")
 ]
 Metric = Annotated[str, typer.Option("--metric", help=f"One of: {', '.join(METRICS)}.")]
+OptionalMetric = Annotated[
+    Optional[str],
+    typer.Option(
+        "--metric", help=f"One of: {', '.join(METRICS)}; default: what the devkit scores, else {DEFAULT_METRIC}."
+    ),
+]
 ScorerName = Annotated[str, typer.Option("--scorer", help=f"One of: {', '.join(SCORERS)}.")]
+DevkitPython = Annotated[
+    Optional[Path], typer.Option("--devkit-python", help="Interpreter that can run the devkit; else NAVSIM_PYTHON.")
+]
+DevkitRoot = Annotated[
+    Optional[Path], typer.Option("--devkit-root", help="Folder that holds its navsim/; else NAVSIM_DEVKIT_ROOT.")
+]
+NuplanRoot = Annotated[
+    Optional[Path], typer.Option("--nuplan-root", help="Folder that holds nuplan/; else NUPLAN_DEVKIT_ROOT.")
+]
 Workers = Annotated[Optional[int], typer.Option("--workers", min=1, help="Processes; default: one per core.")]
 Cache = Annotated[Optional[Path], typer.Option("--cache", help="Folder of metric caches; default: the user's cache.")]
 FrameInterval = Annotated[Optional[int], typer.Option("--frame-interval", min=1, help="Frames between two scenes.")]
@@ -55,11 +69,3 @@ def report_errors(command: Command) -> Command:
             raise typer.Exit(EXIT_INTERRUPTED) from None
 
     return run  # type: ignore[return-value]
-
-
-def check_scorer(scorer: str) -> None:
-    """Raise `ConfigError` for a scorer that is not there."""
-    if scorer not in SCORERS:
-        raise ConfigError(f"unknown scorer {scorer!r}; there are: {', '.join(SCORERS)}")
-    if scorer == "official":
-        raise ConfigError("the official scorer is not connected yet; use --scorer embedded, which equals it")

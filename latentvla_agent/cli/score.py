@@ -11,7 +11,6 @@ from typing import Annotated, Any, Dict, List, Optional
 import typer
 
 from latentvla_agent.cli.options import (
-    DEFAULT_METRIC,
     EXIT_INCOMPLETE,
     TIME_LIMIT_S,
     Cache,
@@ -23,7 +22,6 @@ from latentvla_agent.cli.options import (
     SplitName,
     TimeLimit,
     Workers,
-    check_scorer,
 )
 from latentvla_agent.errors import ConfigError
 from latentvla_agent.evaluation.devkit_scoring import score_from_devkit_caches
@@ -31,6 +29,7 @@ from latentvla_agent.evaluation.file_scoring import FileScoring, check_tokens, s
 from latentvla_agent.evaluation.folders import prepare_file, write_output
 from latentvla_agent.evaluation.provenance import count_cores
 from latentvla_agent.evaluation.scene_source import SplitRequest, open_source
+from latentvla_agent.evaluation.scorer_choice import DEFAULT_METRIC
 from latentvla_agent.evaluation.trajectory_file import NamedTrajectory, read_trajectories
 from latentvla_agent.scoring.versions import find_metric
 from latentvla_agent.scoring.warm_up import compile_kernels
@@ -64,7 +63,8 @@ def score_command(
       latentvla score --data ../shared/data/real/dev --split dev --trajectories plans.json.gz --out scores.json
       latentvla score --metric-cache /data/exp/metric_cache --metric epdms-v2.2 --trajectories plans.json.gz
     """
-    check_scorer(scorer)
+    if scorer not in ("auto", "embedded"):
+        raise ConfigError(f"unknown scorer {scorer!r}: trajectories of a file are scored by the embedded one")
     scoring = FileScoring(trajectories, find_metric(metric), workers or count_cores(), time_limit, human_filter)
     entries = read_trajectories(trajectories)
     if metric_cache is not None:

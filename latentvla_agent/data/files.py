@@ -35,3 +35,11 @@ def hash_file(path: Path) -> str:
         for block in iter(lambda: file.read(1 << 20), b""):
             digest.update(block)
     return digest.hexdigest()
+
+
+def hash_folder(folder: Path, suffix: str) -> str:
+    """SHA-256 of names and contents of all files with this suffix below a folder, in hexadecimal."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob(f"*{suffix}")):
+        digest.update(f"{path.relative_to(folder).as_posix()} {hash_file(path)}\n".encode())
+    return digest.hexdigest()

@@ -9,7 +9,7 @@ import resource
 import sys
 import tempfile
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
@@ -24,13 +24,12 @@ from latentvla_agent.data.splits import Split
 from latentvla_agent.evaluation.benchmark_inputs import Proposals, choose_refs, crowd_scene, make_proposals
 from latentvla_agent.evaluation.benchmark_plot import plot_benchmark
 from latentvla_agent.evaluation.benchmark_sides import (
-    DevkitCommand,
     DevkitSide,
     OurSide,
-    complete_maps,
     measure_calls,
     open_devkit,
 )
+from latentvla_agent.evaluation.devkit_process import DevkitCommand, complete_maps
 from latentvla_agent.evaluation.folders import make_folder, write_output
 from latentvla_agent.evaluation.provenance import describe_machine, list_versions
 from latentvla_agent.scoring.metric_cache import read_metric_cache
@@ -54,7 +53,7 @@ class Bench:
     split: Split
     index: SceneIndex
     out: Path
-    devkits: Tuple[DevkitCommand, ...] = ()
+    devkits: Mapping[str, DevkitCommand] = field(default_factory=dict)
     vocabulary: Optional[Path] = None
     batches: Tuple[int, ...] = (1, 16, 64, 256, 1024, 4096)
     objects: Tuple[int, ...] = (1, 3, 10, 30, 100, 300)
@@ -63,7 +62,7 @@ class Bench:
 
     def command_of(self, metric: str) -> Optional[DevkitCommand]:
         """The devkit that computes a metric, with or without the mended filter."""
-        return next((command for command in self.devkits if command.metric.startswith(metric)), None)
+        return next((command for name, command in self.devkits.items() if name.startswith(metric)), None)
 
 
 def run_benchmark(bench: Bench) -> Dict[str, Any]:

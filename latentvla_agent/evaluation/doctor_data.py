@@ -176,7 +176,7 @@ def _count_caches(roots: DataRoots, index: SceneIndex, folder: Path) -> Tuple[in
 
 def _fits(path: Path, ref: SceneRef, handler: CacheHandler) -> bool:
     try:
-        read_metric_cache(path, source=handler.source_of(ref))
+        read_metric_cache(path, source=handler.sources.source_of(ref))
     except DataError:
         return False
     return True

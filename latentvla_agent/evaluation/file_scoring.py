@@ -9,9 +9,9 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from latentvla_agent.data.scene_loader import SceneIndex, SceneRef
 from latentvla_agent.errors import DataError
+from latentvla_agent.evaluation.chunks import chunk_refs
 from latentvla_agent.evaluation.progress import StageProgress
 from latentvla_agent.evaluation.results import ResultRow
-from latentvla_agent.evaluation.run import chunk_refs
 from latentvla_agent.evaluation.scene_source import SceneSource
 from latentvla_agent.evaluation.stages import Prediction, ScoreHandler, ScoreItem, StageSetup, failed_row
 from latentvla_agent.evaluation.trajectory_file import NamedTrajectory, group_by_token

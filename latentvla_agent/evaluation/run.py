@@ -12,30 +12,34 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Generator, List, Mapping, Optional, Sequence, Tuple
 
 from latentvla_agent.data.roots import DataRoots
-from latentvla_agent.data.scene_loader import SceneIndex, SceneRef
+from latentvla_agent.data.scene_loader import SceneIndex
 from latentvla_agent.data.splits import Split
 from latentvla_agent.evaluation.agents import AgentSpec
+from latentvla_agent.evaluation.chunks import ItemMaker, chunk_refs
+from latentvla_agent.evaluation.devkit_process import complete_maps
+from latentvla_agent.evaluation.devkits import Devkit
 from latentvla_agent.evaluation.folders import open_folder, write_output
 from latentvla_agent.evaluation.journal import Journal
+from latentvla_agent.evaluation.official_scoring import OfficialHandler, OfficialSetup
 from latentvla_agent.evaluation.progress import StageProgress
 from latentvla_agent.evaluation.provenance import (
     command_line,
     describe_agent,
     describe_machine,
     hash_list,
+    hash_mapping,
     list_versions,
 )
 from latentvla_agent.evaluation.ray_workers import run_in_ray
 from latentvla_agent.evaluation.report import make_report
 from latentvla_agent.evaluation.results import ResultRow, summarise_agent, write_csv
-from latentvla_agent.evaluation.stages import PlanHandler, PlanItem, ScoreHandler, ScoreItem, StageSetup, failed_row
+from latentvla_agent.evaluation.shadow import compare_with_embedded, warn_of_differences
+from latentvla_agent.evaluation.stages import PlanHandler, PlanItem, ScoreHandler, StageSetup, failed_row
 from latentvla_agent.evaluation.statistics import score_intervals
 from latentvla_agent.evaluation.workers import Outcome, run_in_workers
 from latentvla_agent.scoring.versions import Metric
 
-MIN_CHUNK, MAX_CHUNK = 4, 32  # scenes of one log that go to a worker together
-CHUNKS_PER_WORKER = 4  # at least, where there are enough scenes: so that no worker is left alone with a long last one
-PREDICTIONS, SCORES = "predictions.journal", "scores.journal"
+PREDICTIONS, SCORES, DEVKIT_LOG = "predictions.journal", "scores.journal", "devkit.log"
 EXECUTORS = {"processes": run_in_workers, "ray": run_in_ray}
 
 
@@ -50,10 +54,16 @@ class Run:
     out: Path
     cache_folder: Path
     metric: Metric
-    scorer: str
     workers: int
     time_limit: float
     executor: str = "processes"
+    devkit: Optional[Devkit] = None
+    shadow_scenes: int = 0
+
+    @property
+    def scorer(self) -> str:
+        """Who scores: the devkit where the run has one."""
+        return "embedded" if self.devkit is None else "official"
 
     def identity(self) -> Dict[str, Any]:
         """What must be equal for a run to be resumed; everything that can change a row."""
@@ -64,11 +74,21 @@ class Run:
             "scenes": hash_list([ref.token for ref in self.index.refs]),
             "agents": [describe_agent(spec) for spec in self.agents],
             "versions": list_versions(),
+            "devkit": None if self.devkit is None else dict(self.devkit.facts),
         }
 
     def setup(self) -> StageSetup:
         """What the workers get."""
         return StageSetup(self.roots, self.index.scene_filter, self.cache_folder, self.agents, self.metric.name)
+
+    def scoring_factory(self) -> Callable[[], Any]:
+        """Makes what scores in a worker."""
+        if self.devkit is None:
+            return partial(ScoreHandler, self.setup())
+        maps = complete_maps(
+            self.roots, self.cache_folder / "official-maps" / hash_mapping({"maps": str(self.roots.maps)})
+        )
+        return partial(OfficialHandler, OfficialSetup(self.setup(), self.devkit, maps, self.out / DEVKIT_LOG))
 
 
 def evaluate(run: Run) -> Dict[str, Any]:
@@ -81,22 +101,16 @@ def evaluate(run: Run) -> Dict[str, Any]:
         predictions = plan_scenes(run, identity)
         rows = score_scenes(run, identity, predictions)
         summary = summarise_run(run, identity, rows)
+        if run.devkit is not None and run.shadow_scenes:
+            summary["shadow"] = shadow = compare_with_embedded(
+                run.setup(), run.index.refs, predictions, rows, run.shadow_scenes
+            )
+            warn_of_differences(shadow)
         write_output(run.out / "scores.csv", write_csv(rows, run.metric))
         write_output(run.out / "summary.json", (json.dumps(summary, indent=1) + "\n").encode())
         report = make_report(summary, rows, predictions, run.setup(), run.index.refs)
         write_output(run.out / "report.html", report)
     return summary
-
-
-def chunk_refs(refs: Sequence[SceneRef], workers: int) -> List[List[SceneRef]]:
-    """Neighbouring scenes of one log, so that a worker rarely reads a log again."""
-    size = min(MAX_CHUNK, max(MIN_CHUNK, len(refs) // (CHUNKS_PER_WORKER * workers)))
-    chunks: List[List[SceneRef]] = []
-    for ref in refs:
-        if not chunks or chunks[-1][0].log_path != ref.log_path or len(chunks[-1]) >= size:
-            chunks.append([])
-        chunks[-1].append(ref)
-    return chunks
 
 
 def plan_scenes(run: Run, identity: Mapping[str, Any]) -> Dict[Tuple[str, str], Dict[str, Any]]:
@@ -129,20 +143,16 @@ def score_scenes(
 ) -> List[ResultRow]:
     """Stage 2: rows of all agents in the order of agents, then scenes."""
     names = [spec.name for spec in run.agents]
-    known = {ref.token: ref for ref in run.index.refs} if run.metric.has_predecessors else {}
+    items = ItemMaker(run.index.refs, names, predictions, run.metric)
     with Journal(run.out / SCORES, identity) as journal:
         _warn_damaged(journal)
         done = {entry["token"]: entry["rows"] for entry in journal.entries}
         chunks = [
-            [
-                _make_item(ref, known.get(ref.previous or ""), names, predictions)
-                for ref in chunk
-                if ref.token not in done
-            ]
+            [items.make(ref) for ref in chunk if ref.token not in done]
             for chunk in chunk_refs(run.index.refs, run.workers)
         ]
         progress = StageProgress("score", len(run.index.refs), len(done))
-        with closing(_run_stage(progress, chunks, partial(ScoreHandler, run.setup()), run)) as outcomes:
+        with closing(_run_stage(progress, chunks, run.scoring_factory(), run)) as outcomes:
             for outcome in outcomes:
                 ref = outcome.item.ref
                 rows = outcome.result or [failed_row(ref, name, outcome.error).to_json(run.metric) for name in names]
@@ -150,15 +160,6 @@ def score_scenes(
                 done[ref.token] = rows
     refs = run.index.refs
     return [ResultRow.from_json(done[ref.token][i], run.metric) for i in range(len(names)) for ref in refs]
-
-
-def _make_item(
-    ref: SceneRef, previous: Optional[SceneRef], names: Sequence[str], predictions: Mapping[Tuple[str, str], Any]
-) -> ScoreItem:
-    own = tuple(predictions[(name, ref.token)] for name in names)
-    if previous is None:
-        return ScoreItem(ref, own)
-    return ScoreItem(ref, own, previous, tuple(predictions[(name, previous.token)] for name in names))
 
 
 def _run_stage(

@@ -100,7 +100,7 @@ class CacheHandler:
         self._setup = setup
         self._maps = MapStore(setup.roots.maps)
         self._loader = SceneLoader(SceneIndex((), setup.scene_filter), self._maps)
-        self._hashes: Dict[Path, str] = {}
+        self.sources = SourceHashes(self._maps)
 
     def __call__(self, item: ScoreItem) -> bool:
         """Make sure that the cache of the scene is there."""
@@ -112,7 +112,7 @@ class CacheHandler:
 
         A disk that takes no cache costs time in the next run, not the scene in this one, unless it `must_write`.
         """
-        source = self.source_of(ref)
+        source = self.sources.source_of(ref)
         path = cache_path(self._setup.cache_folder, ref.log_name, ref.token)
         if path.exists():
             try:
@@ -127,8 +127,16 @@ class CacheHandler:
                 raise
         return cache
 
+
+class SourceHashes:
+    """Names what the metric cache of a scene is made of; every file is read once."""
+
+    def __init__(self, maps: MapStore):
+        self._maps = maps
+        self._hashes: Dict[Path, str] = {}
+
     def source_of(self, ref: SceneRef) -> str:
-        """Identity of the log and the map that the scene's cache must be made of."""
+        """Hashes of the log and of the map."""
         return f"{self._hash(ref.log_path)}-{self._hash(self._maps.path_of(ref.map_name))}"
 
     def _hash(self, path: Path) -> str:

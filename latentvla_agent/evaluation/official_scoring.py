@@ -1,0 +1,79 @@
+"""What a worker does with one scene where the devkit scores: it asks a process of the devkit's interpreter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Dict, List, Mapping
+
+from latentvla_agent.data.maps import MapStore
+from latentvla_agent.data.scene_loader import SceneRef
+from latentvla_agent.errors import DataError
+from latentvla_agent.evaluation.devkit_process import DevkitProcess
+from latentvla_agent.evaluation.devkits import Devkit
+from latentvla_agent.evaluation.results import ResultRow
+from latentvla_agent.evaluation.stages import ScoreItem, SourceHashes, StageSetup, failed_row
+from latentvla_agent.scoring.versions import METRICS
+
+
+@dataclass(frozen=True)
+class OfficialSetup:
+    """What a worker needs to know; `maps` is a folder in which no location is missing, `log` what the devkit prints."""
+
+    stage: StageSetup
+    devkit: Devkit
+    maps: Path
+    log: Path
+
+    @property
+    def cache_folder(self) -> Path:
+        """Metric caches of this devkit: another one, or another numpy, makes others."""
+        facts = self.devkit.facts
+        return self.stage.cache_folder / f"official-{self.devkit.metric}-{facts['source']}-numpy-{facts['numpy']}"
+
+
+class OfficialHandler:
+    """Scores predictions with the devkit; one instance, and one process of the devkit, per worker process."""
+
+    def __init__(self, setup: OfficialSetup):
+        self._setup, self._metric = setup, METRICS[setup.stage.metric]
+        self._hashes = SourceHashes(MapStore(setup.stage.roots.maps))
+        self._process = DevkitProcess(setup.devkit.command, ["score", setup.maps], setup.log)
+
+    def __call__(self, item: ScoreItem) -> List[Dict[str, Any]]:
+        """Rows as JSON, one per prediction; a devkit that has died takes this worker with it, to be replaced."""
+        request: Dict[str, Any] = {
+            "scene": self._describe(item.ref),
+            "predictions": item.predictions,
+            "columns": [*self._metric.columns, "score"],
+        }
+        if item.previous_ref is not None:
+            request.update(previous=self._describe(item.previous_ref), previous_predictions=item.previous)
+        try:
+            answers = self._process.ask(request)["rows"]
+        except DataError as error:
+            if self._process.has_ended():
+                raise SystemExit(str(error)) from error
+            raise
+        return [
+            self._make_row(item.ref, prediction, answer).to_json(self._metric)
+            for prediction, answer in zip(item.predictions, answers)
+        ]
+
+    def _describe(self, ref: SceneRef) -> Dict[str, Any]:
+        scene_filter = self._setup.stage.scene_filter
+        return {
+            "token": ref.token,
+            "log": str(ref.log_path),
+            "start": ref.start,
+            "history": scene_filter.num_history_frames,
+            "future": scene_filter.num_future_frames,
+            "cache": str(self._setup.cache_folder / ref.log_name / f"{ref.token}.cache"),
+            "source": self._hashes.source_of(ref),
+        }
+
+    def _make_row(self, ref: SceneRef, prediction: Mapping[str, Any], answer: Dict[str, Any]) -> ResultRow:
+        if "error" in answer:
+            return failed_row(ref, prediction["agent"], answer["error"])
+        score = answer.pop("score")
+        return ResultRow(ref.token, ref.log_name, prediction["agent"], score, valid=True, sub_scores=answer)
