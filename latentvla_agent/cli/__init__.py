@@ -13,6 +13,7 @@ from latentvla_agent.cli.doctor import doctor_command
 from latentvla_agent.cli.evaluate import eval_command
 from latentvla_agent.cli.options import report_errors
 from latentvla_agent.cli.score import score_command
+from latentvla_agent.cli.submit import submit_command
 
 app = typer.Typer(
     add_completion=False,
@@ -28,6 +29,7 @@ COMMANDS: Dict[str, Callable[..., None]] = {
     "score": score_command,
     "doctor": doctor_command,
     "bench": bench_command,
+    "submit": submit_command,
 }
 for name, command in COMMANDS.items():
     app.command(name)(report_errors(command))

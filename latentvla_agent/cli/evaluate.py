@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, List, Optional
 
@@ -31,7 +30,7 @@ from latentvla_agent.cli.options import (
 from latentvla_agent.data.roots import find_roots
 from latentvla_agent.errors import ConfigError
 from latentvla_agent.evaluation.agents import build_agent, find_agents
-from latentvla_agent.evaluation.provenance import count_cores, hash_mapping
+from latentvla_agent.evaluation.provenance import count_cores
 from latentvla_agent.evaluation.ray_workers import start_ray
 from latentvla_agent.evaluation.results import format_table
 from latentvla_agent.evaluation.run import EXECUTORS, Run, describe_losses, evaluate, is_complete
@@ -88,7 +87,7 @@ def eval_command(
         split=source.split,
         index=source.index,
         roots=source.roots,
-        out=out or Path("runs"),
+        out=Path("runs"),
         cache_folder=source.cache_folder,
         metric=choice.metric,
         devkit=choice.devkit,
@@ -97,8 +96,7 @@ def eval_command(
         time_limit=time_limit,
         executor=executor,
     )
-    if out is None:
-        run = replace(run, out=run.out / f"{run.split.name}-{hash_mapping(run.identity())[:8]}")
+    run = run.into(out)
     source.prepare()
     summary = evaluate(run)
     print(format_table(summary["agents"], run.metric))

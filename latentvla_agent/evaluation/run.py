@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Callable, Dict, Generator, List, Mapping, Optional, Sequence, Tuple
@@ -77,6 +77,10 @@ class Run:
             "devkit": None if self.devkit is None else dict(self.devkit.facts),
         }
 
+    def into(self, folder: Optional[Path]) -> Run:
+        """The run with this output folder; where none is named, with one below its own that no other run has."""
+        return replace(self, out=folder or self.out / f"{self.split.name}-{hash_mapping(self.identity())[:8]}")
+
     def setup(self) -> StageSetup:
         """What the workers get."""
         return StageSetup(self.roots, self.index.scene_filter, self.cache_folder, self.agents, self.metric.name)
@@ -111,6 +115,12 @@ def evaluate(run: Run) -> Dict[str, Any]:
         report = make_report(summary, rows, predictions, run.setup(), run.index.refs)
         write_output(run.out / "report.html", report)
     return summary
+
+
+def plan(run: Run) -> Dict[Tuple[str, str], Dict[str, Any]]:
+    """Run or resume the first stage alone."""
+    with open_folder(run.out):
+        return plan_scenes(run, run.identity())
 
 
 def plan_scenes(run: Run, identity: Mapping[str, Any]) -> Dict[Tuple[str, str], Dict[str, Any]]:
