@@ -30,7 +30,7 @@ class BaselineAgent:
     requires_scene = False
 
     def __init__(self, num_poses: int = 8, interval_length: float = 0.5):
-        self._sampling = TrajectorySampling(num_poses, interval_length)
+        self.trajectory_sampling = TrajectorySampling(num_poses, interval_length)
 
     def name(self) -> str:
         """Class name, as NAVSIM's agents give it."""
@@ -55,9 +55,11 @@ class ConstantVelocityAgent(BaselineAgent):
         """Poses on the ego's x axis."""
         velocity = agent_input.ego_statuses[-1].ego_velocity
         speed = (velocity**2).sum(-1) ** 0.5
-        interval = self._sampling.interval_length
-        poses = np.array([[(i + 1) * interval * speed, 0.0, 0.0] for i in range(self._sampling.num_poses)], np.float32)
-        return Trajectory(poses, self._sampling)
+        interval = self.trajectory_sampling.interval_length
+        poses = np.array(
+            [[(i + 1) * interval * speed, 0.0, 0.0] for i in range(self.trajectory_sampling.num_poses)], np.float32
+        )
+        return Trajectory(poses, self.trajectory_sampling)
 
 
 class StopAgent(BaselineAgent):
@@ -65,7 +67,9 @@ class StopAgent(BaselineAgent):
 
     def compute_trajectory(self, agent_input: AgentInput, scene: Optional[Scene] = None) -> Trajectory:
         """Poses at the origin."""
-        return Trajectory(np.zeros((self._sampling.num_poses, len(PoseIndex)), np.float32), self._sampling)
+        return Trajectory(
+            np.zeros((self.trajectory_sampling.num_poses, len(PoseIndex)), np.float32), self.trajectory_sampling
+        )
 
 
 class HumanAgent(BaselineAgent):
@@ -76,7 +80,7 @@ class HumanAgent(BaselineAgent):
     def compute_trajectory(self, agent_input: AgentInput, scene: Optional[Scene] = None) -> Trajectory:
         """The human's own future poses."""
         assert scene is not None, "HumanAgent requires the scene"
-        return scene.get_future_trajectory(self._sampling.num_poses)
+        return scene.get_future_trajectory(self.trajectory_sampling.num_poses)
 
 
 class PDMClosedAgent(BaselineAgent):
@@ -93,6 +97,6 @@ class PDMClosedAgent(BaselineAgent):
         frame = scene.current_frame
         context = prepare_route(frame, scene.map_api, DEFAULT_CONFIG)
         (plan,) = plan_references(frame, context, DEFAULT_CONFIG, (V1,))
-        stride = int(round(self._sampling.interval_length / STEP_S))
-        poses = plan.poses[stride::stride][: self._sampling.num_poses]
-        return Trajectory(to_local_frame(poses, frame.ego_status.ego_pose), self._sampling)
+        stride = int(round(self.trajectory_sampling.interval_length / STEP_S))
+        poses = plan.poses[stride::stride][: self.trajectory_sampling.num_poses]
+        return Trajectory(to_local_frame(poses, frame.ego_status.ego_pose), self.trajectory_sampling)

@@ -21,3 +21,7 @@ class ConfigError(LatentVLAError):
 
 class TrajectoryError(LatentVLAError):
     """A trajectory is not finite, or not of the shape that its sampling says."""
+
+
+class CheckpointError(LatentVLAError):
+    """A file of weights is missing, broken, not the one that was published, or made for another model."""

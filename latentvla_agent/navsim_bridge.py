@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import importlib.util
 import lzma
+import os
 import pickle
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Tuple, Type
 
 import numpy as np
+
+from latentvla_agent.data.maps import MapStore
+from latentvla_agent.data.scene import Annotations, BoxIndex, EgoStatus, Frame, Scene, SceneMetadata
 
 STEP_S, NUM_STEPS = 0.1, 40
 MAP_VERSION = "nuplan-maps-v1.0"
@@ -217,3 +221,114 @@ class OfficialBench:
             tracks = official.policies[0].simulate_environment(simulated[1], cache)
             world += [cache.map_parameters, tracks, cache.past_human_trajectory]
         official.scorer.score_proposals(simulated, *world)
+
+
+def __getattr__(name: str) -> Any:
+    """`NavsimAgent`, defined when it is first asked for: its base class is the devkit's, and needs torch."""
+    if name != "NavsimAgent":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = agent = define_agent()
+    return agent
+
+
+def define_agent() -> Type[Any]:
+    """The class that stands between a planner of ours and NAVSIM's scripts, for the devkit that is installed."""
+    _, generation = find_devkit()
+    from navsim.agents.abstract_agent import AbstractAgent
+    from navsim.common.dataclasses import SensorConfig
+    from nuplan.planning.simulation.trajectory.trajectory_sampling import TrajectorySampling
+
+    class NavsimAgent(AbstractAgent):
+        """An `AbstractAgent` of NAVSIM v1.1 or v2.2 around `planner`, any agent of ours.
+
+        The planner gets NAVSIM's `AgentInput`, which has the attributes of ours, and a scene of our own type. Training
+        methods are the planner's; its weights are in the checkpoint below `agent.planner`.
+        """
+
+        def __init__(self, planner: Any) -> None:
+            sampling = planner.trajectory_sampling
+            own = TrajectorySampling(num_poses=sampling.num_poses, interval_length=sampling.interval_length)
+            super().__init__(*([] if generation == 1 else [own]), requires_scene=planner.requires_scene)
+            self.planner = planner
+
+        def name(self) -> str:
+            """Name of the planner's class."""
+            return str(self.planner.name())
+
+        def initialize(self) -> None:
+            """Load the planner's weights."""
+            self.planner.initialize()
+
+        def get_sensor_config(self) -> Any:
+            """The planner's, as NAVSIM's class."""
+            return SensorConfig(**asdict(self.planner.get_sensor_config()))
+
+        def compute_trajectory(self, agent_input: Any, scene: Any = None) -> Any:
+            """The planner's plan, as NAVSIM's class."""
+            scenes = [] if scene is None else [convert_scene(scene)]
+            plan = self.planner.compute_trajectory(agent_input, *scenes)
+            return make_trajectory(plan.poses, plan.trajectory_sampling.interval_length)
+
+        def get_feature_builders(self) -> List[Any]:
+            """The planner's, as all that follows."""
+            return list(self._learner().get_feature_builders())
+
+        def get_target_builders(self) -> List[Any]:
+            return list(self._learner().get_target_builders())
+
+        def forward(self, features: Any) -> Any:
+            return self._learner().forward(features)
+
+        def compute_loss(self, features: Any, targets: Any, predictions: Any) -> Any:
+            return self._learner().compute_loss(features, targets, predictions)
+
+        def get_optimizers(self) -> Any:
+            return self._learner().get_optimizers()
+
+        def get_training_callbacks(self) -> List[Any]:
+            return list(self._learner().get_training_callbacks())
+
+        def _learner(self) -> Any:
+            if not hasattr(self.planner, "compute_loss"):
+                raise NotImplementedError(f"{self.name()} does not learn: there is nothing to train or to cache for it")
+            return self.planner
+
+    NavsimAgent.__module__, NavsimAgent.__qualname__ = __name__, NavsimAgent.__name__  # where pickle finds it
+    return NavsimAgent
+
+
+def convert_scene(scene: Any) -> Scene:
+    """NAVSIM's scene as ours, with our maps of `NUPLAN_MAPS_ROOT`."""
+    metadata = scene.scene_metadata
+    return Scene(
+        SceneMetadata(
+            log_name=metadata.log_name,
+            scene_token=metadata.scene_token,
+            map_name=metadata.map_name,
+            initial_token=metadata.initial_token,
+            num_history_frames=metadata.num_history_frames,
+            num_future_frames=metadata.num_future_frames,
+        ),
+        [_convert_frame(frame) for frame in scene.frames],
+        MapStore(Path(os.environ["NUPLAN_MAPS_ROOT"])),
+    )
+
+
+def _convert_frame(frame: Any) -> Frame:
+    seen, status = frame.annotations, frame.ego_status
+    return Frame(
+        token=frame.token,
+        timestamp=int(frame.timestamp),
+        roadblock_ids=[str(id_) for id_ in frame.roadblock_ids],
+        traffic_lights=[(str(connector), bool(is_red)) for connector, is_red in frame.traffic_lights],
+        annotations=Annotations(
+            seen.boxes.reshape(-1, len(BoxIndex)),
+            seen.names,
+            seen.velocity_3d.reshape(-1, 3),
+            seen.instance_tokens,
+            seen.track_tokens,
+        ),
+        ego_status=EgoStatus(
+            status.ego_pose, status.ego_velocity, status.ego_acceleration, status.driving_command, True
+        ),
+    )

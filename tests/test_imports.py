@@ -23,17 +23,21 @@ PACKAGE = ROOT / NAME
 ALLOWED: Dict[str, FrozenSet[str]] = {
     "__init__": frozenset(),
     "errors": frozenset(),
+    "agent_files": frozenset(),
     "embedded": frozenset(),
     "data": frozenset(),
     "scoring": frozenset({"data"}),
     "world": frozenset({"data", "scoring"}),
     "features": frozenset({"data"}),
-    "models": frozenset(),
+    "models": frozenset({"data"}),  # hashes of files
     "training": frozenset({"data", "features", "models", "scoring"}),
     "baselines": frozenset({"data", "scoring"}),
     "navsim_bridge": frozenset({"data"}),
-    "agent": frozenset({"features", "models", "navsim_bridge"}),
-    "evaluation": frozenset({"data", "scoring", "agent", "baselines"}),
+    "navsim_worker": frozenset({"data", "scoring", "navsim_bridge"}),
+    "agent": frozenset({"data", "features", "models", "navsim_bridge"}),
+    "evaluation": frozenset(
+        {"data", "scoring", "agent", "agent_files", "baselines", "models"}
+    ),  # models: where weights lie
 }
 ALLOWED_INSIDE_FUNCTIONS: Dict[str, FrozenSet[str]] = {"agent": frozenset({"training"})}
 KNOWS_EVERYTHING = {"cli", "__main__"}

@@ -48,6 +48,12 @@ class DevkitCommand:
         return {**environ, **ONE_THREAD, **({"PYTHONPATH": os.pathsep.join(paths)} if paths else {})}
 
 
+class DevkitDied(DataError):
+    """The process of a devkit has ended; by a signal where `was_killed`."""
+
+    was_killed = False
+
+
 class DevkitProcess:
     """`navsim_worker.py` under a devkit's interpreter. What it prints goes to the end of `log`; `devkit` is what it
     says of itself. Raises `DataError` where it can't start."""
@@ -75,10 +81,6 @@ class DevkitProcess:
             pass  # it has ended; reading will say so
         return self._read()
 
-    def has_ended(self) -> bool:
-        """Whether there is nobody to ask any more."""
-        return self._process.poll() is not None
-
     def close(self) -> None:
         """End the process."""
         self._process.communicate()
@@ -88,7 +90,9 @@ class DevkitProcess:
         line = self._process.stdout.readline()
         if not line:
             self.close()
-            raise DataError(f"{self._log}: the devkit's process has ended: {read_last_line(self._log)}")
+            error = DevkitDied(f"{self._log}: the devkit's process has ended: {read_last_line(self._log)}")
+            error.was_killed = self._process.returncode < 0
+            raise error
         answer: Dict[str, Any] = json.loads(line)
         if "error" in answer:
             raise DataError(f"the devkit could not do the work: {answer['error']} (see {self._log})")

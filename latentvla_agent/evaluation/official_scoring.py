@@ -8,8 +8,7 @@ from typing import Any, Dict, List, Mapping
 
 from latentvla_agent.data.maps import MapStore
 from latentvla_agent.data.scene_loader import SceneRef
-from latentvla_agent.errors import DataError
-from latentvla_agent.evaluation.devkit_process import DevkitProcess
+from latentvla_agent.evaluation.devkit_process import DevkitDied, DevkitProcess
 from latentvla_agent.evaluation.devkits import Devkit
 from latentvla_agent.evaluation.results import ResultRow
 from latentvla_agent.evaluation.stages import ScoreItem, SourceHashes, StageSetup, failed_row
@@ -38,7 +37,12 @@ class OfficialHandler:
     def __init__(self, setup: OfficialSetup):
         self._setup, self._metric = setup, METRICS[setup.stage.metric]
         self._hashes = SourceHashes(MapStore(setup.stage.roots.maps))
-        self._process = DevkitProcess(setup.devkit.command, ["score", setup.maps], setup.log)
+        try:
+            self._process = DevkitProcess(setup.devkit.command, ["score", setup.maps], setup.log)
+        except DevkitDied as error:
+            if error.was_killed:  # it may have better luck
+                raise SystemExit(str(error)) from error
+            raise
 
     def __call__(self, item: ScoreItem) -> List[Dict[str, Any]]:
         """Rows as JSON, one per prediction; a devkit that has died takes this worker with it, to be replaced."""
@@ -51,10 +55,8 @@ class OfficialHandler:
             request.update(previous=self._describe(item.previous_ref), previous_predictions=item.previous)
         try:
             answers = self._process.ask(request)["rows"]
-        except DataError as error:
-            if self._process.has_ended():
-                raise SystemExit(str(error)) from error
-            raise
+        except DevkitDied as error:
+            raise SystemExit(str(error)) from error
         return [
             self._make_row(item.ref, prediction, answer).to_json(self._metric)
             for prediction, answer in zip(item.predictions, answers)

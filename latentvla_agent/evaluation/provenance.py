@@ -14,10 +14,12 @@ from typing import Any, Dict, Mapping, Optional, Sequence, Type
 
 from latentvla_agent import __version__
 from latentvla_agent.data.files import hash_file
-from latentvla_agent.evaluation.agents import AgentSpec, load_class
+from latentvla_agent.evaluation.agents import AgentSpec, list_classes
+from latentvla_agent.models.checkpoint_files import find_checkpoint
 from latentvla_agent.scoring.config import DEFAULT_CONFIG
 from latentvla_agent.scoring.metric_cache import hash_config
 
+CHECKPOINT_ENTRY = "checkpoint_path"
 NUMERIC_PACKAGES = ("numpy", "shapely", "pyproj", "pyogrio", "numba")
 
 
@@ -53,13 +55,22 @@ def _processor_name() -> str:
 
 
 def describe_agent(spec: AgentSpec) -> Dict[str, str]:
-    """Hashes of the agent's config, of the source file of its class, and of every file that its config names."""
-    source = _source_file(load_class(spec))
-    description = {"agent": spec.name, "config": spec.digest(), "code": hash_file(Path(source))[:16] if source else ""}
-    for key, value in spec.config.items():
-        if isinstance(value, str) and key != "_target_" and os.path.isfile(value):
-            description[key] = hash_file(Path(value))[:16]
-    return description
+    """Hashes of the agent's config, of the source files of its classes, and of every file that its config names."""
+    sources = sorted({source for source in map(_source_file, list_classes(spec)) if source})
+    code = hash_list([hash_file(Path(source)) for source in sources]) if sources else ""
+    return {"agent": spec.name, "config": spec.digest(), "code": code, **_hash_files(spec.config)}
+
+
+def _hash_files(config: Mapping[str, Any]) -> Dict[str, str]:
+    hashes: Dict[str, str] = {}
+    for key, value in config.items():
+        if isinstance(value, dict):
+            hashes.update(_hash_files(value))
+        elif isinstance(value, str) and key == CHECKPOINT_ENTRY:
+            hashes[key] = hash_file(find_checkpoint(value))[:16]
+        elif isinstance(value, str) and key != "_target_" and os.path.isfile(value):
+            hashes[key] = hash_file(Path(value))[:16]
+    return hashes
 
 
 def _source_file(target: Type[Any]) -> Optional[str]:

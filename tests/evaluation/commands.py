@@ -30,7 +30,9 @@ class Answer(NamedTuple):
         """The one line that says what is wrong; fails for more lines, and for a traceback."""
         assert "Traceback" not in self.err + self.out, self.err
         lines = [line for line in self.err.splitlines() if line.startswith("latentvla: error: ")]
-        others = [line for line in self.err.splitlines() if line not in lines and not line.startswith("split ")]
+        others = [
+            line for line in self.err.splitlines() if line not in lines and not line.startswith(("split ", "scorer "))
+        ]
         assert len(lines) == 1 and not others, self.err
         assert self.status == 2 and self.out == "", f"status {self.status}, output {self.out!r}"
         return lines[0]

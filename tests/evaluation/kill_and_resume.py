@@ -1,7 +1,8 @@
 """Kills evaluations at random moments, resumes them and compares what they leave with an uninterrupted run.
 
 By hand: `python -m tests.evaluation.kill_and_resume --kills 20`. Every second kill hits a worker; the run must go on
-by itself then.
+by itself then. With `--scorer official` every third hits a process of the devkit, which NAVSIM_PYTHON,
+NAVSIM_DEVKIT_ROOT and NUPLAN_DEVKIT_ROOT name.
 """
 
 from __future__ import annotations
@@ -16,19 +17,31 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Sequence
+from typing import Any, Dict, List, Optional, Sequence
 
 from tests.evaluation.commands import start
 
 OPTIONS = ("--agent", "human", "--agent", "constant_velocity", "--workers", "2", "--max-scenes")
-MAIN_KILLED, WORKER_KILLED, TOO_LATE = "main process killed", "worker killed", "had finished"
+MAIN_KILLED, WORKER_KILLED, DEVKIT_KILLED = "main process killed", "worker killed", "devkit process killed"
+TOO_LATE = "had finished"
+VICTIMS = {"embedded": (MAIN_KILLED, WORKER_KILLED), "official": (MAIN_KILLED, WORKER_KILLED, DEVKIT_KILLED)}
 OF_THE_RUN = ("finished", "command")  # what may differ in summary.json
 
 
-def begin(folder: Path, scenes: int) -> subprocess.Popen[str]:
-    """Start, or resume, the evaluation in `folder`."""
-    return start("eval", *OPTIONS, str(scenes), "--out", folder / "out", "--cache", folder / "cache")
+@dataclass(frozen=True)
+class Plan:
+    """Which evaluation is killed; `cache` is the folder of metric caches, None for one of each run's own."""
+
+    scenes: int
+    scorer: str = "embedded"
+    cache: Optional[Path] = None
+
+    def begin(self, folder: Path) -> subprocess.Popen[str]:
+        """Start, or resume, the evaluation in `folder`."""
+        options = ("--scorer", self.scorer, "--out", folder / "out", "--cache", self.cache or folder / "cache")
+        return start("eval", *OPTIONS, str(self.scenes), *options)
 
 
 def finish(process: subprocess.Popen[str]) -> str:
@@ -48,22 +61,30 @@ def read_outputs(folder: Path) -> Dict[str, Any]:
     }
 
 
-def list_workers(pid: int) -> List[int]:
-    """Worker processes of a running evaluation."""
+def list_children(pid: int, mark: bytes) -> List[int]:
+    """Processes that a process has started and whose command line holds `mark`."""
     try:
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        return [int(child) for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+        return [int(child) for child in children if mark in Path(f"/proc/{child}/cmdline").read_bytes()]
     except OSError:
         return []
 
 
-def kill_worker(process: subprocess.Popen[str], chance: random.Random) -> str:
-    """Kill one of the workers, as soon as there is one."""
+def list_victims(pid: int, what: str) -> List[int]:
+    """Worker processes of a running evaluation, or those of the devkit that they have started."""
+    workers = list_children(pid, b"spawn_main")
+    if what == WORKER_KILLED:
+        return workers
+    return [process for worker in workers for process in list_children(worker, b"navsim_worker")]
+
+
+def kill_one(process: subprocess.Popen[str], what: str, chance: random.Random) -> str:
+    """Kill a worker or a process of the devkit, as soon as there is one."""
     while process.poll() is None:
-        workers = list_workers(process.pid)
-        if workers:
-            os.kill(chance.choice(workers), signal.SIGKILL)
-            return WORKER_KILLED
+        victims = list_victims(process.pid, what)
+        if victims:
+            os.kill(chance.choice(victims), signal.SIGKILL)
+            return what
         time.sleep(0.01)
     return TOO_LATE
 
@@ -77,19 +98,19 @@ def kill_main(process: subprocess.Popen[str]) -> str:
     return MAIN_KILLED
 
 
-def interrupt_once(folder: Path, scenes: int, delay: float, hit_worker: bool, chance: random.Random) -> str:
+def interrupt_once(plan: Plan, folder: Path, delay: float, victim: str, chance: random.Random) -> str:
     """Start, kill after `delay` seconds, and resume until the run is complete; says in words what happened.
 
     A run that was faster than that is repeated in its folder with a shorter delay.
     """
-    process = begin(folder, scenes)
+    process = plan.begin(folder)
     time.sleep(delay)
-    what = kill_worker(process, chance) if hit_worker else kill_main(process)
+    what = kill_main(process) if victim == MAIN_KILLED else kill_one(process, victim, chance)
     if what == TOO_LATE:
         finish(process)
         shutil.rmtree(folder)
-        return interrupt_once(folder, scenes, 0.8 * delay, hit_worker, chance)
-    messages = finish(begin(folder, scenes) if what == MAIN_KILLED else process)
+        return interrupt_once(plan, folder, 0.8 * delay, victim, chance)
+    messages = finish(plan.begin(folder) if what == MAIN_KILLED else process)
     stages = "; ".join(line for line in messages.splitlines() if line.startswith(("plan:", "score:")))
     return f"{what} after {delay:.2f} s; {stages}"
 
@@ -100,11 +121,14 @@ def main(arguments: Sequence[str] = ()) -> int:
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--scenes", type=int, default=24)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--scorer", choices=VICTIMS, default="embedded")
+    parser.add_argument("--cache", type=Path, help="keep metric caches there")
     options = parser.parse_args(arguments or None)
     chance = random.Random(options.seed)
     with tempfile.TemporaryDirectory() as base:
+        plan, victims = Plan(options.scenes, options.scorer, options.cache), VICTIMS[options.scorer]
         begun = time.monotonic()
-        finish(begin(Path(base) / "whole", options.scenes))
+        finish(plan.begin(Path(base) / "whole"))
         duration = time.monotonic() - begun
         expected = read_outputs(Path(base) / "whole")
         print(f"uninterrupted: {duration:.1f} s", flush=True)
@@ -112,7 +136,7 @@ def main(arguments: Sequence[str] = ()) -> int:
         for number in range(options.kills):
             folder = Path(base) / str(number)
             delay = chance.uniform(0.0, duration)
-            what = interrupt_once(folder, options.scenes, delay, number % 2 == 1, chance)
+            what = interrupt_once(plan, folder, delay, victims[number % len(victims)], chance)
             equal = read_outputs(folder) == expected
             different += not equal
             print(f"{number + 1:2d} {'equal' if equal else 'DIFFERENT'}: {what}", flush=True)

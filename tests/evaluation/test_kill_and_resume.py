@@ -11,9 +11,18 @@ from typing import Any, Dict
 
 import pytest
 
-from tests.evaluation.kill_and_resume import MAIN_KILLED, begin, finish, interrupt_once, kill_main, read_outputs
+from tests.evaluation.kill_and_resume import (
+    MAIN_KILLED,
+    WORKER_KILLED,
+    Plan,
+    finish,
+    interrupt_once,
+    kill_main,
+    read_outputs,
+)
 
 SCENES, SLOW_SCENES = 6, 20
+SHORT, LONG = Plan(SCENES), Plan(SLOW_SCENES)
 
 
 def wait_for_lines(path: Path, count: int) -> None:
@@ -27,21 +36,21 @@ def wait_for_lines(path: Path, count: int) -> None:
 def test_a_kill_and_an_interrupt(tmp_path: Path) -> None:
     """Killed while it plans, interrupted by Ctrl-C while it scores, then left alone."""
     out = tmp_path / "killed" / "out"
-    process = begin(tmp_path / "killed", SCENES)
+    process = SHORT.begin(tmp_path / "killed")
     wait_for_lines(out / "predictions.journal", 3)
     assert kill_main(process) == MAIN_KILLED
-    process = begin(tmp_path / "killed", SCENES)
+    process = SHORT.begin(tmp_path / "killed")
     wait_for_lines(out / "scores.journal", 3)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the workers too
     printed, messages = process.communicate(timeout=60)
     assert process.returncode == 130 and printed == ""
-    assert messages.splitlines()[2:] == [
+    assert messages.splitlines()[3:] == [
         "latentvla: interrupted; the same command goes on where this one stopped"
     ], messages
     assert not (out / "scores.csv").exists()
-    messages = finish(begin(tmp_path / "killed", SCENES))
+    messages = finish(SHORT.begin(tmp_path / "killed"))
     assert f"plan: all {2 * SCENES} from the journal" in messages and " from the journal\n" in messages
-    finish(begin(tmp_path / "whole", SCENES))
+    finish(SHORT.begin(tmp_path / "whole"))
     assert read_outputs(tmp_path / "killed") == read_outputs(tmp_path / "whole")
 
 
@@ -50,7 +59,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Dict[str, Any]:
     """Duration and outputs of an uninterrupted run."""
     folder = tmp_path_factory.mktemp("whole")
     begun = time.monotonic()
-    finish(begin(folder, SLOW_SCENES))
+    finish(LONG.begin(folder))
     return {"duration": time.monotonic() - begun, "outputs": read_outputs(folder)}
 
 
@@ -59,5 +68,5 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Dict[str, Any]:
 def test_kills_at_random_moments(whole: Dict[str, Any], tmp_path: Path, number: int) -> None:
     chance = random.Random(number)
     delay = chance.uniform(0.1, 1.0) * whole["duration"]
-    interrupt_once(tmp_path, SLOW_SCENES, delay, hit_worker=number in (1, 3), chance=chance)
+    interrupt_once(LONG, tmp_path, delay, WORKER_KILLED if number in (1, 3) else MAIN_KILLED, chance)
     assert read_outputs(tmp_path) == whole["outputs"]

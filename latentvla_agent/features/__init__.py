@@ -1,0 +1,1 @@
+"""Scene and AgentInput to tensors, the same code in training and in inference."""

@@ -1,0 +1,1 @@
+"""Networks: constructors build modules and nothing else."""
