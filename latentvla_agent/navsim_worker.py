@@ -59,7 +59,7 @@ def serve(handle: Callable[[Request], Answer], requests: TextIO, answers: TextIO
             gc.collect()
 
 
-def describe_devkit(request: Request) -> Answer:
+def describe_devkit() -> Answer:
     """Version of the devkit, a hash of its sources, and versions of what it computes with."""
     folder, generation = find_devkit()
     versions = {name: importlib.metadata.version(name) for name in NUMERIC_PACKAGES}
@@ -103,7 +103,7 @@ class ScoreHandler:
         self._caches = CacheStore(self._official)
         self._last: Dict[str, List[Row]] = {}
 
-    def __call__(self, request: Request) -> Answer:
+    def handle(self, request: Request) -> Answer:
         """Answer one request."""
         rows = self._score(request["scene"], request["predictions"])
         before: List[Row] = [{"error": "no scene before"}] * len(rows)
@@ -169,7 +169,7 @@ def pick_columns(row: Row, columns: List[str]) -> Row:
 
 
 def main(arguments: List[str]) -> None:
-    """Entry point of the script."""
+    """`bench MAPS_ROOT LOG_FOLDER` or `score MAPS_ROOT`; whatever keeps the devkit from working ends the process."""
     command, maps_root, *rest = arguments
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what the devkit prints is no answer
@@ -177,14 +177,13 @@ def main(arguments: List[str]) -> None:
     logging.disable(logging.WARNING)
     os.environ["NUPLAN_MAPS_ROOT"] = maps_root
     threading.Thread(target=leave_with_parent, args=(os.getppid(),), daemon=True).start()
-    print(json.dumps(answer(describe_devkit, {})), file=answers, flush=True)
-    if command == "bench":
-        with tempfile.TemporaryDirectory() as folder:
-            serve(make_bench_handler(Path(rest[0]), Path(maps_root), Path(folder)), sys.stdin, answers)
-    elif command == "score":
-        serve(ScoreHandler(Path(maps_root)), sys.stdin, answers)
-    elif command != "probe":
-        raise SystemExit(f"expected probe, bench or score, got {command}")
+    with tempfile.TemporaryDirectory() as folder:
+        if command == "bench":
+            handler = make_bench_handler(Path(rest[0]), Path(maps_root), Path(folder))
+        else:
+            handler = ScoreHandler(Path(maps_root)).handle
+        print(json.dumps(describe_devkit()), file=answers, flush=True)
+        serve(handler, sys.stdin, answers)
 
 
 def leave_with_parent(parent: int) -> None:

@@ -11,6 +11,7 @@ from latentvla_agent.cli.bench import bench_command
 from latentvla_agent.cli.cache import cache_command
 from latentvla_agent.cli.doctor import doctor_command
 from latentvla_agent.cli.evaluate import eval_command
+from latentvla_agent.cli.export import export_command
 from latentvla_agent.cli.options import report_errors
 from latentvla_agent.cli.score import score_command
 from latentvla_agent.cli.submit import submit_command
@@ -30,6 +31,7 @@ COMMANDS: Dict[str, Callable[..., None]] = {
     "doctor": doctor_command,
     "bench": bench_command,
     "submit": submit_command,
+    "export": export_command,
 }
 for name, command in COMMANDS.items():
     app.command(name)(report_errors(command))

@@ -55,7 +55,7 @@ def _read_path(environ: Mapping[str, str], variable: str) -> Optional[Path]:
 
 def start_devkit(command: DevkitCommand, maps_root: Path, log: Path) -> Devkit:
     """Start the devkit once to see that it runs; raises `DataError` with the reason where it does not."""
-    with DevkitProcess(command, ["probe", maps_root], log) as process:
+    with DevkitProcess(command, ["score", maps_root], log) as process:
         facts = dict(process.devkit)
     package = inspect_package(Path(facts.pop("folder")))
     if package is None:

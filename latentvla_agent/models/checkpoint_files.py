@@ -10,7 +10,7 @@ from latentvla_agent.data.files import hash_file
 from latentvla_agent.errors import CheckpointError
 
 PACKAGE = Path(__file__).resolve().parent.parent
-WEIGHTS, MANIFEST = "model.safetensors", "manifest.json"
+WEIGHTS, CONFIG, MANIFEST = "model.safetensors", "config.json", "manifest.json"
 
 
 def checkpoints_folder() -> Path:

@@ -5,16 +5,18 @@ Ours are safetensors. The checkpoints of NAVSIM's `run_training.py` are read too
 
 from __future__ import annotations
 
+import json
 import pickle
 from pathlib import Path
-from typing import Dict
+from typing import Any, Dict, Mapping
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
+from latentvla_agent.data.files import write_atomically
 from latentvla_agent.errors import CheckpointError
-from latentvla_agent.models.checkpoint_files import find_checkpoint
+from latentvla_agent.models.checkpoint_files import CONFIG, find_checkpoint
 
 LIGHTNING_PREFIX = "agent.planner.model."  # of a LatentVLAAgent that NAVSIM's training module holds
 
@@ -54,5 +56,9 @@ def load_weights(model: torch.nn.Module, name: str) -> None:
 
 def write_weights(model: torch.nn.Module, path: Path) -> None:
     """Write the model's tensors as safetensors."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, path)
+    write_atomically(path, save({name: tensor.contiguous() for name, tensor in model.state_dict().items()}))
+
+
+def write_config(config: Mapping[str, Any], folder: Path) -> None:
+    """Write what the model is built of beside its weights."""
+    write_atomically(folder / CONFIG, (json.dumps(dict(config), indent=1) + "\n").encode())

@@ -11,7 +11,7 @@ from typing import Any, Optional
 import numpy as np
 
 from latentvla_agent.baselines import BaselineAgent
-from latentvla_agent.data.scene import AgentInput, Scene
+from latentvla_agent.data.scene import AgentInput, Scene, Trajectory
 
 SHARE, CHOSEN = 10, 7
 
@@ -41,7 +41,7 @@ class FailingAgent(BaselineAgent):
 
     def plan(self, poses: Any) -> Plan:
         """Poses with the sampling of this agent."""
-        return Plan(poses, self._sampling)
+        return Plan(poses, self.trajectory_sampling)
 
     def fail(self) -> Any:
         """What happens in a chosen scene."""
@@ -123,3 +123,11 @@ class CannotBeBuilt(BaselineAgent):
 
 class NoAgent:
     """A class without plans."""
+
+
+class FarAgent(BaselineAgent):
+    """Plans that the stand-in of the devkit can't score."""
+
+    def compute_trajectory(self, agent_input: AgentInput, scene: Optional[Scene] = None) -> Trajectory:
+        """Poses far beyond every map."""
+        return Trajectory(np.full((8, 3), 1e9, np.float32), self.trajectory_sampling)
