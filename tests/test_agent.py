@@ -1,0 +1,58 @@
+"""A learned agent in our own evaluation: found by name, built of its YAML, loaded strictly."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from latentvla_agent.agent import LatentVLAAgent
+from latentvla_agent.data.scene import AgentInput, EgoStatus
+from latentvla_agent.evaluation.agents import build_agent, find_agent
+from latentvla_agent.features.ego_status import EgoStatusFeatures
+from latentvla_agent.models.ego_status_mlp import EgoStatusMLP
+
+
+def make_input(speed: float) -> AgentInput:
+    """Driving straight on."""
+    command = np.array([0, 1, 0, 0])
+    status = EgoStatus(np.zeros(3), np.array([speed, 0.0], np.float32), np.zeros(2, np.float32), command)
+    return AgentInput([status] * 4)
+
+
+def test_the_shipped_agent_plans() -> None:
+    agent = build_agent(find_agent("ego_status_mlp"))
+    assert isinstance(agent, LatentVLAAgent) and not agent.requires_scene
+    agent.initialize()
+    slow, fast = (agent.compute_trajectory(make_input(speed)) for speed in (3.0, 10.0))
+    assert slow.poses.dtype == np.float32 and slow.poses.shape == (8, 3)
+    # It has learnt that a faster car gets further, and about how far both get.
+    assert 6.0 < slow.poses[-1, 0] < 24.0 < fast.poses[-1, 0] < 50.0
+    again = agent.compute_trajectory(make_input(3.0))
+    assert np.array_equal(slow.poses, again.poses)
+
+
+def test_dropout_is_off_while_it_drives() -> None:
+    class Noisy(EgoStatusMLP):
+        def forward(self, features: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+            noise = torch.nn.functional.dropout(torch.ones(1, 8, 3), training=self.training)
+            return {"trajectory": noise}
+
+    agent = LatentVLAAgent(EgoStatusFeatures(), Noisy())
+    agent.train()
+    assert (agent.compute_trajectory(make_input(1.0)).poses == 1.0).all()
+
+
+def test_without_a_checkpoint_nothing_is_loaded(tmp_path: Path) -> None:
+    agent = LatentVLAAgent(EgoStatusFeatures(), EgoStatusMLP(hidden_size=4))
+    before = {name: tensor.clone() for name, tensor in agent.state_dict().items()}
+    agent.initialize()
+    assert all(torch.equal(tensor, before[name]) for name, tensor in agent.state_dict().items())
+
+
+def test_the_future_is_no_input() -> None:
+    agent = LatentVLAAgent(EgoStatusFeatures(), EgoStatusMLP(hidden_size=4))
+    with pytest.raises(TypeError):
+        agent.compute_trajectory(make_input(1.0), object())  # type: ignore[call-arg]
