@@ -76,6 +76,16 @@ def is_text(value: Any) -> bool:
     return isinstance(value, str) and value != ""
 
 
+def is_optional_text(value: Any) -> bool:
+    """Whether a value is None or a text that is not empty."""
+    return value is None or is_text(value)
+
+
+def is_count(value: Any) -> bool:
+    """Whether a value is a plain whole number of at least 0."""
+    return is_timestamp(value) and value >= 0
+
+
 def is_timestamp(value: Any) -> bool:
     """Whether a value is a whole number."""
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)

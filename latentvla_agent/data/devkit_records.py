@@ -20,6 +20,10 @@ TRACK_CLASSES: Classes = {  # what detected road users are made of
     "nuplan.planning.simulation.observation.observation_type": ("DetectionsTracks",),
     "shapely.io": ("from_wkb",),  # the outline of a box, where it was asked for
 }
+LIGHT_CLASSES: Classes = {
+    "nuplan.common.maps.maps_datatypes": ("TrafficLightStatuses", "TrafficLightStatusData", "TrafficLightStatusType"),
+    f"{ACTOR}.state_representation": TRACK_CLASSES[f"{ACTOR}.state_representation"],  # TimePoint, their time
+}
 PATH_CLASSES: Classes = {
     "pathlib": ("PosixPath", "WindowsPath"),
     "pathlib._local": ("PosixPath", "WindowsPath"),  # Python 3.13
