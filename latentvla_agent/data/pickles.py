@@ -58,6 +58,10 @@ class Record:
         """Raises `KeyError` where there is none."""
         return _replace_builders(self._attributes[name], {})
 
+    def arguments(self) -> Tuple[Any, ...]:
+        """All that it was made with."""
+        return tuple(_replace_builders(argument, {}) for argument in self._arguments)
+
     def argument(self, place: int) -> Any:
         """Raises `IndexError` where there is none."""
         return _replace_builders(self._arguments[place], {})

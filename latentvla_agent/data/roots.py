@@ -13,15 +13,21 @@ EMBEDDED_FOLDER = Path(__file__).resolve().parent.parent / "embedded"
 EMBEDDED_SPLIT = "embedded"
 DATA_VARIABLE = "OPENSCENE_DATA_ROOT"
 MAPS_VARIABLE = "NUPLAN_MAPS_ROOT"
+SYNTHETIC_FOLDER = "synthetic_scene_pickles"
+DEFAULT_TWO_STAGE_SPLIT = "navhard_two_stage"  # whose folder NAVSIM's own default names for every split
 
 
 @dataclass(frozen=True)
 class DataRoots:
-    """Folders of logs (`navsim_logs`), maps and sensor files (`sensor_blobs`). Only `logs` is known to exist."""
+    """Folders of logs (`navsim_logs`), maps and sensor files (`sensor_blobs`). Only `logs` is known to exist.
+
+    `synthetic_scenes` is the folder of NAVSIM v2.2's second stage, if not where NAVSIM looks for it.
+    """
 
     logs: Path
     maps: Path
     sensors: Path
+    synthetic_scenes: Optional[Path] = None
 
     @property
     def is_embedded(self) -> bool:
@@ -30,9 +36,12 @@ class DataRoots:
 
 
 def find_roots(
-    data: Optional[Path] = None, maps: Optional[Path] = None, environ: Mapping[str, str] = os.environ
+    data: Optional[Path] = None,
+    maps: Optional[Path] = None,
+    environ: Mapping[str, str] = os.environ,
+    synthetic_scenes: Optional[Path] = None,
 ) -> DataRoots:
-    """Roots from `--data` and `--maps`, else from the environment, else the embedded data.
+    """Roots from `--data`, `--maps` and `--synthetic-scenes`, else from the environment, else the embedded data.
 
     Raises `DataError` naming a folder that was asked for and does not exist.
     """
@@ -44,7 +53,20 @@ def find_roots(
     # NUPLAN_MAPS_ROOT is left aside for the embedded data: maps of real cities don't hold the embedded roads.
     root = root or _require_folder(EMBEDDED_FOLDER, "the embedded data")
     logs = _require_folder(root / "navsim_logs", "the logs")
-    return DataRoots(logs, maps or root / "maps", root / "sensor_blobs")
+    if synthetic_scenes is not None:
+        _require_folder(synthetic_scenes, "--synthetic-scenes")
+    return DataRoots(logs, maps or root / "maps", root / "sensor_blobs", synthetic_scenes)
+
+
+def find_synthetic_scenes(roots: DataRoots, split: str) -> Path:
+    """Folder of the synthetic scenes of a split: the one named, the split's own, or that of navhard.
+
+    Raises `DataError` naming the folder, if there is none.
+    """
+    if roots.synthetic_scenes is not None:
+        return roots.synthetic_scenes
+    own, default = (roots.logs.parent / name / SYNTHETIC_FOLDER for name in (split, DEFAULT_TWO_STAGE_SPLIT))
+    return own if own.is_dir() else _require_folder(default, "synthetic scenes; name another with --synthetic-scenes")
 
 
 def default_split(roots: DataRoots) -> str:

@@ -171,7 +171,11 @@ class Frame:
 
 @dataclass(frozen=True)
 class SceneMetadata:
-    """Where a scene comes from. `initial_token` is the token of the current frame and names the scene."""
+    """Where a scene comes from. `initial_token` is the token of the current frame and names the scene.
+
+    Of synthetic scenes (NAVSIM v2.2) only: the frame of the log at the same time, and the current frame of the scene
+    that it goes on from.
+    """
 
     log_name: str
     scene_token: str
@@ -179,6 +183,8 @@ class SceneMetadata:
     initial_token: str
     num_history_frames: int
     num_future_frames: int
+    corresponding_original_scene: Optional[str] = None
+    corresponding_original_initial_token: Optional[str] = None
 
 
 @dataclass(frozen=True)
@@ -219,9 +225,14 @@ class Scene:
         return np.array([frame.ego_status.ego_pose for frame in self.frames], dtype=np.float64)
 
     def get_future_trajectory(self, num_trajectory_frames: Optional[int] = None) -> Trajectory:
-        """The human's future poses (T, 3) at 2 Hz in the current ego frame, float64 as NAVSIM has them."""
+        """The human's future poses (T, 3) at 2 Hz in the current ego frame, float64 as NAVSIM has them.
+
+        Raises `DataError` where the scene has fewer future frames.
+        """
         num = num_trajectory_frames or self.scene_metadata.num_future_frames
         poses = self.global_ego_poses()[self.current_index : self.current_index + num + 1]
+        if len(poses) <= num:
+            raise DataError(f"scene {self.token}: expected {num} future frames of the human, got {len(poses) - 1}")
         local = to_local_frame(poses[1:], poses[0])
         return Trajectory(local, TrajectorySampling(len(local), LOG_INTERVAL_S))
 

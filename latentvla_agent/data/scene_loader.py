@@ -10,7 +10,9 @@ from typing import Any, Collection, Dict, FrozenSet, Iterable, Iterator, List, O
 from latentvla_agent.data.logs import LogFrame, list_logs, read_log
 from latentvla_agent.data.outlines import OutlineStore
 from latentvla_agent.data.scene import Frame, Scene, SceneMetadata, frame_from_log
+from latentvla_agent.data.second_stage import SecondStage, SyntheticOutline, choose_synthetic_scenes
 from latentvla_agent.data.splits import SceneFilter, Split
+from latentvla_agent.data.synthetic_scenes import read_synthetic_scene
 from latentvla_agent.errors import DataError
 
 ADJACENT_MAX_GAP_S = 0.55  # two scenes further apart are no pair for two-frame comfort (NAVSIM v2.2)
@@ -18,7 +20,10 @@ ADJACENT_MAX_GAP_S = 0.55  # two scenes further apart are no pair for two-frame 
 
 @dataclass(frozen=True)
 class SceneRef:
-    """Where a scene lies: a window from frame `start` of a log. `previous` is the token half a second earlier."""
+    """Where a scene lies: a window from frame `start` of a log. `previous` is the token half a second earlier.
+
+    A synthetic scene is a file of its own, `log_path`.
+    """
 
     log_path: Path
     log_name: str
@@ -26,13 +31,15 @@ class SceneRef:
     token: str
     map_name: str
     previous: Optional[str]
+    is_synthetic: bool = False
 
 
 @dataclass(frozen=True)
 class SceneIndex:
     """Scenes of a split in the order of log file names and time, and what was asked for but is not among them.
 
-    Dropped windows are counted among those asked for. `bad_logs` holds (path, reason). `missing_tokens` is empty where
+    `synthetic_refs` are the second stage of a two-stage split, in the order of file names. Dropped windows are counted
+    among those asked for. `bad_logs` holds (path, reason), bad synthetic scenes too. `missing_tokens` is empty where
     `max_scenes` ended the search early.
     """
 
@@ -43,6 +50,12 @@ class SceneIndex:
     bad_logs: Tuple[Tuple[Path, str], ...] = ()
     missing_logs: Tuple[str, ...] = ()
     missing_tokens: Tuple[str, ...] = ()
+    synthetic_refs: Tuple[SceneRef, ...] = ()
+
+    @property
+    def all_refs(self) -> Tuple[SceneRef, ...]:
+        """Every scene in which an agent plans: the first stage, then the second."""
+        return self.refs + self.synthetic_refs
 
 
 def index_scenes(
@@ -53,7 +66,7 @@ def index_scenes(
     progress: bool = False,
     outlines: Optional[OutlineStore] = None,
 ) -> SceneIndex:
-    """Read every log of the split once and keep references to its scenes, cut as NAVSIM cuts them.
+    """Read every log and synthetic scene of the split once and keep references to its scenes, cut as NAVSIM cuts them.
 
     `tokens` narrows the split further, maybe to nothing: whoever names tokens looks at `missing_tokens`. Raises
     `DataError` for a broken log (unless `skip_bad_logs`), for a token that names two windows (where NAVSIM keeps the
@@ -80,7 +93,15 @@ def index_scenes(
         print(file=sys.stderr)
     if not search.refs and tokens is None:
         raise DataError(_explain_emptiness(split, search, len(bad_logs), missing_logs))
-    return search.build_index(tuple(bad_logs), missing_logs)
+    second = choose_synthetic_scenes(
+        split,
+        search.last_frames,
+        tokens=tokens,
+        skip_bad_files=skip_bad_logs,
+        progress=progress,
+        outlines=outlines,
+    )
+    return search.build_index((*bad_logs, *second.bad_files), missing_logs, second)
 
 
 class SceneLoader:
@@ -89,13 +110,13 @@ class SceneLoader:
     def __init__(self, index: SceneIndex, maps: Optional[Any] = None) -> None:
         self._index = index
         self._maps = maps
-        self._refs = {ref.token: ref for ref in index.refs}
+        self._refs = {ref.token: ref for ref in index.all_refs}
         self._log_path: Optional[Path] = None
         self._log: List[LogFrame] = []
         self._frames: Dict[int, Frame] = {}  # windows overlap: each frame of the log is built once
 
     def __len__(self) -> int:
-        return len(self._index.refs)
+        return len(self._index.all_refs)
 
     def load(self, token: str) -> Scene:
         """The scene of one token; `DataError` if it is not in the index. Fast within the log that was used last."""
@@ -106,7 +127,7 @@ class SceneLoader:
     def load_scenes(self, refs: Optional[Iterable[SceneRef]] = None) -> Iterator[Scene]:
         """Scenes of `refs` (default: all), log by log in the order in which the logs first occur."""
         by_log: Dict[Path, List[SceneRef]] = {}
-        for ref in self._index.refs if refs is None else refs:
+        for ref in self._index.all_refs if refs is None else refs:
             by_log.setdefault(ref.log_path, []).append(ref)
         for group in by_log.values():
             for ref in group:
@@ -114,6 +135,11 @@ class SceneLoader:
 
     def build(self, ref: SceneRef) -> Scene:
         """The scene of a reference, whether or not the index holds it."""
+        if ref.is_synthetic:
+            scene = read_synthetic_scene(ref.log_path, self._maps)
+            if scene.token != ref.token:
+                raise DataError(f"{ref.log_path}: expected the scene {ref.token}, got {scene.token}; it has changed")
+            return scene
         self._open_log(ref.log_path)
         window = self._index.scene_filter
         current = ref.start + window.num_history_frames - 1
@@ -153,6 +179,7 @@ class _Search:
         self._allowed = None if scene_filter.tokens is None else frozenset(scene_filter.tokens)
         self._asked: Optional[FrozenSet[str]] = self._allowed if tokens is None else frozenset(tokens)
         self._seen: Set[str] = set()
+        self.last_frames: Set[str] = set()  # of the windows: there the scenes of a second stage begin
 
     @property
     def is_full(self) -> bool:
@@ -171,11 +198,16 @@ class _Search:
                 self.no_route += 1
                 continue
             self._add(_make_ref(path, frames, start, self._filter.num_history_frames))
+            self.last_frames.add(frames[start + self._filter.num_frames - 1]["token"])
             if self.is_full:
                 return
 
-    def build_index(self, bad_logs: Tuple[Tuple[Path, str], ...], missing_logs: Tuple[str, ...]) -> SceneIndex:
-        missing = () if self.is_full or self._asked is None else sorted(self._asked - self._seen)
+    def build_index(
+        self, bad_logs: Tuple[Tuple[Path, str], ...], missing_logs: Tuple[str, ...], second: SecondStage
+    ) -> SceneIndex:
+        synthetic_refs = tuple(_make_synthetic_ref(scene) for scene in second.scenes)
+        found = self._seen.union(ref.token for ref in synthetic_refs)
+        missing = [] if self.is_full else [*sorted((self._asked or frozenset()) - found), *second.missing_tokens]
         return SceneIndex(
             refs=tuple(self.refs.values()),
             scene_filter=self._filter,
@@ -184,6 +216,7 @@ class _Search:
             bad_logs=bad_logs,
             missing_logs=missing_logs,
             missing_tokens=tuple(missing),
+            synthetic_refs=synthetic_refs,
         )
 
     def _is_asked(self, token: str) -> bool:
@@ -207,6 +240,10 @@ def _make_ref(path: Path, frames: List[LogFrame], start: int, num_history_frames
         gap_s = 1e-6 * (int(current["timestamp"]) - int(before["timestamp"]))
         previous = before["token"] if abs(gap_s) <= ADJACENT_MAX_GAP_S else None
     return SceneRef(path, current["log_name"], start, current["token"], current["map_location"], previous)
+
+
+def _make_synthetic_ref(scene: SyntheticOutline) -> SceneRef:
+    return SceneRef(scene.path, scene.log_name, 0, scene.token, scene.map_name, None, is_synthetic=True)
 
 
 def _choose_logs(split: Split) -> Tuple[List[Path], Tuple[str, ...]]:

@@ -4,30 +4,29 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, FrozenSet, List, Optional, Sequence, Tuple
 
 import yaml
 
-from latentvla_agent.data.roots import DataRoots, list_splits
+from latentvla_agent.data.roots import DataRoots, find_synthetic_scenes, list_splits
+from latentvla_agent.data.stage_mapping import TwoStageGroup, read_mapping
 from latentvla_agent.errors import DataError
 
 _YamlLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # navtest.yaml has 12,000 lines
 
 _HYDRA_KEYS = ("_target_", "_convert_", "_recursive_", "@package")
-_SYNTHETIC_KEYS = (  # of NAVSIM v2.2: scenes of the second stage
-    "include_synthetic_scenes",
-    "synthetic_scene_tokens",
-    "reactive_synthetic_initial_tokens",
+_NAMES = ("log_names", "tokens", "synthetic_scene_tokens", "reactive_synthetic_initial_tokens")
+_UNUSED_KEYS = (  # known to NAVSIM v2.2, but its two-stage script reads none of them
     "non_reactive_synthetic_initial_tokens",
     "all_mapping",
-    "reactive_all_mapping",
     "non_reactive_all_mapping",
     "two_stage_mapping",
 )
-_SPLIT_KEYS = ("data_split", "scene_filter", "defaults")
+_SPLIT_KEYS = ("data_split", "scene_filter", "defaults", "reactive_all_mapping")
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,11 @@ class SceneFilter:
     """Windows of `num_frames` frames every `interval` frames of a log, as NAVSIM's class of this name.
 
     `frame_interval` None means windows that don't overlap. The token of a window is that of its current frame, the
-    last of the history. `log_names` and `tokens` None mean all. Raises `DataError` for a value that makes no sense.
+    last of the history. `log_names` and `tokens` None mean all.
+
+    Synthetic scenes (NAVSIM v2.2) are taken where `include_synthetic_scenes` says so: those of
+    `synthetic_scene_tokens`, or where that is None those that go on where one of the windows ends. Of them only
+    `reactive_synthetic_initial_tokens` (None: all) are scored. Raises `DataError` for a value that makes no sense.
     """
 
     num_history_frames: int = 4
@@ -45,6 +48,9 @@ class SceneFilter:
     max_scenes: Optional[int] = None
     log_names: Optional[Tuple[str, ...]] = None
     tokens: Optional[Tuple[str, ...]] = None
+    include_synthetic_scenes: bool = False
+    synthetic_scene_tokens: Optional[Tuple[str, ...]] = None
+    reactive_synthetic_initial_tokens: Optional[Tuple[str, ...]] = None
 
     def __post_init__(self) -> None:
         _check_count("num_history_frames", self.num_history_frames, 1)
@@ -52,9 +58,10 @@ class SceneFilter:
         for name in ("frame_interval", "max_scenes"):
             if getattr(self, name) is not None:
                 _check_count(name, getattr(self, name), 1)
-        if not isinstance(self.has_route, bool):
-            raise DataError(f"has_route: expected true or false, got {self.has_route!r}")
-        for name in ("log_names", "tokens"):
+        for name in ("has_route", "include_synthetic_scenes"):
+            if not isinstance(getattr(self, name), bool):
+                raise DataError(f"{name}: expected true or false, got {getattr(self, name)!r}")
+        for name in _NAMES:
             _check_texts(name, getattr(self, name))
 
     @property
@@ -70,23 +77,39 @@ class SceneFilter:
 
 @dataclass(frozen=True)
 class Split:
-    """A folder of logs and the windows to take from them; `source` says in words where that was found."""
+    """A folder of logs and the windows to take from them; `source` says in words where that was found.
+
+    A two-stage split has a folder of synthetic scenes, and groups that belong together.
+    """
 
     name: str
     log_folder: Path
     scene_filter: SceneFilter
     source: str
+    synthetic_folder: Optional[Path] = None
+    mapping: Tuple[TwoStageGroup, ...] = ()
+
+    @property
+    def second_stage_tokens(self) -> FrozenSet[str]:
+        """Synthetic scenes that the split names: empty for one stage."""
+        if self.synthetic_folder is None:
+            return frozenset()
+        mapped = frozenset(token for group in self.mapping for pair in group.second_stage for token in pair)
+        named, reactive = self.scene_filter.synthetic_scene_tokens, self.scene_filter.reactive_synthetic_initial_tokens
+        return mapped.union(*([reactive] if reactive is not None else [named or ()]))
 
     def describe(self) -> Dict[str, Any]:
         """JSON-able record for `summary.json`; lists of names as count and SHA-256 of the sorted lines."""
         values = {field.name: getattr(self.scene_filter, field.name) for field in dataclasses.fields(SceneFilter)}
         values.update(frame_interval=self.scene_filter.interval)
-        values.update({name: _summarise(values[name]) for name in ("log_names", "tokens")})
+        values.update({name: _summarise(values[name]) for name in _NAMES})
         return {
             "name": self.name,
             "log_folder": str(self.log_folder),
             "source": self.source,
             "scene_filter": values,
+            "synthetic_folder": None if self.synthetic_folder is None else str(self.synthetic_folder),
+            "mapping": _summarise([json.dumps(dataclasses.astuple(group)) for group in self.mapping]),
         }
 
 
@@ -101,7 +124,7 @@ def resolve_split(
     """Find a split: a YAML file, else a `train_test_split` of NAVSIM, else a folder of logs (every frame a scene).
 
     `devkit_config_dirs` are folders that hold `train_test_split/`. `frame_interval` and `max_scenes` override what the
-    split says. Raises `DataError` for an unknown name, an unknown key, or scenes that only the official scorer knows.
+    split says. Raises `DataError` for an unknown name, an unknown key, or a missing folder.
     """
     devkit_folders = [Path(folder) / "train_test_split" for folder in devkit_config_dirs]
     split = _find_split(name, roots, devkit_folders)
@@ -142,7 +165,10 @@ def _read_split(path: Path, name: str, roots: DataRoots, devkit_folders: Sequenc
             f"{path}: data_split: expected a folder in {roots.logs} ({', '.join(known) or 'none there'}),"
             f" got {folder!r}{hint}{_suggest(folder, known)}"
         )
-    return Split(name, roots.logs / folder, _build_filter(path, filter_values), f"{source} {path}")
+    scene_filter = _build_filter(path, filter_values)
+    synthetic_folder = find_synthetic_scenes(roots, name) if scene_filter.include_synthetic_scenes else None
+    mapping = read_mapping(path, content.get("reactive_all_mapping"))
+    return Split(name, roots.logs / folder, scene_filter, f"{source} {path}", synthetic_folder, mapping)
 
 
 def _read_default_filter(path: Path, defaults: Any, devkit_folders: Sequence[Path]) -> Dict[str, Any]:
@@ -166,12 +192,12 @@ def _read_default_filter(path: Path, defaults: Any, devkit_folders: Sequence[Pat
 def _build_filter(path: Path, values: Dict[str, Any]) -> SceneFilter:
     known = [field.name for field in dataclasses.fields(SceneFilter)]
     for key, value in values.items():
-        if key in _SYNTHETIC_KEYS and value:
-            raise DataError(f"{path}: {key}: synthetic scenes of the second stage need the official scorer")
-        if key not in (*known, *_HYDRA_KEYS, *_SYNTHETIC_KEYS):
+        if key in _UNUSED_KEYS and value:
+            raise DataError(f"{path}: {key}: expected null, NAVSIM's two-stage script knows reactive_all_mapping only")
+        if key not in (*known, *_HYDRA_KEYS, *_UNUSED_KEYS):
             raise DataError(f"{path}: unknown key {key!r}{_suggest(str(key), [*known, *_SPLIT_KEYS])}")
     chosen = {key: value for key, value in values.items() if key in known}
-    for key in ("log_names", "tokens"):
+    for key in _NAMES:
         if isinstance(chosen.get(key), list):
             chosen[key] = tuple(chosen[key])
     try:

@@ -8,20 +8,13 @@ from typing import Any, Dict, List, Tuple
 import numpy as np
 import shapely
 
+from latentvla_agent.data.devkit_records import argument, look_up
 from latentvla_agent.data.pickles import Record
 from latentvla_agent.data.scene import PoseIndex, Trajectory, TrajectorySampling
 from latentvla_agent.errors import DataError
 from latentvla_agent.scoring.areas import AreaKind, AreaPolygons, flatten_areas
 from latentvla_agent.scoring.config import DEFAULT_CONFIG, NUM_STATES, ScoringConfig
-from latentvla_agent.scoring.devkit_pickles import (
-    argument,
-    as_floats,
-    look_up,
-    read_cache_record,
-    read_polygons,
-    read_pose,
-    read_states,
-)
+from latentvla_agent.scoring.devkit_pickles import as_floats, read_cache_record, read_polygons, read_pose, read_states
 from latentvla_agent.scoring.devkit_tracks import read_tracks
 from latentvla_agent.scoring.history import sample_history
 from latentvla_agent.scoring.interpolation import interpolate_poses, scored_times_us

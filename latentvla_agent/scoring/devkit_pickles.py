@@ -4,47 +4,46 @@ from __future__ import annotations
 
 import lzma
 from pathlib import Path
-from typing import Any, Dict, List, Sequence, Tuple, Type
+from typing import Any, List, Sequence, Tuple
 
 import numpy as np
 import numpy.typing as npt
 import shapely
 
+from latentvla_agent.data.devkit_records import (
+    ACTOR,
+    PATH_CLASSES,
+    TRACK_CLASSES,
+    argument,
+    look_up,
+    make_stand_ins,
+    name_of,
+)
 from latentvla_agent.data.pickles import Record, load_pickle, read_content
 from latentvla_agent.errors import DataError
 from latentvla_agent.scoring.state import FloatArray, StateIndex
 
 MAX_BYTES = 1 << 30  # unpacked; the largest seen has some 3 MB
-_ACTOR, _PDM = "nuplan.common.actor_state", "navsim.planning.simulation.planner.pdm_planner"
-_CLASSES: Dict[str, Tuple[str, ...]] = {
-    "navsim.common.dataclasses": ("Trajectory",),
-    "navsim.common.enums": ("SceneFrameType",),
-    "navsim.planning.metric_caching.metric_cache": ("MetricCache", "MapParameters"),
-    f"{_PDM}.observation.pdm_observation": ("PDMObservation",),
-    f"{_PDM}.observation.pdm_occupancy_map": ("PDMOccupancyMap", "PDMDrivableMap"),
-    f"{_PDM}.utils.pdm_path": ("PDMPath",),
-    f"{_ACTOR}.agent": ("Agent",),
-    f"{_ACTOR}.car_footprint": ("CarFootprint",),
-    f"{_ACTOR}.dynamic_car_state": ("DynamicCarState",),
-    f"{_ACTOR}.ego_state": ("EgoState",),
-    f"{_ACTOR}.oriented_box": ("OrientedBox",),
-    f"{_ACTOR}.scene_object": ("SceneObjectMetadata",),
-    f"{_ACTOR}.state_representation": ("StateSE2", "StateVector2D", "TimePoint"),
-    f"{_ACTOR}.static_object": ("StaticObject",),
-    f"{_ACTOR}.tracked_objects": ("TrackedObjects",),
-    f"{_ACTOR}.tracked_objects_types": ("TrackedObjectType",),
-    f"{_ACTOR}.vehicle_parameters": ("VehicleParameters",),
-    "nuplan.common.maps.maps_datatypes": ("SemanticMapLayer",),
-    "nuplan.planning.simulation.observation.observation_type": ("DetectionsTracks",),
-    "nuplan.planning.simulation.trajectory.interpolated_trajectory": ("InterpolatedTrajectory",),
-    "nuplan.planning.simulation.trajectory.trajectory_sampling": ("TrajectorySampling",),
-    "pathlib": ("PosixPath", "WindowsPath"),
-    "pathlib._local": ("PosixPath", "WindowsPath"),  # Python 3.13
-    "shapely.io": ("from_wkb",),
-}
-STAND_INS: Dict[Tuple[str, str], Type[Record]] = {
-    (module, name): type(name, (Record,), {"__slots__": ()}) for module, names in _CLASSES.items() for name in names
-}
+_PDM = "navsim.planning.simulation.planner.pdm_planner"
+STAND_INS = make_stand_ins(
+    {
+        **TRACK_CLASSES,
+        **PATH_CLASSES,
+        "navsim.common.dataclasses": ("Trajectory",),
+        "navsim.common.enums": ("SceneFrameType",),
+        "navsim.planning.metric_caching.metric_cache": ("MetricCache", "MapParameters"),
+        f"{_PDM}.observation.pdm_observation": ("PDMObservation",),
+        f"{_PDM}.observation.pdm_occupancy_map": ("PDMOccupancyMap", "PDMDrivableMap"),
+        f"{_PDM}.utils.pdm_path": ("PDMPath",),
+        f"{ACTOR}.car_footprint": ("CarFootprint",),
+        f"{ACTOR}.dynamic_car_state": ("DynamicCarState",),
+        f"{ACTOR}.ego_state": ("EgoState",),
+        f"{ACTOR}.vehicle_parameters": ("VehicleParameters",),
+        "nuplan.common.maps.maps_datatypes": ("SemanticMapLayer",),
+        "nuplan.planning.simulation.trajectory.interpolated_trajectory": ("InterpolatedTrajectory",),
+        "nuplan.planning.simulation.trajectory.trajectory_sampling": ("TrajectorySampling",),
+    }
+)
 
 
 def read_cache_record(path: Path) -> Record:
@@ -66,27 +65,6 @@ def _unpack(path: Path, content: bytes) -> bytes:
         reason = f"more than {MAX_BYTES} bytes" if len(unpacked) == MAX_BYTES else "a truncated file"
         raise DataError(f"{path}: expected a metric cache of the devkit, got {reason}")
     return unpacked
-
-
-def name_of(value: object) -> str:
-    """Name of the class that a value was written as."""
-    return type(value).__name__
-
-
-def look_up(value: Any, *names: str) -> Any:
-    """The attribute of an attribute … of a record; raises `ValueError` naming what is not there."""
-    for name in names:
-        if not isinstance(value, Record) or name not in value:
-            raise ValueError(f"{name_of(value)} has no {name}")
-        value = value.attribute(name)
-    return value
-
-
-def argument(value: Any, name: str, place: int) -> Any:
-    """What the record of a class called `name` was made with; raises `ValueError` for anything else."""
-    if name_of(value) != name or not isinstance(value, Record):
-        raise ValueError(f"expected a {name}, got {name_of(value)}")
-    return value.argument(place)
 
 
 def as_floats(values: Any, *shape: int) -> FloatArray:

@@ -12,16 +12,9 @@ from typing import Any, Dict, Iterator, List, Sequence, Tuple
 import numpy as np
 import shapely
 
+from latentvla_agent.data.devkit_records import argument, look_up
 from latentvla_agent.data.scene import LOG_INTERVAL_S
-from latentvla_agent.scoring.devkit_pickles import (
-    Record,
-    argument,
-    as_floats,
-    look_up,
-    read_box,
-    read_polygons,
-    read_vector,
-)
+from latentvla_agent.scoring.devkit_pickles import Record, as_floats, read_box, read_polygons, read_vector
 from latentvla_agent.scoring.observation import STEPS_PER_FRAME, Detections, ObjectType, Tracks, join_detections
 from latentvla_agent.scoring.state import CornerIndex, FloatArray
 from latentvla_agent.scoring.versions import Rules
