@@ -5,6 +5,8 @@ Importing it imports nothing of the devkit: that happens where a class or a func
 
 from __future__ import annotations
 
+import base64
+import enum
 import importlib.util
 import lzma
 import os
@@ -21,7 +23,18 @@ from latentvla_agent.data.scene import Annotations, BoxIndex, EgoStatus, Frame, 
 
 STEP_S, NUM_STEPS = 0.1, 40
 MAP_VERSION = "nuplan-maps-v1.0"
+EPDMS_COLUMNS = (
+    "no_at_fault_collisions",
+    "drivable_area_compliance",
+    "driving_direction_compliance",
+    "traffic_light_compliance",
+    "ego_progress",
+    "time_to_collision_within_bound",
+    "lane_keeping",
+    "history_comfort",
+)
 Row = Dict[str, Any]
+Answer = Dict[str, Any]
 
 
 def find_devkit() -> Tuple[Path, int]:
@@ -113,6 +126,58 @@ class OfficialScorer:
             table = create_scene_aggregators(pair, pandas.DataFrame([previous, row]), self.sampling)
         finished: Row = compute_final_scores(table).iloc[-1].to_dict()
         return finished
+
+    def finish_two_stages(self, rows: List[Row], mapping: List[Any]) -> Answer:
+        """v2.2's two-stage score of one agent, by the functions of the devkit's two-stage script.
+
+        `rows`: packed, one per scene; `mapping`: [token, token before, pairs of synthetic tokens]. Gives the finished
+        "rows", and means over groups: "combined", "stage_one" and "stage_two".
+        """
+        import pandas
+        from navsim.planning.script import run_pdm_score as script
+
+        groups = {(now, before): [tuple(pair) for pair in pairs] for now, before, pairs in mapping}
+        table = pandas.DataFrame([unpack_row(row) for row in rows])
+        table = script.compute_final_scores(script.create_scene_aggregators(groups, table, self.sampling))
+        columns = [*EPDMS_COLUMNS, "two_frame_extended_comfort", "score"]
+        means = script.calculate_individual_mapping_scores(table[[*columns, "token", "weight"]], groups)
+        names = ("combined", "stage_one", "stage_two")
+        answer: Answer = {name: pack_row(mean.to_dict()) for name, mean in zip(names, means)}
+        return {**answer, "rows": [pack_row(row) for row in table[[*columns, "token", "weight"]].to_dict("records")]}
+
+
+def pack_row(row: Row) -> Row:
+    """A row as plain JSON, without loss: None for NaN."""
+    return {name: _pack(value) for name, value in row.items()}
+
+
+def _pack(value: Any) -> Any:
+    if isinstance(value, np.ndarray) and value.ndim == 2:
+        return {"shape": value.shape, "base64": base64.b64encode(value.astype("<f8").tobytes()).decode()}
+    if isinstance(value, np.ndarray):
+        return [_pack(item) for item in value]
+    if isinstance(value, enum.Enum):
+        return {"member": value.name}
+    if isinstance(value, (float, np.floating)):
+        return None if np.isnan(value) else float(value)
+    return bool(value) if isinstance(value, np.bool_) else value
+
+
+def unpack_row(row: Row) -> Row:
+    """Inverse of `pack_row`."""
+    return {name: _unpack(value) for name, value in row.items()}
+
+
+def _unpack(value: Any) -> Any:
+    if isinstance(value, dict) and "base64" in value:
+        return np.frombuffer(base64.b64decode(value["base64"]), "<f8").reshape(value["shape"])
+    if isinstance(value, dict):
+        from navsim.common.enums import SceneFrameType
+
+        return SceneFrameType[value["member"]]
+    if isinstance(value, list):
+        return np.array([np.nan if item is None else item for item in value])
+    return np.nan if value is None else value
 
 
 def make_policy(sampling: Any, is_reactive: bool) -> Any:

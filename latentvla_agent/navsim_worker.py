@@ -26,7 +26,7 @@ import numpy as np
 
 from latentvla_agent.data.files import hash_folder
 from latentvla_agent.data.logs import read_log
-from latentvla_agent.navsim_bridge import OfficialBench, OfficialScorer, find_devkit
+from latentvla_agent.navsim_bridge import OfficialBench, OfficialScorer, find_devkit, pack_row
 from latentvla_agent.scoring.official_cache import read_official_cache, write_official_cache
 
 PARENT_CHECK_S = 1.0
@@ -93,19 +93,27 @@ def _measure(function: Callable[..., None], arguments: List[Any]) -> float:
 class ScoreHandler:
     """Scores the predictions of a scene: {"scene", "predictions", "columns"} gives {"rows"}.
 
+    Where vehicles react, the scene is of a two-stage split: rows are whole and packed, and {"finish", "mapping"}, all
+    rows of an agent, gives its score.
+
     A row holds the asked columns, or {"error"} for a prediction that can't be scored. {"previous",
     "previous_predictions"} are those of the scene before, for two-frame comfort; the rows of the last scene are kept,
-    because the next one asks for them. A scene is {"token", "log", "start", "history", "future", "cache", "source"}.
+    because the next one asks for them. A scene is {"token", "cache", "source"} and {"log", "start", "history",
+    "future"} or, a synthetic one, {"file"}.
     """
 
-    def __init__(self, maps_root: Path) -> None:
-        self._official = OfficialScorer(maps_root)
+    def __init__(self, maps_root: Path, is_reactive: bool) -> None:
+        self._official, self._is_reactive = OfficialScorer(maps_root, is_reactive), is_reactive
         self._caches = CacheStore(self._official)
         self._last: Dict[str, List[Row]] = {}
 
     def handle(self, request: Request) -> Answer:
         """Answer one request."""
+        if "finish" in request:
+            return self._official.finish_two_stages(request["finish"], request["mapping"])
         rows = self._score(request["scene"], request["predictions"])
+        if self._is_reactive:
+            return {"rows": [pack_row(row) for row in rows]}
         before: List[Row] = [{"error": "no scene before"}] * len(rows)
         if request.get("previous") is not None:
             before = self._score_previous(request["previous"], request["previous_predictions"])
@@ -154,6 +162,8 @@ class CacheStore:
         return cache
 
     def _build(self, scene: Request) -> Any:
+        if "file" in scene:
+            return self._official.build_synthetic_cache(Path(scene["file"]))
         if scene["log"] != self._log_path:
             self._frames = read_log(Path(scene["log"]))
             self._log_path = scene["log"]
@@ -169,7 +179,10 @@ def pick_columns(row: Row, columns: List[str]) -> Row:
 
 
 def main(arguments: List[str]) -> None:
-    """`bench MAPS_ROOT LOG_FOLDER` or `score MAPS_ROOT`; whatever keeps the devkit from working ends the process."""
+    """`bench MAPS_ROOT LOG_FOLDER`, `score MAPS_ROOT`, or `score-reactive MAPS_ROOT` for two stages.
+
+    Whatever keeps the devkit from working ends the process.
+    """
     command, maps_root, *rest = arguments
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what the devkit prints is no answer
@@ -181,7 +194,7 @@ def main(arguments: List[str]) -> None:
         if command == "bench":
             handler = make_bench_handler(Path(rest[0]), Path(maps_root), Path(folder))
         else:
-            handler = ScoreHandler(Path(maps_root)).handle
+            handler = ScoreHandler(Path(maps_root), command == "score-reactive").handle
         print(json.dumps(describe_devkit()), file=answers, flush=True)
         serve(handler, sys.stdin, answers)
 

@@ -33,9 +33,11 @@ from latentvla_agent.evaluation.agents import build_agent, find_agents
 from latentvla_agent.evaluation.provenance import count_cores
 from latentvla_agent.evaluation.ray_workers import start_ray
 from latentvla_agent.evaluation.results import format_table
-from latentvla_agent.evaluation.run import EXECUTORS, Run, describe_losses, evaluate, is_complete
+from latentvla_agent.evaluation.run import EXECUTORS, Run, evaluate
 from latentvla_agent.evaluation.scene_source import SplitRequest, open_source
 from latentvla_agent.evaluation.scorer_choice import ScorerRequest, choose_scorer
+from latentvla_agent.evaluation.summary import describe_losses, is_complete
+from latentvla_agent.evaluation.two_stage import list_table_rows
 
 DEFAULT_AGENTS = ("human", "pdm_closed", "constant_velocity", "stop")
 
@@ -99,8 +101,9 @@ def eval_command(
     run = run.into(out)
     source.prepare()
     summary = evaluate(run)
-    print(format_table(summary["agents"], run.metric))
-    print(f"{run.metric.name}, {run.scorer} scorer, split {run.split.name}, {len(run.index.refs)} scenes -> {run.out}")
+    lines = list_table_rows(summary["agents"], run.metric) if run.is_two_stage else summary["agents"]
+    print(format_table(lines, run.metric))
+    print(f"{run.metric.name}, {run.scorer} scorer, split {run.split.name}, {summary['expected']} scenes -> {run.out}")
     if not is_complete(summary):
         print(f"latentvla: incomplete: {describe_losses(summary)}", file=sys.stderr)
         raise typer.Exit(EXIT_INCOMPLETE)

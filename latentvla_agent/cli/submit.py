@@ -29,7 +29,7 @@ from latentvla_agent.evaluation.agents import build_agent, find_agents
 from latentvla_agent.evaluation.folders import prepare_file
 from latentvla_agent.evaluation.provenance import count_cores
 from latentvla_agent.evaluation.results import format_table
-from latentvla_agent.evaluation.run import Run, describe_losses, evaluate, is_complete, plan
+from latentvla_agent.evaluation.run import Run, evaluate, plan
 from latentvla_agent.evaluation.scene_source import SplitRequest, open_source
 from latentvla_agent.evaluation.scorer_choice import ScorerRequest, choose_scorer
 from latentvla_agent.evaluation.submission import (
@@ -39,6 +39,8 @@ from latentvla_agent.evaluation.submission import (
     collect_plans,
     write_submission,
 )
+from latentvla_agent.evaluation.summary import describe_losses, is_complete
+from latentvla_agent.evaluation.two_stage import list_table_rows
 
 
 def submit_command(
@@ -96,12 +98,14 @@ def submit_command(
     source.prepare()
     if score:
         summary = evaluate(run)
-        print(format_table(summary["agents"], run.metric))
+        lines = list_table_rows(summary["agents"], run.metric) if run.is_two_stage else summary["agents"]
+        print(format_table(lines, run.metric))
         if not is_complete(summary):
             print(f"latentvla: incomplete, no submission written: {describe_losses(summary)}", file=sys.stderr)
             raise typer.Exit(EXIT_INCOMPLETE)
-    plans = collect_plans([ref.token for ref in run.index.refs], spec.name, plan(run))
-    stages = (plans,) if run.metric.rules.generation == 1 else (plans, {})
+    predictions, index = plan(run), run.index
+    parts = (index.refs,) if run.metric.rules.generation == 1 else (index.refs, index.synthetic_refs)
+    stages = tuple(collect_plans([ref.token for ref in part], spec.name, predictions) for part in parts)
     submission = Submission(Team(team, authors, email, institution, country), stages)
     write_submission(submission, out)
     check_submission(out, submission)

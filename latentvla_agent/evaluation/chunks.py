@@ -6,7 +6,6 @@ from typing import Any, List, Mapping, Sequence, Tuple
 
 from latentvla_agent.data.scene_loader import SceneRef
 from latentvla_agent.evaluation.stages import ScoreItem
-from latentvla_agent.scoring.versions import Metric
 
 MIN_CHUNK, MAX_CHUNK = 4, 32  # scenes of one log that go to a worker together
 CHUNKS_PER_WORKER = 4  # at least, where there are enough scenes: so that no worker is left alone with a long last one
@@ -26,10 +25,11 @@ def chunk_refs(refs: Sequence[SceneRef], workers: int) -> List[List[SceneRef]]:
 
 
 class ItemMaker:
-    """Puts together what there is to score in a scene: the predictions of all agents, here and in the scene before."""
+    """Puts together what there is to score in a scene: the predictions of all agents, here and in the scene before,
+    where there is one."""
 
-    def __init__(self, refs: Sequence[SceneRef], agents: Sequence[str], predictions: Predictions, metric: Metric):
-        self._known = {ref.token: ref for ref in refs} if metric.has_predecessors else {}
+    def __init__(self, refs: Sequence[SceneRef], agents: Sequence[str], predictions: Predictions, with_previous: bool):
+        self._known = {ref.token: ref for ref in refs} if with_previous else {}
         self._agents, self._predictions = agents, predictions
 
     def make(self, ref: SceneRef) -> ScoreItem:

@@ -23,12 +23,18 @@ class OfficialSetup:
     devkit: Devkit
     maps: Path
     log: Path
+    is_two_stage: bool = False
 
     @property
     def cache_folder(self) -> Path:
         """Metric caches of this devkit: another one, or another numpy, makes others."""
         facts = self.devkit.facts
         return self.stage.cache_folder / f"official-{self.devkit.metric}-{facts['source']}-numpy-{facts['numpy']}"
+
+    def start(self) -> DevkitProcess:
+        """A process of the devkit that scores."""
+        command = "score-reactive" if self.is_two_stage else "score"
+        return DevkitProcess(self.devkit.command, [command, self.maps], self.log)
 
 
 class OfficialHandler:
@@ -38,14 +44,17 @@ class OfficialHandler:
         self._setup, self._metric = setup, METRICS[setup.stage.metric]
         self._hashes = SourceHashes(MapStore(setup.stage.roots.maps))
         try:
-            self._process = DevkitProcess(setup.devkit.command, ["score", setup.maps], setup.log)
+            self._process = setup.start()
         except DevkitDied as error:
             if error.was_killed:  # it may have better luck
                 raise SystemExit(str(error)) from error
             raise
 
     def __call__(self, item: ScoreItem) -> List[Dict[str, Any]]:
-        """Rows as JSON, one per prediction; a devkit that has died takes this worker with it, to be replaced."""
+        """Rows as JSON, one per prediction; for two stages whole rows, which `two_stage` finishes.
+
+        A devkit that has died takes this worker with it, to be replaced.
+        """
         request: Dict[str, Any] = {
             "scene": self._describe(item.ref),
             "predictions": item.predictions,
@@ -57,21 +66,26 @@ class OfficialHandler:
             answers = self._process.ask(request)["rows"]
         except DevkitDied as error:
             raise SystemExit(str(error)) from error
+        if self._setup.is_two_stage:
+            return list(answers)
         return [
             self._make_row(item.ref, prediction, answer).to_json(self._metric)
             for prediction, answer in zip(item.predictions, answers)
         ]
 
     def _describe(self, ref: SceneRef) -> Dict[str, Any]:
-        scene_filter = self._setup.stage.scene_filter
-        return {
-            "token": ref.token,
+        window = self._setup.stage.scene_filter
+        place: Dict[str, Any] = {
             "log": str(ref.log_path),
             "start": ref.start,
-            "history": scene_filter.num_history_frames,
-            "future": scene_filter.num_future_frames,
+            "history": window.num_history_frames,
+            "future": window.num_future_frames,
+        }
+        return {
+            "token": ref.token,
             "cache": str(self._setup.cache_folder / ref.log_name / f"{ref.token}.cache"),
             "source": self._hashes.source_of(ref),
+            **({"file": str(ref.log_path)} if ref.is_synthetic else place),
         }
 
     def _make_row(self, ref: SceneRef, prediction: Mapping[str, Any], answer: Dict[str, Any]) -> ResultRow:

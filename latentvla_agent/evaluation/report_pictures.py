@@ -46,6 +46,8 @@ class ScenePainter:
 
     def paint(self, row: ResultRow) -> Picture:
         """The picture of one scored row."""
+        if row.token not in self._refs:
+            return Picture(row, problem="synthetic scenes are not drawn")
         try:
             cache = self._handler.load_cache(self._refs[row.token])
             poses, simulated = self._simulate(cache, row)

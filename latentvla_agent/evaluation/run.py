@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Callable, Dict, Generator, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Generator, List, Mapping, Optional, Tuple
 
 from latentvla_agent.data.roots import DataRoots
 from latentvla_agent.data.scene_loader import SceneIndex
 from latentvla_agent.data.splits import Split
+from latentvla_agent.errors import ConfigError
 from latentvla_agent.evaluation.agents import AgentSpec
-from latentvla_agent.evaluation.chunks import ItemMaker, chunk_refs
+from latentvla_agent.evaluation.chunks import ItemMaker, Predictions, chunk_refs
 from latentvla_agent.evaluation.devkit_process import complete_maps
 from latentvla_agent.evaluation.devkits import Devkit
 from latentvla_agent.evaluation.folders import open_folder, write_output
@@ -23,19 +23,18 @@ from latentvla_agent.evaluation.journal import Journal
 from latentvla_agent.evaluation.official_scoring import OfficialHandler, OfficialSetup
 from latentvla_agent.evaluation.progress import StageProgress
 from latentvla_agent.evaluation.provenance import (
-    command_line,
     describe_agent,
-    describe_machine,
     hash_list,
     hash_mapping,
     list_versions,
 )
 from latentvla_agent.evaluation.ray_workers import run_in_ray
 from latentvla_agent.evaluation.report import make_report
-from latentvla_agent.evaluation.results import ResultRow, summarise_agent, write_csv
+from latentvla_agent.evaluation.results import ResultRow, write_csv
 from latentvla_agent.evaluation.shadow import compare_with_embedded, warn_of_differences
 from latentvla_agent.evaluation.stages import PlanHandler, PlanItem, ScoreHandler, StageSetup, failed_row
-from latentvla_agent.evaluation.statistics import score_intervals
+from latentvla_agent.evaluation.summary import summarise_run
+from latentvla_agent.evaluation.two_stage import finish_agents
 from latentvla_agent.evaluation.workers import Outcome, run_in_workers
 from latentvla_agent.scoring.versions import Metric
 
@@ -65,13 +64,18 @@ class Run:
         """Who scores: the devkit where the run has one."""
         return "embedded" if self.devkit is None else "official"
 
+    @property
+    def is_two_stage(self) -> bool:
+        """Whether scenes of a second stage go on where those of the first end (NAVSIM v2.2)."""
+        return bool(self.split.mapping)
+
     def identity(self) -> Dict[str, Any]:
         """What must be equal for a run to be resumed; everything that can change a row."""
         return {
             "metric": self.metric.name,
             "scorer": self.scorer,
             "split": self.split.describe(),
-            "scenes": hash_list([ref.token for ref in self.index.refs]),
+            "scenes": hash_list([ref.token for ref in self.index.all_refs]),
             "agents": [describe_agent(spec) for spec in self.agents],
             "versions": list_versions(),
             "devkit": None if self.devkit is None else dict(self.devkit.facts),
@@ -85,14 +89,26 @@ class Run:
         """What the workers get."""
         return StageSetup(self.roots, self.index.scene_filter, self.cache_folder, self.agents, self.metric.name)
 
+    def official_setup(self) -> OfficialSetup:
+        """What the workers get where the devkit scores."""
+        assert self.devkit is not None, "the run has a devkit"
+        folder = self.cache_folder / "official-maps" / hash_mapping({"maps": str(self.roots.maps)})
+        maps = complete_maps(self.roots, folder)
+        return OfficialSetup(self.setup(), self.devkit, maps, self.out / DEVKIT_LOG, self.is_two_stage)
+
     def scoring_factory(self) -> Callable[[], Any]:
         """Makes what scores in a worker."""
         if self.devkit is None:
             return partial(ScoreHandler, self.setup())
-        maps = complete_maps(
-            self.roots, self.cache_folder / "official-maps" / hash_mapping({"maps": str(self.roots.maps)})
-        )
-        return partial(OfficialHandler, OfficialSetup(self.setup(), self.devkit, maps, self.out / DEVKIT_LOG))
+        return partial(OfficialHandler, self.official_setup())
+
+    def check_stages(self) -> None:
+        """Raise `ConfigError` for a second stage that nobody here can score."""
+        if self.is_two_stage and (self.devkit is None or self.metric.rules.generation == 1):
+            raise ConfigError(
+                f"split {self.split.name} has a second stage, which only the official scorer of NAVSIM v2.2 scores; "
+                f"this run has the {self.scorer} one of {self.metric.name}"
+            )
 
 
 def evaluate(run: Run) -> Dict[str, Any]:
@@ -100,16 +116,17 @@ def evaluate(run: Run) -> Dict[str, Any]:
 
     Raises `DataError` where `run.out` can't be written, is in use, or holds another run.
     """
+    run.check_stages()
     with open_folder(run.out):
         identity = run.identity()
         predictions = plan_scenes(run, identity)
-        rows = score_scenes(run, identity, predictions)
-        summary = summarise_run(run, identity, rows)
-        if run.devkit is not None and run.shadow_scenes:
-            summary["shadow"] = shadow = compare_with_embedded(
-                run.setup(), run.index.refs, predictions, rows, run.shadow_scenes
-            )
+        scored = score_scenes(run, identity, predictions)
+        rows, extras = finish_rows(run, scored)
+        summary = summarise_run(run, identity, rows, extras)
+        if run.devkit is not None and run.shadow_scenes and not run.is_two_stage:  # the embedded scorer replays traffic
+            shadow = compare_with_embedded(run.setup(), run.index.refs, predictions, rows, run.shadow_scenes)
             warn_of_differences(shadow)
+            summary["shadow"] = shadow
         write_output(run.out / "scores.csv", write_csv(rows, run.metric))
         write_output(run.out / "summary.json", (json.dumps(summary, indent=1) + "\n").encode())
         report = make_report(summary, rows, predictions, run.setup(), run.index.refs)
@@ -117,13 +134,13 @@ def evaluate(run: Run) -> Dict[str, Any]:
     return summary
 
 
-def plan(run: Run) -> Dict[Tuple[str, str], Dict[str, Any]]:
+def plan(run: Run) -> Dict[Tuple[str, str], Any]:
     """Run or resume the first stage alone."""
     with open_folder(run.out):
         return plan_scenes(run, run.identity())
 
 
-def plan_scenes(run: Run, identity: Mapping[str, Any]) -> Dict[Tuple[str, str], Dict[str, Any]]:
+def plan_scenes(run: Run, identity: Mapping[str, Any]) -> Dict[Tuple[str, str], Any]:
     """Stage 1: the prediction, or the failure, of every agent in every scene, by (agent, token)."""
     with Journal(run.out / PREDICTIONS, identity) as journal:
         _warn_damaged(journal)
@@ -131,11 +148,11 @@ def plan_scenes(run: Run, identity: Mapping[str, Any]) -> Dict[Tuple[str, str], 
         chunks = [
             [PlanItem(ref, spec.name) for ref in chunk if (spec.name, ref.token) not in done]
             for spec in run.agents
-            for chunk in chunk_refs(run.index.refs, run.workers)
+            for chunk in chunk_refs(run.index.all_refs, run.workers)
         ]
         progress = StageProgress(
             "plan",
-            total=len(run.agents) * len(run.index.refs),
+            total=len(run.agents) * len(run.index.all_refs),
             finished=len(done),
             failed=sum("error" in prediction for prediction in done.values()),
         )
@@ -148,28 +165,37 @@ def plan_scenes(run: Run, identity: Mapping[str, Any]) -> Dict[Tuple[str, str], 
         return done
 
 
-def score_scenes(
-    run: Run, identity: Mapping[str, Any], predictions: Mapping[Tuple[str, str], Dict[str, Any]]
-) -> List[ResultRow]:
-    """Stage 2: rows of all agents in the order of agents, then scenes."""
+def score_scenes(run: Run, identity: Mapping[str, Any], predictions: Predictions) -> Dict[str, List[Dict[str, Any]]]:
+    """Stage 2: by token, a row for every agent as the handler gives it."""
     names = [spec.name for spec in run.agents]
-    items = ItemMaker(run.index.refs, names, predictions, run.metric)
+    items = ItemMaker(run.index.refs, names, predictions, run.metric.has_predecessors and not run.is_two_stage)
     with Journal(run.out / SCORES, identity) as journal:
         _warn_damaged(journal)
         done = {entry["token"]: entry["rows"] for entry in journal.entries}
         chunks = [
             [items.make(ref) for ref in chunk if ref.token not in done]
-            for chunk in chunk_refs(run.index.refs, run.workers)
+            for chunk in chunk_refs(run.index.all_refs, run.workers)
         ]
-        progress = StageProgress("score", len(run.index.refs), len(done))
+        progress = StageProgress("score", len(run.index.all_refs), len(done))
         with closing(_run_stage(progress, chunks, run.scoring_factory(), run)) as outcomes:
             for outcome in outcomes:
                 ref = outcome.item.ref
                 rows = outcome.result or [failed_row(ref, name, outcome.error).to_json(run.metric) for name in names]
                 journal.append({"token": ref.token, "rows": rows})
                 done[ref.token] = rows
-    refs = run.index.refs
-    return [ResultRow.from_json(done[ref.token][i], run.metric) for i in range(len(names)) for ref in refs]
+        return done
+
+
+def finish_rows(
+    run: Run, scored: Mapping[str, List[Dict[str, Any]]]
+) -> Tuple[List[ResultRow], Dict[str, Mapping[str, Any]]]:
+    """Rows of all agents in the order of agents, then scenes; and, for two stages, what the devkit makes of them."""
+    refs = run.index.all_refs
+    if run.is_two_stage:
+        results = finish_agents(run.official_setup(), refs, run.split.mapping, scored, run.metric)
+        extras = {agent: result.summary for agent, result in results.items()}
+        return [row for result in results.values() for row in result.rows], extras
+    return [ResultRow.from_json(scored[ref.token][i], run.metric) for i in range(len(run.agents)) for ref in refs], {}
 
 
 def _run_stage(
@@ -186,50 +212,3 @@ def _warn_damaged(journal: Journal) -> None:
     if journal.damaged_lines:
         lines = ", ".join(map(str, journal.damaged_lines))
         print(f"warning: {journal.path}: damaged line(s) {lines}; these scenes are done again", file=sys.stderr)
-
-
-def summarise_run(run: Run, identity: Mapping[str, Any], rows: Sequence[ResultRow]) -> Dict[str, Any]:
-    """Content of `summary.json`."""
-    by_agent: Dict[str, List[ResultRow]] = {spec.name: [] for spec in run.agents}
-    for row in rows:
-        by_agent[row.agent].append(row)
-    index = run.index
-    intervals = score_intervals(by_agent)
-    return {
-        **identity,
-        "expected": len(index.refs),
-        "dropped_no_route": index.dropped_no_route,
-        "bad_logs": [{"log": path.name, "reason": reason} for path, reason in index.bad_logs],
-        "missing_logs": list(index.missing_logs),
-        "missing_tokens": len(index.missing_tokens),
-        "machine": describe_machine(),
-        "command": command_line(),
-        "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "agents": [
-            {
-                **described,
-                **summarise_agent(name, by_agent[name], len(index.refs), run.metric),
-                **intervals.get(name, {}),
-            }
-            for name, described in zip(by_agent, identity["agents"])
-        ],
-    }
-
-
-def is_complete(summary: Mapping[str, Any]) -> bool:
-    """Whether every scene that the split promises was found and scored."""
-    lost = summary["bad_logs"] or summary["missing_logs"] or summary["missing_tokens"]
-    return not lost and all(agent["failed"] == 0 for agent in summary["agents"])
-
-
-def describe_losses(summary: Mapping[str, Any]) -> str:
-    """In one line, what makes a run incomplete."""
-    losses = [
-        f"{agent['agent']} failed in {agent['failed']} of {agent['expected']} scenes"
-        for agent in summary["agents"]
-        if agent["failed"]
-    ]
-    losses += [f"{len(summary['bad_logs'])} bad logs"] if summary["bad_logs"] else []
-    losses += [f"{len(summary['missing_logs'])} logs missing"] if summary["missing_logs"] else []
-    losses += [f"{summary['missing_tokens']} tokens missing"] if summary["missing_tokens"] else []
-    return f"{', '.join(losses)}; the reasons are in scores.csv and summary.json"

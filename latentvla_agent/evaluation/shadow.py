@@ -26,7 +26,7 @@ def compare_with_embedded(
     """
     metric = METRICS[setup.metric]
     names = [spec.name for spec in setup.agents]
-    items, handler = ItemMaker(refs, names, predictions, metric), ScoreHandler(setup)
+    items, handler = ItemMaker(refs, names, predictions, metric.has_predecessors), ScoreHandler(setup)
     official = {(row.agent, row.token): row for row in rows if row.valid}
     chosen = np.unique(np.linspace(0, len(refs) - 1, min(num_scenes, len(refs))).round().astype(int))
     differences: List[Dict[str, Any]] = []

@@ -22,7 +22,7 @@ import yaml
 from latentvla_agent.data.logs import LogFrame, read_log
 from latentvla_agent.data.roots import find_roots
 from latentvla_agent.data.scene import CAMERA_NAMES, BoxIndex, frame_from_log, to_global_frame, to_local_frame
-from latentvla_agent.evaluation.benchmark_sides import complete_maps
+from latentvla_agent.evaluation.devkit_process import complete_maps
 
 SPLIT, LOGS = "tiny_two_stage", "tiny"
 HISTORY, FUTURE = 4, 8  # frames, as in NAVSIM's two-stage splits: the window ends 4 s after its current frame

@@ -13,7 +13,7 @@ from latentvla_agent.data.scene_loader import SceneRef
 from latentvla_agent.evaluation.chunks import chunk_refs
 from latentvla_agent.evaluation.journal import decode_line
 from latentvla_agent.evaluation.locking import lock_folder
-from latentvla_agent.evaluation.run import describe_losses, is_complete
+from latentvla_agent.evaluation.summary import describe_losses, is_complete
 from tests.evaluation.commands import Answer, call, list_files, run
 from tests.evaluation.failing_agents import is_chosen
 
