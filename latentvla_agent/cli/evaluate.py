@@ -23,6 +23,7 @@ from latentvla_agent.cli.options import (
     ScorerName,
     SkipBadLogs,
     SplitName,
+    SyntheticScenes,
     TimeLimit,
     Workers,
     check_scorer,
@@ -56,6 +57,7 @@ def eval_command(
     skip_bad_logs: SkipBadLogs = False,
     time_limit: TimeLimit = TIME_LIMIT_S,
     executor: Executor = "processes",
+    synthetic_scenes: SyntheticScenes = None,
 ) -> None:
     """Evaluate agents: every scene of a split, one table, exit status 0 only if all scenes were scored.
 
@@ -73,7 +75,8 @@ def eval_command(
     specs = find_agents(agent or DEFAULT_AGENTS)
     for spec in specs:
         build_agent(spec)
-    source = open_source(SplitRequest(data, maps, split, frame_interval, max_scenes, cache, skip_bad_logs))
+    request = SplitRequest(data, maps, split, frame_interval, max_scenes, cache, skip_bad_logs, synthetic_scenes)
+    source = open_source(request)
     run = Run(
         agents=specs,
         split=source.split,

@@ -20,6 +20,10 @@ TIME_LIMIT_S = 120.0
 
 Data = Annotated[Optional[Path], typer.Option("--data", help="Folder with navsim_logs/, maps/ and sensor_blobs/.")]
 Maps = Annotated[Optional[Path], typer.Option("--maps", help="nuPlan maps folder, if not DATA/maps.")]
+SyntheticScenes = Annotated[
+    Optional[Path],
+    typer.Option("--synthetic-scenes", help="Second stage, if not DATA/navhard_two_stage/synthetic_scene_pickles."),
+]
 SplitName = Annotated[
     Optional[str], typer.Option("--split", help="YAML file, NAVSIM split, or folder of navsim_logs/.")
 ]

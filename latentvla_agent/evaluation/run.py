@@ -61,7 +61,7 @@ class Run:
             "metric": self.metric.name,
             "scorer": self.scorer,
             "split": self.split.describe(),
-            "scenes": hash_list([ref.token for ref in self.index.refs]),
+            "scenes": hash_list([ref.token for ref in self.index.all_refs]),
             "agents": [describe_agent(spec) for spec in self.agents],
             "versions": list_versions(),
         }
@@ -100,18 +100,18 @@ def chunk_refs(refs: Sequence[SceneRef], workers: int) -> List[List[SceneRef]]:
 
 
 def plan_scenes(run: Run, identity: Mapping[str, Any]) -> Dict[Tuple[str, str], Dict[str, Any]]:
-    """Stage 1: the prediction, or the failure, of every agent in every scene, by (agent, token)."""
+    """Stage 1: the prediction, or the failure, of every agent in every scene, synthetic ones too, by (agent, token)."""
     with Journal(run.out / PREDICTIONS, identity) as journal:
         _warn_damaged(journal)
         done = {(entry["prediction"]["agent"], entry["token"]): entry["prediction"] for entry in journal.entries}
         chunks = [
             [PlanItem(ref, spec.name) for ref in chunk if (spec.name, ref.token) not in done]
             for spec in run.agents
-            for chunk in chunk_refs(run.index.refs, run.workers)
+            for chunk in chunk_refs(run.index.all_refs, run.workers)
         ]
         progress = StageProgress(
             "plan",
-            total=len(run.agents) * len(run.index.refs),
+            total=len(run.agents) * len(run.index.all_refs),
             finished=len(done),
             failed=sum("error" in prediction for prediction in done.values()),
         )
