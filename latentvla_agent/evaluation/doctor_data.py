@@ -132,7 +132,7 @@ def _judge_scenes(split: Split, index: SceneIndex) -> List[Finding]:
         text_bad = f"{len(index.bad_logs)} logs can't be read: {index.bad_logs[0][1]}"
         findings.append(Finding(Status.FAULT, "split", text_bad, "download them again, or use --skip-bad-logs"))
     if index.missing_tokens:
-        text_missing = f"{len(index.missing_tokens)} scenes are in none of the files, such as {index.missing_tokens[0]}"
+        text_missing = f"{len(index.missing_tokens)} scenes are in none of the logs, such as {index.missing_tokens[0]}"
         findings.append(Finding(Status.FAULT, "split", f"{text}; {text_missing}", "use the logs of this split"))
     else:
         findings.append(Finding(Status.OK, "split", f"{text}; {index.dropped_no_route} without a route left out"))
