@@ -18,6 +18,9 @@ EVAL_OPTIONS = \
 	$(if $(METRIC),--metric "$(METRIC)") \
 	$(if $(SCORER),--scorer "$(SCORER)") \
 	$(if $(WORKERS),--workers "$(WORKERS)") \
+	$(if $(DEVKIT_PYTHON),--devkit-python "$(DEVKIT_PYTHON)") \
+	$(if $(DEVKIT_ROOT),--devkit-root "$(DEVKIT_ROOT)") \
+	$(if $(NUPLAN_ROOT),--nuplan-root "$(NUPLAN_ROOT)") \
 	$(if $(OUT),--out "$(OUT)")
 
 # Options of bench. DEVKIT_ROOTS names one devkit of v1.1, one of v2.2, or both with a comma.
@@ -31,13 +34,14 @@ BENCH_OPTIONS = --out "$(or $(OUT),runs/bench)" \
 	$(if $(NUPLAN_ROOT),--nuplan-root "$(NUPLAN_ROOT)")
 
 .DEFAULT_GOAL := help
-.PHONY: help install eval-navsim bench test test-fast test-all lint types compat format clean
+.PHONY: help install eval-navsim bench test test-fast test-all test-navsim lint types compat format clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "  eval-navsim takes DATA SPLIT AGENTS METRIC SCORER WORKERS OUT MAPS, all optional, for example"
 	@echo "    make eval-navsim DATA=/data/openscene SPLIT=navtest AGENTS=human,constant_velocity OUT=runs/first"
+	@echo "  with NAVSIM's devkit also DEVKIT_PYTHON DEVKIT_ROOT NUPLAN_ROOT, or its own environment variables: docs/navsim.md"
 	@echo "  bench takes OUT DATA MAPS SPLIT TRAJECTORIES, and DEVKIT_PYTHON DEVKIT_ROOTS NUPLAN_ROOT for a comparison"
 	@echo "  Another interpreter: make install PYTHON=python3.12 (3.9 or newer), before the first other target"
 
@@ -63,6 +67,9 @@ test-fast: $(STAMP)  ## The fast tests alone
 
 test-all: $(STAMP)  ## All tests, the slow ones too
 	$(BIN)/python -m pytest -q -m "not navsim"
+
+test-navsim: $(STAMP)  ## Tests against a real devkit: NAVSIM_PYTHON, NAVSIM_DEVKIT_ROOT, NUPLAN_DEVKIT_ROOT
+	$(BIN)/python -m pytest -q -m navsim
 
 lint: $(STAMP)  ## flake8, isort, black
 	$(BIN)/python -m flake8 $(CODE)

@@ -1,73 +1,110 @@
-"""`agent=<name>` in Hydra applications that know nothing of us."""
+"""`agent=<name>` in Hydra applications that know nothing of us, which lose nothing by it."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import List
+from typing import Any, Dict
 
 import pytest
 import yaml
 
-from latentvla_agent.agent_files import list_agent_files
+from latentvla_agent.agent_files import agents_folder
+from latentvla_agent.evaluation.agents import list_agents
 
-ROOT = Path(__file__).resolve().parents[1]
-NAVSIM_AGENTS = {"constant_velocity_agent", "ego_status_mlp_agent", "human_agent", "transfuser_agent"}
 APPLICATION = """
-import hydra, sys
+import sys
+import hydra
 from omegaconf import OmegaConf
 
-@hydra.main(config_path="conf", config_name="main", version_base=None)
-def main(cfg):
-    print(OmegaConf.to_yaml(cfg.agent))
-    print("loaded:", sorted({"torch", "navsim", "numpy"} & set(sys.modules)), file=sys.stderr)
+@hydra.main(config_path="conf", config_name="app"{version_base})
+def main(config):
+    print(OmegaConf.to_yaml(config))
+    print("---")
+    print(sorted({{"torch", "numpy", "navsim"}} & set(sys.modules)))
 
 main()
 """
+NAVSIM_AGENTS = {"constant_velocity_agent", "ego_status_mlp_agent", "human_agent", "transfuser_agent"}  # v1.1 and v2.2
 
 
-@pytest.fixture(scope="module")
-def application(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A Hydra application with a group `agent` of its own."""
-    folder = tmp_path_factory.mktemp("application")
-    (folder / "conf" / "agent").mkdir(parents=True)
-    (folder / "conf" / "agent" / "theirs.yaml").write_text("_target_: their.Agent\n")
-    (folder / "conf" / "main.yaml").write_text("defaults:\n  - agent: theirs\n  - _self_\nhydra:\n  run:\n    dir: .\n")
-    (folder / "main.py").write_text(APPLICATION)
-    return folder
+@pytest.fixture
+def application(tmp_path: Path) -> Path:
+    """An application whose group `agent` has one config, and that has more of them elsewhere."""
+    write(
+        tmp_path / "conf/app.yaml", "defaults: [{agent: theirs}, _self_]\nhydra: {run: {dir: run}, output_subdir: null}"
+    )
+    write(tmp_path / "conf/agent/theirs.yaml", "whose: theirs")
+    write(tmp_path / "app.py", APPLICATION.format(version_base=", version_base=None"))
+    return tmp_path
 
 
-def compose(application: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    """Run it; nothing but an installed (or editable) package makes ours known."""
-    command: List[str] = [sys.executable, "main.py", "hydra.output_subdir=null", *options]
-    return subprocess.run(command, cwd=application, capture_output=True, text=True)
+def write(path: Path, content: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content)
+    return path
 
 
-@pytest.mark.parametrize("path", list_agent_files(), ids=lambda path: path.stem)
-def test_every_agent_is_known_by_name(application: Path, path: Path) -> None:
-    run = compose(application, f"agent={path.stem}")
+def run_application(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environ = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    command = [sys.executable, "app.py", *arguments]
+    return subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True)
+
+
+def start(folder: Path, *arguments: str) -> Dict[str, Any]:
+    """The `agent` of the application's config."""
+    run = run_application(folder, *arguments)
     assert run.returncode == 0, run.stderr
-    assert yaml.safe_load(run.stdout) == yaml.safe_load(path.read_text())
-    assert "loaded: []" in run.stderr
+    config, loaded = run.stdout.split("---\n")
+    assert loaded.strip() == "[]", "the plug-in must load nothing heavy"
+    agent: Dict[str, Any] = yaml.safe_load(config)["agent"]
+    return agent
 
 
-def test_a_search_path_of_the_user_changes_nothing(application: Path) -> None:
-    assert compose(application, "agent=stop", "hydra.searchpath=[file:///tmp]").returncode == 0
-    assert compose(application, "agent=stop", "--config-dir", str(application / "conf")).returncode == 0
+@pytest.mark.parametrize("name", list_agents())
+def test_every_agent_by_name(application: Path, name: str) -> None:
+    expected = yaml.safe_load((agents_folder() / f"{name}.yaml").read_text())
+    assert start(application, f"agent={name}") == expected
 
 
-def test_the_application_keeps_its_own(application: Path) -> None:
-    run = compose(application)
-    assert yaml.safe_load(run.stdout) == {"_target_": "their.Agent"}
-    unknown = compose(application, "agent=nobody")
-    assert unknown.returncode != 0 and "theirs" in unknown.stderr and "constant_velocity" in unknown.stderr
+@pytest.mark.parametrize("version_base", ["", ", version_base='1.1'", ", version_base='1.3'"])
+def test_whatever_hydra_it_was_written_for(application: Path, version_base: str) -> None:
+    write(application / "app.py", APPLICATION.format(version_base=version_base))
+    assert start(application) == {"whose": "theirs"}
+    agent = start(application, "agent=ego_status_mlp", "agent.planner.checkpoint_path=null")
+    assert agent["planner"]["checkpoint_path"] is None
 
 
-def test_entries_can_be_overridden(application: Path) -> None:
-    run = compose(application, "agent=ego_status_mlp", "agent.planner.checkpoint_path=null")
-    assert yaml.safe_load(run.stdout)["planner"]["checkpoint_path"] is None
+def test_with_more_places_to_search(application: Path) -> None:
+    write(application / "more/agent/another.yaml", "whose: another's")
+    for option in (["--config-dir", "more"], [f"hydra.searchpath=[file://{application}/more]"]):
+        assert start(application, *option, "agent=another") == {"whose": "another's"}
+        assert "planner" in start(application, *option, "agent=stop")
 
 
-def test_names_collide_with_none_of_navsim() -> None:
-    assert not NAVSIM_AGENTS & {path.stem for path in list_agent_files()}
+def test_an_applications_own_agent_of_the_same_name_wins(application: Path) -> None:
+    write(application / "more/agent/stop.yaml", "whose: another's")
+    assert start(application, "--config-dir", "more", "agent=stop") == {"whose": "another's"}
+    write(application / "conf/agent/stop.yaml", "whose: theirs")
+    assert start(application, "--config-dir", "more", "agent=stop") == {"whose": "theirs"}
+    assert start(application, "agent=stop") == {"whose": "theirs"}
+
+
+def test_an_application_without_agents(application: Path) -> None:
+    write(application / "conf/app.yaml", "lr: 1\nagent: {}\nhydra: {run: {dir: run}, output_subdir: null}")
+    assert start(application) == {}
+    (application / "conf/agent/theirs.yaml").unlink()
+    assert "planner" in start(application, "+agent=stop")
+
+
+def test_a_wrong_name_is_answered_with_all_names(application: Path) -> None:
+    run = run_application(application, "agent=stpo")
+    assert run.returncode != 0
+    assert {"theirs", *list_agents()} <= set(run.stderr.split())
+    assert "stop" in run_application(application, "--help").stdout + run_application(application, "--info").stdout
+
+
+def test_no_name_is_one_of_navsims() -> None:
+    assert not NAVSIM_AGENTS & set(list_agents())

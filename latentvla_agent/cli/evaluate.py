@@ -24,8 +24,10 @@ from latentvla_agent.cli.options import (
     ScorerName,
     SkipBadLogs,
     SplitName,
+    SyntheticScenes,
     TimeLimit,
     Workers,
+    results_folder,
 )
 from latentvla_agent.data.roots import find_roots
 from latentvla_agent.errors import ConfigError
@@ -65,6 +67,7 @@ def eval_command(
     shadow: Annotated[
         int, typer.Option("--shadow", min=0, help="Scenes that the embedded scorer checks, where the devkit scores.")
     ] = 50,
+    synthetic_scenes: SyntheticScenes = None,
 ) -> None:
     """Evaluate agents: every scene of a split, one table, exit status 0 only if all scenes were scored.
 
@@ -83,13 +86,14 @@ def eval_command(
     specs = find_agents(agent or DEFAULT_AGENTS)
     for spec in specs:
         build_agent(spec)
-    source = open_source(SplitRequest(data, maps, split, frame_interval, max_scenes, cache, skip_bad_logs))
+    request = SplitRequest(data, maps, split, frame_interval, max_scenes, cache, skip_bad_logs, synthetic_scenes)
+    source = open_source(request, two_stages=choice.has_two_stages)
     run = Run(
         agents=specs,
         split=source.split,
         index=source.index,
         roots=source.roots,
-        out=Path("runs"),
+        out=results_folder(choice.devkit is not None),
         cache_folder=source.cache_folder,
         metric=choice.metric,
         devkit=choice.devkit,

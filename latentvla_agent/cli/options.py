@@ -19,6 +19,10 @@ TIME_LIMIT_S = 120.0
 
 Data = Annotated[Optional[Path], typer.Option("--data", help="Folder with navsim_logs/, maps/ and sensor_blobs/.")]
 Maps = Annotated[Optional[Path], typer.Option("--maps", help="nuPlan maps folder, if not DATA/maps.")]
+SyntheticScenes = Annotated[
+    Optional[Path],
+    typer.Option("--synthetic-scenes", help="Second stage, if not DATA/navhard_two_stage/synthetic_scene_pickles."),
+]
 SplitName = Annotated[
     Optional[str], typer.Option("--split", help="YAML file, NAVSIM split, or folder of navsim_logs/.")
 ]
@@ -69,3 +73,9 @@ def report_errors(command: Command) -> Command:
             raise typer.Exit(EXIT_INTERRUPTED) from None
 
     return run  # type: ignore[return-value]
+
+
+def results_folder(is_official: bool) -> Path:
+    """Where results go if no folder is named: `runs/`, and official ones below NAVSIM's own folder for experiments."""
+    experiments = os.environ.get("NAVSIM_EXP_ROOT", "")
+    return Path(experiments) / "latentvla" if is_official and experiments else Path("runs")

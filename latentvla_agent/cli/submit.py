@@ -20,8 +20,10 @@ from latentvla_agent.cli.options import (
     OptionalMetric,
     ScorerName,
     SplitName,
+    SyntheticScenes,
     TimeLimit,
     Workers,
+    results_folder,
 )
 from latentvla_agent.data.roots import find_roots
 from latentvla_agent.errors import ConfigError
@@ -63,6 +65,7 @@ def submit_command(
     devkit_python: DevkitPython = None,
     devkit_root: DevkitRoot = None,
     nuplan_root: NuplanRoot = None,
+    synthetic_scenes: SyntheticScenes = None,
 ) -> None:
     """Write a leaderboard submission: v1.1 for --metric pdms-v1.1, v2.2 with its two stages for epdms-v2.2.
 
@@ -80,14 +83,17 @@ def submit_command(
     (spec,) = find_agents([agent])
     if build_agent(spec).requires_scene:
         raise ConfigError(f"agent {spec.name} is privileged: it sees the future, which a submission must not")
-    source = open_source(SplitRequest(data, maps, split, cache=cache))
+    request = SplitRequest(data, maps, split, cache=cache, synthetic_scenes=synthetic_scenes)
+    source = open_source(
+        request, two_stages=choice.metric.rules.generation == 2 and (choice.has_two_stages or not score)
+    )
     prepare_file(out)
     run = Run(
         agents=(spec,),
         split=source.split,
         index=source.index,
         roots=source.roots,
-        out=Path("runs") / "submissions",
+        out=results_folder(choice.devkit is not None) / "submissions",
         cache_folder=source.cache_folder,
         metric=choice.metric,
         devkit=choice.devkit,

@@ -59,14 +59,11 @@ def find_roots(
 
 
 def find_synthetic_scenes(roots: DataRoots, split: str) -> Path:
-    """Folder of the synthetic scenes of a split: the one named, the split's own, or that of navhard.
-
-    Raises `DataError` naming the folder, if there is none.
-    """
+    """Folder of the synthetic scenes of a split: the one named, the split's own, or that of navhard, if it exists."""
     if roots.synthetic_scenes is not None:
         return roots.synthetic_scenes
     own, default = (roots.logs.parent / name / SYNTHETIC_FOLDER for name in (split, DEFAULT_TWO_STAGE_SPLIT))
-    return own if own.is_dir() else _require_folder(default, "synthetic scenes; name another with --synthetic-scenes")
+    return own if own.is_dir() else default
 
 
 def default_split(roots: DataRoots) -> str:

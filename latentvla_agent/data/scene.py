@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, ClassVar, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ FloatArray = npt.NDArray[np.float64]
 
 LOG_INTERVAL_S = 0.5  # frames of an OpenScene log are 2 Hz
 MIN_INTERVAL_S = 1e-3  # of a planned trajectory; the scorer's clock counts microseconds
+UNIT_TOLERANCE = 1e-14  # of a squared quaternion
 CAMERA_NAMES = ("cam_f0", "cam_l0", "cam_l1", "cam_l2", "cam_r0", "cam_r1", "cam_r2", "cam_b0")
 
 
@@ -197,6 +198,7 @@ class Scene:
     scene_metadata: SceneMetadata
     frames: Sequence[Frame]
     map_source: Optional[Any] = None
+    pose_type: ClassVar[Any] = np.float32  # of an agent's input
 
     @property
     def token(self) -> str:
@@ -237,12 +239,12 @@ class Scene:
         return Trajectory(local, TrajectorySampling(len(local), LOG_INTERVAL_S))
 
     def get_agent_input(self) -> AgentInput:
-        """History and current ego status, poses in the current ego frame as float32 (NAVSIM's `AgentInput`)."""
+        """History and current ego status, poses in the current ego frame (NAVSIM's `AgentInput`, to the last bit)."""
         history = self.frames[: self.scene_metadata.num_history_frames]
-        local = to_local_frame(self.global_ego_poses()[: len(history)], self.current_frame.ego_status.ego_pose)
+        local = _to_last_frame(self.global_ego_poses()[: len(history)])
         statuses: List[EgoStatus] = [
             EgoStatus(
-                pose.astype(np.float32),
+                pose.astype(self.pose_type),
                 frame.ego_status.ego_velocity,
                 frame.ego_status.ego_acceleration,
                 frame.ego_status.driving_command,
@@ -254,8 +256,21 @@ class Scene:
 
 def yaw_of_quaternion(rotation: Any) -> float:
     """Yaw [rad] of a quaternion (w, x, y, z), not necessarily of unit length, as pyquaternion's `yaw_pitch_roll[0]`."""
-    w, x, y, z = np.asarray(rotation, dtype=np.float64) / np.linalg.norm(rotation)
+    quaternion = np.asarray(rotation, dtype=np.float64)
+    square = np.dot(quaternion, quaternion)
+    if abs(1.0 - square) >= UNIT_TOLERANCE:  # pyquaternion's rule; dividing always would move the last bit
+        quaternion = quaternion / np.sqrt(square)
+    w, x, y, z = quaternion
     return float(np.arctan2(2.0 * (w * z - x * y), 1.0 - 2.0 * (y * y + z * z)))
+
+
+def _to_last_frame(poses: FloatArray) -> FloatArray:
+    """As `to_local_frame` for poses (T, 3) and the last of them, rounded as the matrix product in NAVSIM rounds."""
+    cos, sin = np.cos(poses[-1, PoseIndex.HEADING]), np.sin(poses[-1, PoseIndex.HEADING])
+    local: FloatArray = poses - poses[-1:]
+    local[:, : PoseIndex.HEADING] = local[:, : PoseIndex.HEADING] @ np.array([[cos, sin], [-sin, cos]]).T
+    local[:, PoseIndex.HEADING] = wrap_angle(local[:, PoseIndex.HEADING])
+    return local
 
 
 def frame_from_log(entry: Dict[str, Any]) -> Frame:

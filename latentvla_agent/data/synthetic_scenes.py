@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, ClassVar, Dict, List, Mapping, Optional
 
 import numpy as np
 
@@ -31,17 +31,7 @@ from latentvla_agent.data.checks import (
 )
 from latentvla_agent.data.devkit_records import LIGHT_CLASSES, PATH_CLASSES, TRACK_CLASSES, make_stand_ins
 from latentvla_agent.data.pickles import Record, load_pickle, read_content
-from latentvla_agent.data.scene import (
-    AgentInput,
-    Annotations,
-    EgoStatus,
-    FloatArray,
-    Frame,
-    PoseIndex,
-    Scene,
-    SceneMetadata,
-    wrap_angle,
-)
+from latentvla_agent.data.scene import Annotations, EgoStatus, Frame, Scene, SceneMetadata
 from latentvla_agent.errors import DataError
 
 STAND_INS = make_stand_ins({**TRACK_CLASSES, **LIGHT_CLASSES, **PATH_CLASSES})
@@ -51,19 +41,16 @@ STAND_INS = make_stand_ins({**TRACK_CLASSES, **LIGHT_CLASSES, **PATH_CLASSES})
 class SyntheticScene(Scene):
     """A scene that was moved away from its log. Its frames end with the present: there is no human future."""
 
-    def get_agent_input(self) -> AgentInput:
-        """History and current ego status as NAVSIM's scene gives them: poses in the current ego frame, but float64."""
-        history = self.frames[: self.scene_metadata.num_history_frames]
-        poses = _to_current_frame(self.global_ego_poses()[: len(history)])
-        statuses = [
-            EgoStatus(pose, status.ego_velocity, status.ego_acceleration, status.driving_command)
-            for pose, status in zip(poses, (frame.ego_status for frame in history))
-        ]
-        return AgentInput(statuses)
+    pose_type: ClassVar[Any] = np.float64
 
 
 def list_synthetic_scenes(folder: Path) -> List[Path]:
     """All scenes (`*.pkl`) directly in the folder, sorted by name; raises `DataError` where there are none."""
+    if not folder.is_dir():
+        got = "a file" if folder.exists() else "nothing"
+        raise DataError(
+            f"{folder}: expected a folder of synthetic scenes, got {got}; name another with --synthetic-scenes"
+        )
     paths = sorted((path for path in folder.glob("*.pkl") if path.is_file()), key=lambda path: path.name)
     if not paths:
         raise DataError(f"{folder}: expected pickles of synthetic scenes (*.pkl), got none")
@@ -82,16 +69,6 @@ def read_synthetic_scene(path: Path, maps: Optional[Any] = None) -> SyntheticSce
         raise DataError(f"{path}: {problem}")
     metadata = {key: content["scene_metadata"][key] for key in _METADATA_CHECKS}
     return SyntheticScene(SceneMetadata(**metadata), [_build_frame(frame) for frame in content["frames"]], maps)
-
-
-def _to_current_frame(poses: FloatArray) -> FloatArray:
-    """Global poses (T, 3) in the frame of the last one: a matrix product, as NAVSIM has it, down to the last bit."""
-    x, y, heading = poses[-1]
-    cos, sin = np.cos(heading), np.sin(heading)
-    local: FloatArray = poses - np.array([[x, y, heading]])
-    local[:, : PoseIndex.HEADING] = local[:, : PoseIndex.HEADING] @ np.array([[cos, sin], [-sin, cos]]).T
-    local[:, PoseIndex.HEADING] = wrap_angle(local[:, PoseIndex.HEADING])
-    return local
 
 
 def _find_scene_problem(content: object) -> Optional[str]:

@@ -40,6 +40,7 @@ class Patient:
     maps: Optional[Path] = None
     split: Optional[str] = None
     cache: Optional[Path] = None
+    synthetic_scenes: Optional[Path] = None
 
 
 Check = Callable[[Patient], Sequence[Finding]]

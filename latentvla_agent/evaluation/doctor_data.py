@@ -31,7 +31,7 @@ MEND_LOGS = "name the data with --data or OPENSCENE_DATA_ROOT; the folder must h
 def check_roots(patient: Patient) -> Sequence[Finding]:
     """Logs by split, and sensor files."""
     try:
-        roots = find_roots(patient.data, patient.maps)
+        roots = find_roots(patient.data, patient.maps, synthetic_scenes=patient.synthetic_scenes)
     except DataError as error:
         return [Finding(Status.FAULT, "data", str(error), MEND_LOGS)]
     counts = {name: len(list((roots.logs / name).glob("*.pkl"))) for name in list_splits(roots)}
@@ -72,7 +72,7 @@ def check_maps(patient: Patient) -> Sequence[Finding]:
 
 def _find_roots(patient: Patient) -> Optional[DataRoots]:
     try:
-        return find_roots(patient.data, patient.maps)
+        return find_roots(patient.data, patient.maps, synthetic_scenes=patient.synthetic_scenes)
     except DataError:
         return None  # check_roots has said so
 
@@ -125,6 +125,8 @@ def _judge_logs(split: Split) -> Sequence[Finding]:
 def _judge_scenes(split: Split, index: SceneIndex) -> List[Finding]:
     logs = len({ref.log_path for ref in index.refs})
     text = f"{split.name}: {len(index.refs)} scenes in {logs} logs"
+    if split.synthetic_folder is not None:
+        text += f", {len(index.synthetic_refs)} synthetic scenes in {split.synthetic_folder}"
     findings = []
     if index.bad_logs:
         text_bad = f"{len(index.bad_logs)} logs can't be read: {index.bad_logs[0][1]}"
@@ -138,7 +140,7 @@ def _judge_scenes(split: Split, index: SceneIndex) -> List[Finding]:
 
 
 def _judge_locations(roots: DataRoots, index: SceneIndex) -> List[Finding]:
-    store, needed = MapStore(roots.maps), Counter(ref.map_name for ref in index.refs)
+    store, needed = MapStore(roots.maps), Counter(ref.map_name for ref in index.all_refs)
     try:
         problems = {location: _find_map_problem(store, location) for location in needed}
     except DataError as error:

@@ -67,7 +67,7 @@ class Run:
     @property
     def is_two_stage(self) -> bool:
         """Whether scenes of a second stage go on where those of the first end (NAVSIM v2.2)."""
-        return bool(self.split.mapping)
+        return self.split.synthetic_folder is not None
 
     def identity(self) -> Dict[str, Any]:
         """What must be equal for a run to be resumed; everything that can change a row."""
@@ -102,21 +102,16 @@ class Run:
             return partial(ScoreHandler, self.setup())
         return partial(OfficialHandler, self.official_setup())
 
-    def check_stages(self) -> None:
-        """Raise `ConfigError` for a second stage that nobody here can score."""
-        if self.is_two_stage and (self.devkit is None or self.metric.rules.generation == 1):
-            raise ConfigError(
-                f"split {self.split.name} has a second stage, which only the official scorer of NAVSIM v2.2 scores; "
-                f"this run has the {self.scorer} one of {self.metric.name}"
-            )
-
 
 def evaluate(run: Run) -> Dict[str, Any]:
     """Run or resume the evaluation; returns the summary, and writes it into `run.out` with `scores.csv` and a report.
 
     Raises `DataError` where `run.out` can't be written, is in use, or holds another run.
     """
-    run.check_stages()
+    if run.is_two_stage and not run.split.mapping:
+        raise ConfigError(
+            f"split {run.split.name}: expected reactive_all_mapping, which the two-stage score is made of"
+        )
     with open_folder(run.out):
         identity = run.identity()
         predictions = plan_scenes(run, identity)
@@ -141,7 +136,7 @@ def plan(run: Run) -> Dict[Tuple[str, str], Any]:
 
 
 def plan_scenes(run: Run, identity: Mapping[str, Any]) -> Dict[Tuple[str, str], Any]:
-    """Stage 1: the prediction, or the failure, of every agent in every scene, by (agent, token)."""
+    """Stage 1: the prediction, or the failure, of every agent in every scene, synthetic ones too, by (agent, token)."""
     with Journal(run.out / PREDICTIONS, identity) as journal:
         _warn_damaged(journal)
         done = {(entry["prediction"]["agent"], entry["token"]): entry["prediction"] for entry in journal.entries}

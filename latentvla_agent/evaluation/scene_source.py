@@ -13,6 +13,7 @@ from latentvla_agent.data.outlines import OutlineStore
 from latentvla_agent.data.roots import DataRoots, default_split, find_roots
 from latentvla_agent.data.scene_loader import SceneIndex, index_scenes
 from latentvla_agent.data.splits import Split, resolve_split
+from latentvla_agent.errors import ConfigError
 from latentvla_agent.evaluation.doctor_devkit import find_config_folders
 from latentvla_agent.evaluation.folders import make_folder
 from latentvla_agent.scoring.metric_cache import VERSION as CACHE_VERSION
@@ -30,6 +31,7 @@ class SplitRequest:
     max_scenes: Optional[int] = None
     cache: Optional[Path] = None
     skip_bad_logs: bool = False
+    synthetic_scenes: Optional[Path] = None
 
 
 @dataclass(frozen=True)
@@ -49,10 +51,20 @@ class SceneSource:
         compile_kernels()
 
 
-def open_source(request: SplitRequest, tokens: Optional[Collection[str]] = None) -> SceneSource:
-    """Find the scenes, narrowed to `tokens`; every log and every map that they need was opened once."""
-    roots = find_roots(request.data, request.maps)
+def open_source(
+    request: SplitRequest, tokens: Optional[Collection[str]] = None, *, two_stages: bool = False
+) -> SceneSource:
+    """Find the scenes, narrowed to `tokens`; every log and every map that they need was opened once.
+
+    Raises `ConfigError` for a two-stage split, unless the caller knows how to score `two_stages`.
+    """
+    roots = find_roots(request.data, request.maps, synthetic_scenes=request.synthetic_scenes)
     split = find_split(request, roots)
+    if split.synthetic_folder is not None and not two_stages:
+        raise ConfigError(
+            f"split {split.name}: the second stage (synthetic scenes) is the official scorer's, the embedded scorer"
+            " knows one stage only; use --scorer official, or another split"
+        )
     cache_folder = find_cache(request.cache)
     outlines = OutlineStore(cache_folder.parent / "log-outlines")
     index = index_scenes(
@@ -65,7 +77,7 @@ def open_source(request: SplitRequest, tokens: Optional[Collection[str]] = None)
     for _, reason in index.bad_logs:
         print(f"latentvla: skipped bad log: {reason}", file=sys.stderr)
     maps = MapStore(roots.maps)
-    for location in sorted({ref.map_name for ref in index.refs}):
+    for location in sorted({ref.map_name for ref in index.all_refs}):
         maps.load(location).read_all_layers()
     return SceneSource(roots, split, index, cache_folder, outlines)
 

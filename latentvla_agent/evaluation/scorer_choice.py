@@ -36,6 +36,11 @@ class ScorerChoice:
     metric: Metric
     devkit: Optional[Devkit] = None
 
+    @property
+    def has_two_stages(self) -> bool:
+        """Whether it can score the second stage of NAVSIM v2.2's two-stage splits."""
+        return self.devkit is not None and self.metric.rules.generation == 2
+
 
 def choose_scorer(request: ScorerRequest, roots: DataRoots) -> ScorerChoice:
     """Decide, and say on stderr what was decided and why.

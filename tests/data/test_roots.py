@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from latentvla_agent.data import roots as roots_module
-from latentvla_agent.data.roots import DataRoots, default_split, find_roots, list_splits
+from latentvla_agent.data.roots import DataRoots, default_split, find_roots, find_synthetic_scenes, list_splits
 from latentvla_agent.errors import DataError
 
 
@@ -86,3 +86,22 @@ def test_default_split_is_the_only_folder(tmp_path: Path) -> None:
     assert list_splits(two) == ["mini", "test"]
     with pytest.raises(DataError, match="mini, test"):
         default_split(two)
+
+
+def test_synthetic_scenes_lie_where_navsim_looks_for_them(tmp_path: Path) -> None:
+    data = make_root(tmp_path / "data", "test")
+    roots = find_roots(data, None, {})
+    navhard = data / "navhard_two_stage" / "synthetic_scene_pickles"
+    warm_up = data / "warmup_two_stage" / "synthetic_scene_pickles"
+    assert find_synthetic_scenes(roots, "warmup_two_stage") == find_synthetic_scenes(roots, "mine") == navhard
+    warm_up.mkdir(parents=True)
+    assert find_synthetic_scenes(roots, "warmup_two_stage") == warm_up
+    assert find_synthetic_scenes(roots, "navhard_two_stage") == navhard
+
+
+def test_synthetic_scenes_option_wins(tmp_path: Path) -> None:
+    data, other = make_root(tmp_path / "data", "test"), make_root(tmp_path / "other")
+    roots = find_roots(data, None, {}, synthetic_scenes=other)
+    assert find_synthetic_scenes(roots, "navhard_two_stage") == other
+    with pytest.raises(DataError, match=r"absent: expected a folder \(--synthetic-scenes\), got nothing"):
+        find_roots(data, None, {}, synthetic_scenes=tmp_path / "absent")

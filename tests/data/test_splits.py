@@ -11,6 +11,7 @@ import pytest
 
 from latentvla_agent.data.roots import DataRoots
 from latentvla_agent.data.splits import SceneFilter, Split, resolve_split
+from latentvla_agent.data.stage_mapping import TwoStageGroup
 from latentvla_agent.errors import DataError
 
 NAVTEST = """\
@@ -65,6 +66,9 @@ def test_filter_defaults_are_those_of_navsim() -> None:
         ("max_scenes", 0),
         ("max_scenes", True),
         ("has_route", "yes"),
+        ("include_synthetic_scenes", 1),
+        ("synthetic_scene_tokens", ["a"]),
+        ("reactive_synthetic_initial_tokens", (7,)),
         ("tokens", "0001"),
         ("tokens", (1,)),
         ("log_names", ["a"]),
@@ -150,14 +154,43 @@ def test_unknown_names_come_with_a_suggestion(roots: DataRoots, devkit: Path, tm
         resolve_split("absent.yaml", roots)
 
 
-@pytest.mark.parametrize(
-    "line",
-    ["include_synthetic_scenes: true", "synthetic_scene_tokens: [a]", "reactive_all_mapping: [[a, b, []]]"],
-)
-def test_second_stage_scenes_are_refused(roots: DataRoots, tmp_path: Path, line: str) -> None:
-    with pytest.raises(DataError, match="official scorer"):
-        resolve_split(str(write(tmp_path / "my.yaml", f"data_split: mini\n{line}\n")), roots)
-    empty = f"data_split: mini\n{line.split(':')[0]}: null\n"
+TWO_STAGES = """\
+data_split: mini
+reactive_all_mapping: [['a', 'b', [['c', 'd']]]]
+scene_filter:
+  include_synthetic_scenes: true
+  synthetic_scene_tokens: ['c', 'd', 'e']
+"""
+
+
+def test_two_stage_split(roots: DataRoots, tmp_path: Path) -> None:
+    path = write(tmp_path / "my.yaml", TWO_STAGES)
+    split = resolve_split(str(path), roots)
+    assert split.mapping == (TwoStageGroup("a", "b", (("c", "d"),)),)
+    assert split.synthetic_folder == tmp_path / "navhard_two_stage" / "synthetic_scene_pickles"
+    assert split.scene_filter == SceneFilter(include_synthetic_scenes=True, synthetic_scene_tokens=("c", "d", "e"))
+    assert split.second_stage_tokens == {"c", "d", "e"}
+    write(path, TWO_STAGES + "  reactive_synthetic_initial_tokens: ['c', 'd']\n")
+    assert resolve_split(str(path), roots).second_stage_tokens == {"c", "d"}
+
+
+def test_synthetic_scenes_are_not_taken_where_the_filter_says_so(roots: DataRoots, tmp_path: Path) -> None:
+    split = resolve_split(str(write(tmp_path / "my.yaml", TWO_STAGES.replace("true", "false"))), roots)
+    assert split.synthetic_folder is None and split.second_stage_tokens == frozenset()
+
+
+def test_description_tells_mappings_apart(roots: DataRoots, tmp_path: Path) -> None:
+    texts = (TWO_STAGES, TWO_STAGES.replace("'c', 'd']]", "'d', 'c']]"), TWO_STAGES.replace("'e'", "'f'"))
+    records = [resolve_split(str(write(tmp_path / "my.yaml", text)), roots).describe() for text in texts]
+    assert len({json.dumps(record) for record in records}) == 3
+    assert records[0]["mapping"]["count"] == 1 and records[0]["synthetic_folder"].endswith("synthetic_scene_pickles")
+
+
+@pytest.mark.parametrize("key", ["two_stage_mapping", "all_mapping", "non_reactive_synthetic_initial_tokens"])
+def test_mappings_that_no_script_reads_are_refused(roots: DataRoots, tmp_path: Path, key: str) -> None:
+    with pytest.raises(DataError, match=f"my.yaml: {key}: expected null.*reactive_all_mapping"):
+        resolve_split(str(write(tmp_path / "my.yaml", f"data_split: mini\n{key}: [a]\n")), roots)
+    empty = f"data_split: mini\n{key}: null\nreactive_all_mapping: null\n"
     assert resolve_split(str(write(tmp_path / "my.yaml", empty)), roots).scene_filter == SceneFilter()
 
 

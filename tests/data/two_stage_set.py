@@ -11,6 +11,7 @@ The logs are ours (a car in traffic, one before red lights, one on an empty road
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +21,9 @@ import numpy as np
 import yaml
 
 from latentvla_agent.data.logs import LogFrame, read_log
+from latentvla_agent.data.maps import MAP_VERSIONS_FILE
 from latentvla_agent.data.roots import find_roots
 from latentvla_agent.data.scene import CAMERA_NAMES, BoxIndex, frame_from_log, to_global_frame, to_local_frame
-from latentvla_agent.evaluation.devkit_process import complete_maps
 
 SPLIT, LOGS = "tiny_two_stage", "tiny"
 HISTORY, FUTURE = 4, 8  # frames, as in NAVSIM's two-stage splits: the window ends 4 s after its current frame
@@ -121,13 +122,24 @@ def write_two_stage_set(root: Path, save: Save, groups: Sequence[Group] = GROUPS
         descriptions += [description for pair in pairs for description in pair]
         tokens = [[description.token for description in pair] for pair in pairs]
         mapping.append([frames[group.frame]["token"], frames[group.frame - 1]["token"], tokens])
-    complete_maps(roots, root / "maps")
+    _write_maps(roots.maps, root / "maps")
     written = TwoStageSet(root, tuple(descriptions), mapping)
     written.scenes.mkdir()
     for description in descriptions:
         save(description, written.scenes)
     _write_config(written, [group.log for group in groups])
     return written
+
+
+def _write_maps(source: Path, folder: Path) -> None:
+    """The devkit opens all four locations: those that we have no map of get that of another."""
+    folder.mkdir()
+    shutil.copy(source / MAP_VERSIONS_FILE, folder)
+    stand_in, *_ = sorted(source.glob("*/*/map.gpkg"))
+    for location, entry in json.loads((source / MAP_VERSIONS_FILE).read_text()).items():
+        place = Path(location, entry["version"], "map.gpkg")
+        (folder / place).parent.mkdir(parents=True)
+        shutil.copy(source / place if (source / place).is_file() else stand_in, folder / place)
 
 
 def _write_config(written: TwoStageSet, logs: Sequence[str]) -> None:

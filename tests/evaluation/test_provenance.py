@@ -13,6 +13,8 @@ from latentvla_agent.data.roots import find_roots
 from latentvla_agent.data.scene_loader import index_scenes
 from latentvla_agent.data.splits import resolve_split
 from latentvla_agent.evaluation.agents import AgentSpec, find_agent
+from latentvla_agent.evaluation.devkit_process import DevkitCommand
+from latentvla_agent.evaluation.devkits import Devkit
 from latentvla_agent.evaluation.provenance import (
     count_cores,
     describe_agent,
@@ -72,7 +74,6 @@ def run() -> Run:
         out=Path("out"),
         cache_folder=Path("cache"),
         metric=METRICS["pdms-v1.1"],
-        scorer="embedded",
         workers=1,
         time_limit=1.0,
     )
@@ -82,7 +83,7 @@ def run() -> Run:
     "change, keys",
     [
         ({"metric": METRICS["epdms-v2.2"]}, {"metric"}),
-        ({"scorer": "official"}, {"scorer"}),
+        ({"devkit": Devkit(DevkitCommand(Path("python")), "pdms-v1.1", {"source": "1"})}, {"scorer", "devkit"}),
         ({"agents": (find_agent("human"),)}, {"agents"}),
         ({"agents": (find_agent("stop"), find_agent("human"))}, {"agents"}),
         ({"workers": 64, "time_limit": 9.0, "out": Path("other"), "cache_folder": Path("other")}, set()),
