@@ -53,6 +53,10 @@ class Scene:
         assert len(frames) == num_history_frames + num_future_frames
         return cls(frames[num_history_frames - 1])
 
+    @classmethod
+    def load_from_disk(cls, file_path, sensor_blobs_path, sensor_config):
+        return cls({"token": file_path.stem, "log_name": "synthetic", "timestamp": 0})
+
 @dataclass
 class PDMResults:
     no_at_fault_collisions: float
@@ -62,6 +66,13 @@ class PDMResults:
     comfort: float
     driving_direction_compliance: float
     score: float
+""",
+    "navsim/common/enums.py": """
+from enum import IntEnum
+
+class SceneFrameType(IntEnum):
+    ORIGINAL = 0
+    SYNTHETIC = 1
 """,
     "navsim/planning/scenario_builder/navsim_scenario.py": """
 class NavSimScenario:
@@ -84,13 +95,14 @@ class PDMScorer:
 """,
     "navsim/planning/metric_caching/metric_cache.py": """
 from types import SimpleNamespace
+from navsim.common.enums import SceneFrameType
 
 class MetricCache:
     def __init__(self, frame):
         self.token, self.log_name = frame["token"], frame["log_name"]
         self.timepoint = SimpleNamespace(time_s=frame["timestamp"] * 1e-6)
         self.ego_state = SimpleNamespace(rear_axle=SimpleNamespace(x=1.0, y=2.0))
-        self.scene_type = "ORIGINAL"
+        self.scene_type = SceneFrameType(len(self.token) - 16)
 """,
     "nuplan/planning/simulation/trajectory/trajectory_sampling.py": """
 from dataclasses import dataclass
@@ -169,6 +181,29 @@ V2 = {
 class LogReplayTrafficAgents:
     def __init__(self, sampling):
         self.sampling = sampling
+
+class ReactiveTrafficAgents(LogReplayTrafficAgents):
+    pass
+""",
+    "navsim/planning/script/config/common/traffic_agents_policy/navsim_IDM_traffic_agents.yaml": """
+reactive:
+  _target_: navsim.traffic_agents_policies.log_replay_traffic_agents.ReactiveTrafficAgents
+""",
+    "navsim/planning/script/run_pdm_score.py": """
+from navsim.planning.script.run_pdm_score_one_stage import compute_final_scores
+
+def create_scene_aggregators(all_mappings, full_score_df, proposal_sampling):
+    rows = full_score_df.copy()
+    assert all(states.shape == (41, 11) for states in rows.pop("ego_simulated_states"))
+    assert sorted(set(rows["frame_type"])) == [0, 1]
+    rows["two_frame_extended_comfort"], rows["weight"] = 1.0, 0.5
+    return rows
+
+def calculate_individual_mapping_scores(pdm_score_df, all_mappings):
+    scores = pdm_score_df.set_index("token").drop(columns="weight")
+    first = scores.loc[[token for pair in all_mappings for token in pair]].mean()
+    second = scores.loc[[token for pairs in all_mappings.values() for pair in pairs for token in pair]].mean()
+    return first * second, first, second
 """,
     "navsim/planning/metric_caching/metric_cache_processor.py": """
 from navsim.planning.metric_caching.metric_cache import MetricCache
@@ -228,6 +263,6 @@ def write_stand_in(folder: Path, generation: int) -> Path:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(source)
-        for parent in path.relative_to(folder).parents[:-1]:
+        for parent in list(path.relative_to(folder).parents)[:-1]:
             (folder / parent / "__init__.py").touch()
     return folder

@@ -17,16 +17,17 @@ from latentvla_agent.data.roots import find_roots
 from latentvla_agent.data.scene_loader import SceneLoader, index_scenes
 from latentvla_agent.data.splits import resolve_split
 from latentvla_agent.errors import ConfigError, DataError, TrajectoryError
-from latentvla_agent.evaluation import benchmark_sides
+from latentvla_agent.evaluation import devkit_process
 from latentvla_agent.evaluation.benchmark import Bench, format_rows, run_benchmark
 from latentvla_agent.evaluation.benchmark_inputs import choose_refs, crowd_scene, make_proposals, vary_human
 from latentvla_agent.evaluation.benchmark_plot import plot_benchmark
-from latentvla_agent.evaluation.benchmark_sides import DevkitCommand, find_devkits
+from latentvla_agent.evaluation.devkit_process import DevkitCommand
+from latentvla_agent.evaluation.devkits import find_devkits
 from latentvla_agent.scoring.metric_cache import build_metric_cache
 from latentvla_agent.scoring.scorer import Scorer
 from tests.evaluation.commands import call
 
-FAKE_BRIDGE = """
+FAKE_WORKER = """
 import json, sys
 print(json.dumps({"generation": 1}), flush=True)
 for line in sys.stdin:
@@ -46,11 +47,10 @@ def bench(tmp_path: Path) -> Bench:
     return Bench(roots, split, index_scenes(split), tmp_path / "out", **small)
 
 
-def fake_devkit(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str = "") -> Bench:
+def fake_devkit(bench: Bench, monkeypatch: pytest.MonkeyPatch, failing: str = "") -> Bench:
     """A devkit that takes a second for everything."""
-    (tmp_path / "bridge.py").write_text(FAKE_BRIDGE.replace("FAILING", failing))
-    monkeypatch.setattr(benchmark_sides, "BRIDGE", tmp_path / "bridge.py")
-    return replace(bench, devkits=(DevkitCommand(Path(sys.executable), tmp_path, None, "pdms-v1.1"),))
+    monkeypatch.setattr(devkit_process, "BOOTSTRAP", FAKE_WORKER.replace("FAILING", failing))
+    return replace(bench, devkits={"pdms-v1.1": DevkitCommand(Path(sys.executable))})
 
 
 def test_rows_and_files(bench: Bench) -> None:
@@ -68,8 +68,8 @@ def test_rows_and_files(bench: Bench) -> None:
     ElementTree.fromstring((bench.out / "bench.svg").read_text())
 
 
-def test_a_devkit_does_the_same_work(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    result = run_benchmark(fake_devkit(bench, tmp_path, monkeypatch))
+def test_a_devkit_does_the_same_work(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    result = run_benchmark(fake_devkit(bench, monkeypatch))
     for row in result["rows"]:
         if row["metric"] == "pdms-v1.1":
             assert row["devkit_ms_median"] == 1000.0 and row["ratio"] == pytest.approx(1e3 / row["ms_median"], rel=0.02)
@@ -82,20 +82,20 @@ def test_a_devkit_does_the_same_work(bench: Bench, tmp_path: Path, monkeypatch: 
     assert "1000.000" in format_rows(result)
 
 
-def test_a_devkit_that_fails_is_an_error(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(DataError, match="devkit-pdms-v1.1.log.*no such scene"):
-        run_benchmark(fake_devkit(bench, tmp_path, monkeypatch, failing="load_scene"))
-    (tmp_path / "bridge.py").write_text("raise SystemExit('no navsim here')")
-    with pytest.raises(DataError, match="it has ended"):
-        run_benchmark(replace(bench, devkits=(DevkitCommand(Path(sys.executable), tmp_path, None, "pdms-v1.1"),)))
+def test_a_devkit_that_fails_is_an_error(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(DataError, match="no such scene.*devkit-pdms-v1.1.log"):
+        run_benchmark(fake_devkit(bench, monkeypatch, failing="load_scene"))
+    monkeypatch.setattr(devkit_process, "BOOTSTRAP", "raise SystemExit('no navsim here')")
+    with pytest.raises(DataError, match="has ended: no navsim here"):
+        run_benchmark(replace(bench, devkits={"pdms-v1.1": DevkitCommand(Path(sys.executable))}))
 
 
 def test_devkits_are_found_by_their_files(tmp_path: Path) -> None:
     python = Path(sys.executable)
     (tmp_path / "navsim" / "evaluate").mkdir(parents=True)
     (tmp_path / "navsim" / "evaluate" / "pdm_score.py").touch()
-    (command,) = find_devkits(python, [tmp_path], None)
-    assert command.metric == "pdms-v1.1"
+    commands = find_devkits(python, [tmp_path], None)
+    assert commands == {"pdms-v1.1": DevkitCommand(python, tmp_path)}
     wrong: List[Any] = [
         (python, []),
         (python, [tmp_path / "empty"]),
