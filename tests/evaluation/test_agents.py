@@ -37,7 +37,7 @@ def test_an_agent_of_a_file_is_named_after_it(tmp_path: Path) -> None:
     "name, reason",
     [
         ("constant_velocty", "unknown agent 'constant_velocty', did you mean constant_velocity"),
-        ("zebra", "unknown agent 'zebra'; there are: constant_velocity, human"),
+        ("zebra", "unknown agent 'zebra'; there are: constant_velocity, ego_status_mlp, human"),
         ("missing.yaml", "unknown agent 'missing.yaml'"),
         ("../agents/human", "unknown agent"),
     ],
@@ -75,7 +75,7 @@ def test_a_file_that_is_no_text(tmp_path: Path) -> None:
         ({"_target_": f"{MODULE}.Missing"}, "cannot import .*Missing"),
         ({"_target_": "Agent"}, "cannot import Agent"),
         ({"_target_": f"{MODULE}.NoAgent"}, "is no agent class with compute_trajectory"),
-        ({"_target_": "os.system"}, "is no agent class"),
+        ({"_target_": "os.system"}, "os.system is no class"),
         ({"_target_": f"{MODULE}.CannotBeBuilt"}, "cannot be built .KeyError: 'missing entry'"),
         ({"_target_": f"{MODULE}.Raises", "num_pose": 8}, "unknown entry 'num_pose', did you mean num_poses"),
         ({"_target_": f"{MODULE}.Raises", "zebra": 8}, "unknown entry 'zebra'; known: num_poses, interval_length"),

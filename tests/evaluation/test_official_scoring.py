@@ -90,7 +90,9 @@ def test_the_shadow_check_warns(tmp_path: Path) -> None:
     assert {"token", "agent", "column", "official", "embedded"} == set(shadow["differences"][0])
 
 
-def test_official_where_there_is_none(tmp_path: Path) -> None:
+def test_official_where_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("NAVSIM_PYTHON", "NAVSIM_DEVKIT_ROOT", "NUPLAN_DEVKIT_ROOT"):
+        monkeypatch.delenv(variable, raising=False)
     assert "no NAVSIM devkit" in call("eval", "--scorer", "official").error
     broken = write_stand_in(tmp_path, 1)
     (broken / "nuplan" / "__init__.py").write_text("raise ImportError('libGL is missing')")

@@ -71,9 +71,9 @@ def test_failures_end_with_status_1_and_say_how_many(result: Result) -> None:
 
 def test_progress_is_one_line_per_stage(result: Result) -> None:
     lines = result.answer.err.splitlines()
-    assert len(lines) == 4 and lines[0].startswith("split embedded: ")
-    assert lines[1].startswith(f"plan: {8 * SCENES} in ") and lines[1].endswith(", 7 failed")
-    assert lines[2].startswith(f"score: {SCENES} in ") and "failed" not in lines[2]
+    assert len(lines) == 5 and lines[0].startswith("scorer embedded") and lines[1].startswith("split embedded: ")
+    assert lines[2].startswith(f"plan: {8 * SCENES} in ") and lines[2].endswith(", 7 failed")
+    assert lines[3].startswith(f"score: {SCENES} in ") and "failed" not in lines[3]
 
 
 def test_every_scene_of_every_agent_is_a_row(result: Result) -> None:
