@@ -48,13 +48,14 @@ def answer(handle: Callable[[Request], Answer], request: Request) -> Answer:
         return {"error": " ".join(f"{type(error).__name__}: {error}".split())}
 
 
-def serve(handle: Callable[[Request], Answer], requests: TextIO, answers: TextIO) -> None:
-    """Answer requests until there are no more."""
+def serve(handle: Callable[[Request], Answer], garbage: List[Any], requests: TextIO, answers: TextIO) -> None:
+    """Answer requests until there are no more. To free `garbage` takes time: it is done while nobody waits."""
     gc.collect()
     gc.freeze()
     gc.disable()  # a collection walks every object of the metric caches, and would take a third of the time
     for count, line in enumerate(requests, start=1):
         print(json.dumps(answer(handle, json.loads(line))), file=answers, flush=True)
+        garbage.clear()
         if count % COLLECT_EVERY == 0:
             gc.collect()
 
@@ -106,6 +107,7 @@ class ScoreHandler:
         self._official, self._is_reactive = OfficialScorer(maps_root, is_reactive), is_reactive
         self._caches = CacheStore(self._official)
         self._last: Dict[str, List[Row]] = {}
+        self.garbage: List[Any] = []  # metric caches that are done with
 
     def handle(self, request: Request) -> Answer:
         """Answer one request."""
@@ -123,6 +125,7 @@ class ScoreHandler:
 
     def _score(self, scene: Request, predictions: List[Request]) -> List[Row]:
         cache = self._caches.load(scene)
+        self.garbage.append(cache)
         return [answer(partial(self._score_prediction, cache, scene["token"]), item) for item in predictions]
 
     def _score_prediction(self, cache: Any, token: str, prediction: Request) -> Row:
@@ -191,12 +194,14 @@ def main(arguments: List[str]) -> None:
     os.environ["NUPLAN_MAPS_ROOT"] = maps_root
     threading.Thread(target=leave_with_parent, args=(os.getppid(),), daemon=True).start()
     with tempfile.TemporaryDirectory() as folder:
+        garbage: List[Any] = []
         if command == "bench":
             handler = make_bench_handler(Path(rest[0]), Path(maps_root), Path(folder))
         else:
-            handler = ScoreHandler(Path(maps_root), command == "score-reactive").handle
+            scores = ScoreHandler(Path(maps_root), command == "score-reactive")
+            handler, garbage = scores.handle, scores.garbage
         print(json.dumps(describe_devkit()), file=answers, flush=True)
-        serve(handler, sys.stdin, answers)
+        serve(handler, garbage, sys.stdin, answers)
 
 
 def leave_with_parent(parent: int) -> None:

@@ -8,7 +8,7 @@ from latentvla_agent.data.scene_loader import SceneRef
 from latentvla_agent.evaluation.stages import ScoreItem
 
 MIN_CHUNK, MAX_CHUNK = 4, 32  # scenes of one log that go to a worker together
-CHUNKS_PER_WORKER = 4  # at least, where there are enough scenes: so that no worker is left alone with a long last one
+CHUNKS_PER_WORKER = 8  # at least, where there are enough scenes: so that no worker is left alone with a long last one
 
 Predictions = Mapping[Tuple[str, str], Any]  # by agent and token
 

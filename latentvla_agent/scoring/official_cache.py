@@ -1,7 +1,7 @@
 """Metric caches of the devkit in a file that loads fast, for the devkit's own process.
 
 The devkit keeps its caches as lzma pickles, and loading one costs as much as scoring it: polygons and small arrays are
-unpickled one by one. Here they are kept together, bit for bit, and the compression is light. What comes back are the
+unpickled one by one. Here they are kept together, bit for bit, and nothing is compressed. What comes back are the
 same objects of the devkit's classes.
 
 These are pickles, as the devkit's own: a file that another user owns is not opened.
@@ -12,7 +12,6 @@ from __future__ import annotations
 import io
 import os
 import pickle
-import zlib
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 
@@ -21,8 +20,7 @@ import shapely
 
 from latentvla_agent.data.files import write_atomically
 
-MAGIC = b"latentvla official cache 2\n"
-COMPRESSION = 1
+MAGIC = b"latentvla official cache 3\n"
 
 
 class _Pickler(pickle.Pickler):
@@ -64,7 +62,7 @@ def write_official_cache(cache: Any, path: Path, source: str) -> None:
     scalars, pairs, polygons = pickler.kinds
     _, coordinates, offsets = shapely.to_ragged_array(polygons or [shapely.Polygon()])
     parts = (np.array(scalars), np.array(pairs), coordinates, offsets, body.getvalue())
-    content = zlib.compress(pickle.dumps(parts, protocol=pickle.HIGHEST_PROTOCOL), COMPRESSION)
+    content = pickle.dumps(parts, protocol=pickle.HIGHEST_PROTOCOL)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, MAGIC + source.encode() + b"\n" + content, durable=False)
 
@@ -76,8 +74,8 @@ def read_official_cache(path: Path, source: str) -> Any:
             is_ours = os.fstat(file.fileno()).st_uid == os.getuid()
             if not is_ours or file.readline() != MAGIC or file.readline() != source.encode() + b"\n":
                 return None
-            scalars, pairs, coordinates, offsets, body = pickle.loads(zlib.decompress(file.read()))
-    except (OSError, ValueError, zlib.error, pickle.UnpicklingError):
+            scalars, pairs, coordinates, offsets, body = pickle.load(file)
+    except (OSError, ValueError, EOFError, pickle.UnpicklingError):
         return None
     polygons = shapely.from_ragged_array(shapely.GeometryType.POLYGON, coordinates, offsets)
     kinds = (scalars, pairs, polygons)

@@ -56,7 +56,7 @@ def test_nothing_is_set_aside(tmp_path: Path) -> None:
 
 def damage(content: bytes) -> List[bytes]:
     """The same file, spoilt in several ways."""
-    return [b"", content[:40], content[:-5], b"x" + content, content.replace(b" 2\n", b" 1\n", 1)]
+    return [b"", content[:40], content[:-5], b"x" + content, content.replace(b" 3\n", b" 2\n", 1)]
 
 
 def test_other_files_are_no_caches(tmp_path: Path) -> None:
