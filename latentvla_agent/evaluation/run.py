@@ -15,6 +15,7 @@ from latentvla_agent.data.roots import DataRoots
 from latentvla_agent.data.scene_loader import SceneIndex, SceneRef
 from latentvla_agent.data.splits import Split
 from latentvla_agent.evaluation.agents import AgentSpec
+from latentvla_agent.evaluation.costs import summarise_costs
 from latentvla_agent.evaluation.folders import open_folder, write_output
 from latentvla_agent.evaluation.journal import Journal
 from latentvla_agent.evaluation.progress import StageProgress
@@ -80,7 +81,7 @@ def evaluate(run: Run) -> Dict[str, Any]:
         identity = run.identity()
         predictions = plan_scenes(run, identity)
         rows = score_scenes(run, identity, predictions)
-        summary = summarise_run(run, identity, rows)
+        summary = summarise_run(run, identity, rows, predictions)
         write_output(run.out / "scores.csv", write_csv(rows, run.metric))
         write_output(run.out / "summary.json", (json.dumps(summary, indent=1) + "\n").encode())
         report = make_report(summary, rows, predictions, run.setup(), run.index.refs)
@@ -177,7 +178,12 @@ def _warn_damaged(journal: Journal) -> None:
         print(f"warning: {journal.path}: damaged line(s) {lines}; these scenes are done again", file=sys.stderr)
 
 
-def summarise_run(run: Run, identity: Mapping[str, Any], rows: Sequence[ResultRow]) -> Dict[str, Any]:
+def summarise_run(
+    run: Run,
+    identity: Mapping[str, Any],
+    rows: Sequence[ResultRow],
+    predictions: Mapping[Tuple[str, str], Mapping[str, Any]],
+) -> Dict[str, Any]:
     """Content of `summary.json`."""
     by_agent: Dict[str, List[ResultRow]] = {spec.name: [] for spec in run.agents}
     for row in rows:
@@ -199,6 +205,7 @@ def summarise_run(run: Run, identity: Mapping[str, Any], rows: Sequence[ResultRo
                 **described,
                 **summarise_agent(name, by_agent[name], len(index.refs), run.metric),
                 **intervals.get(name, {}),
+                **summarise_costs(predictions[(name, ref.token)] for ref in index.refs),
             }
             for name, described in zip(by_agent, identity["agents"])
         ],
