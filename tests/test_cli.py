@@ -252,7 +252,9 @@ def test_unknown_metrics(tmp_path: Path, name: str, metric: str, reason: str) ->
     assert reason in made("--metric", metric).error and made.left() == []
 
 
-@pytest.mark.parametrize("scorer, reason", [("oficial", "unknown scorer"), ("official", "no NAVSIM devkit is installed here or named")])
+@pytest.mark.parametrize(
+    "scorer, reason", [("oficial", "unknown scorer"), ("official", "no NAVSIM devkit is installed here or named")]
+)
 def test_scorers(tmp_path: Path, scorer: str, reason: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in ("NAVSIM_PYTHON", "NAVSIM_DEVKIT_ROOT"):
         monkeypatch.delenv(variable, raising=False)

@@ -9,6 +9,7 @@ import typer
 from latentvla_agent import __version__
 from latentvla_agent.cli.bench import bench_command
 from latentvla_agent.cli.cache import cache_command
+from latentvla_agent.cli.compare import compare_command
 from latentvla_agent.cli.doctor import doctor_command
 from latentvla_agent.cli.evaluate import eval_command
 from latentvla_agent.cli.export import export_command
@@ -32,6 +33,7 @@ COMMANDS: Dict[str, Callable[..., None]] = {
     "bench": bench_command,
     "submit": submit_command,
     "export": export_command,
+    "compare": compare_command,
 }
 for name, command in COMMANDS.items():
     app.command(name)(report_errors(command))

@@ -18,6 +18,7 @@ NAME_LENGTH = 17
 PLOT_HEIGHT = 110
 PLOT_LEFT, PLOT_WIDTH = 40, 270  # of charts with counts
 NUM_COLORS = 10
+DIFFERENCE_AXES = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)  # points to either side of 0
 
 Bar = Tuple[str, Optional[float]]  # agent and value in 0…1, None where there is no value
 
@@ -59,6 +60,37 @@ def draw_intervals(title: str, rows: Sequence[Tuple[str, Optional[float], Option
             parts.append(f'<path class="whisker" style="stroke:{pick_color(i)}" d="M{x:.1f},{y:g}H{end:.1f}"/>')
         if score is not None:
             parts.append(f'<circle cx="{left + span * score:.1f}" cy="{y:g}" r="5" style="fill:{pick_color(i)}"/>')
+    return _chart(title, bottom + 18, parts)
+
+
+def draw_differences(title: str, rows: Sequence[Tuple[str, float, Optional[float], Optional[float]]]) -> str:
+    """Differences (name, mean, low, high) on a common axis around 0, in points; a name has a line of its own.
+
+    What can't be told from 0 is grey.
+    """
+    values = [abs(value) for _, *numbers in rows for value in numbers if value is not None]
+    reach = next((step for step in DIFFERENCE_AXES if step >= 100.0 * max(values)), DIFFERENCE_AXES[-1])
+    center, unit = WIDTH / 2.0, 100.0 * (WIDTH / 2.0 - 14) / reach
+    bottom = len(rows) * 2 * ROW
+    parts: List[str] = []
+    for tick in (-reach, -reach / 2.0, 0.0, reach / 2.0, reach):
+        x = center + unit * tick / 100.0
+        sign = "+" if tick > 0.0 else "\N{MINUS SIGN}" if tick < 0.0 else ""
+        parts.append(
+            f'<text class="tick" x="{x:.1f}" y="{bottom + 12}" text-anchor="middle">{sign}{abs(tick):g}</text>'
+        )
+    for i, (name, mean, low, high) in enumerate(rows):
+        y = i * 2 * ROW + 1.5 * ROW
+        color = "var(--soft)"
+        parts.append(f'<path class="gridline" d="M{center:g},{y - 10:g}v20"/>')
+        parts.append(
+            f'<text x="0" y="{y - 14:g}">{shorten(name, 2 * NAME_LENGTH + 12)}<title>{escape(name)}</title></text>'
+        )
+        if low is not None and high is not None:
+            color = pick_color(0) if low > 0.0 or high < 0.0 else color
+            x, end = center + unit * low, center + unit * high
+            parts.append(f'<path class="whisker" style="stroke:{color}" d="M{x:.1f},{y:g}H{end:.1f}"/>')
+        parts.append(f'<circle cx="{center + unit * mean:.1f}" cy="{y:g}" r="5" style="fill:{color}"/>')
     return _chart(title, bottom + 18, parts)
 
 

@@ -117,7 +117,7 @@ def evaluate(run: Run) -> Dict[str, Any]:
         predictions = plan_scenes(run, identity)
         scored = score_scenes(run, identity, predictions)
         rows, extras = finish_rows(run, scored)
-        summary = summarise_run(run, identity, rows, extras)
+        summary = summarise_run(run, identity, rows, predictions, extras)
         if run.devkit is not None and run.shadow_scenes and not run.is_two_stage:  # the embedded scorer replays traffic
             shadow = compare_with_embedded(run.setup(), run.index.refs, predictions, rows, run.shadow_scenes)
             warn_of_differences(shadow)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from latentvla_agent.data.scene_loader import SceneIndex, SceneLoader, SceneRef
 from latentvla_agent.data.splits import SceneFilter
 from latentvla_agent.errors import DataError, TrajectoryError
 from latentvla_agent.evaluation.agents import Agent, AgentSpec, build_agent
+from latentvla_agent.evaluation.costs import describe_costs
 from latentvla_agent.evaluation.results import ResultRow, row_of_scores
 from latentvla_agent.scoring.metric_cache import (
     MetricCache,
@@ -27,7 +29,7 @@ from latentvla_agent.scoring.metric_cache import (
 )
 from latentvla_agent.scoring.scorer import PreviousPlan, Scorer
 
-Prediction = Mapping[str, Any]  # {"agent", "poses", "interval"}, or {"agent", "error"} where the agent failed
+Prediction = Mapping[str, Any]  # {"agent", "poses", "interval", "costs"}, or {"agent", "error"} where the agent failed
 
 
 @dataclass(frozen=True)
@@ -76,10 +78,12 @@ class PlanHandler:
         """The agent's prediction; whatever it raises is for the caller to count."""
         agent, scene = self._agents[item.agent], self._loader.build(item.ref)
         arguments = (scene.get_agent_input(), scene) if agent.requires_scene else (scene.get_agent_input(),)
+        begun = time.perf_counter()
         trajectory = agent.compute_trajectory(*arguments)
+        costs = describe_costs(agent, time.perf_counter() - begun)
         poses = check_poses(trajectory)
         interval = float(trajectory.trajectory_sampling.interval_length)
-        return {"agent": item.agent, "poses": poses.tolist(), "interval": interval}
+        return {"agent": item.agent, "poses": poses.tolist(), "interval": interval, "costs": costs}
 
 
 def check_poses(trajectory: Any) -> Any:

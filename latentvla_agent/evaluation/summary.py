@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Sequence
 
+from latentvla_agent.evaluation.chunks import Predictions
+from latentvla_agent.evaluation.costs import summarise_costs
 from latentvla_agent.evaluation.provenance import command_line, describe_machine
 from latentvla_agent.evaluation.results import ResultRow, summarise_agent
 from latentvla_agent.evaluation.statistics import score_intervals
@@ -14,7 +16,11 @@ if TYPE_CHECKING:
 
 
 def summarise_run(
-    run: Run, identity: Mapping[str, Any], rows: Sequence[ResultRow], extras: Mapping[str, Mapping[str, Any]]
+    run: Run,
+    identity: Mapping[str, Any],
+    rows: Sequence[ResultRow],
+    predictions: Predictions,
+    extras: Mapping[str, Mapping[str, Any]],
 ) -> Dict[str, Any]:
     """Content of `summary.json`; `extras` are entries of agents that replace means of rows, as for two stages."""
     by_agent: Dict[str, List[ResultRow]] = {spec.name: [] for spec in run.agents}
@@ -38,6 +44,7 @@ def summarise_run(
                 **summarise_agent(name, by_agent[name], len(index.all_refs), run.metric),
                 **intervals.get(name, {}),
                 **extras.get(name, {}),
+                **summarise_costs(predictions[(name, ref.token)] for ref in index.all_refs),
             }
             for name, described in zip(by_agent, identity["agents"])
         ],

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence
 
+from latentvla_agent.evaluation.costs import COSTS
 from tests.evaluation.commands import start
 
 OPTIONS = ("--agent", "human", "--agent", "constant_velocity", "--workers", "2", "--max-scenes")
@@ -55,6 +56,9 @@ def finish(process: subprocess.Popen[str]) -> str:
 def read_outputs(folder: Path) -> Dict[str, Any]:
     """`scores.csv` byte by byte, and `summary.json` without times."""
     summary = json.loads((folder / "out" / "summary.json").read_text())
+    for agent in summary["agents"]:
+        for name in COSTS:
+            agent.pop(name, None)
     return {
         "scores.csv": (folder / "out" / "scores.csv").read_bytes(),
         **{key: value for key, value in summary.items() if key not in OF_THE_RUN},

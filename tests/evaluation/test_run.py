@@ -118,6 +118,7 @@ def test_summary_says_where_the_numbers_come_from(result: Result) -> None:
     assert {"machine", "command", "finished", "bad_logs", "dropped_no_route"} <= set(summary)
     for agent in summary["agents"]:
         assert len(agent["config"]) == 16 and len(agent["code"]) == 16
+        assert agent["total_ms"] > 0.0 and "parameters" not in agent
 
 
 def evaluate_stop(out: Path, metric_caches: Path, *options: str) -> Answer:
