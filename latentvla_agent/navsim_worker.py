@@ -30,7 +30,7 @@ from latentvla_agent.navsim_bridge import OfficialBench, OfficialScorer, find_de
 from latentvla_agent.scoring.official_cache import read_official_cache, write_official_cache
 
 PARENT_CHECK_S = 1.0
-COLLECT_EVERY = 64  # requests between two garbage collections; the devkit's objects hold hardly any cycles
+COLLECT_EVERY = 64  # requests
 BENCH_WORKS = ("open_scenes", "cache_scene", "load_scene", "score")
 NUMERIC_PACKAGES = ("numpy", "scipy", "shapely", "pandas")
 
@@ -48,11 +48,21 @@ def answer(handle: Callable[[Request], Answer], request: Request) -> Answer:
         return {"error": " ".join(f"{type(error).__name__}: {error}".split())}
 
 
-def serve(handle: Callable[[Request], Answer], garbage: List[Any], requests: TextIO, answers: TextIO) -> None:
-    """Answer requests until there are no more. To free `garbage` takes time: it is done while nobody waits."""
+def serve(handle: Callable[[Request], Answer], requests: TextIO, answers: TextIO) -> None:
+    """Answer requests until there are no more."""
+    for line in requests:
+        print(json.dumps(answer(handle, json.loads(line))), file=answers, flush=True)
+
+
+def serve_fast(handle: Callable[[Request], Answer], garbage: List[Any], requests: TextIO, answers: TextIO) -> None:
+    """As `serve`; what takes time and need not be done before an answer is done after it, while nobody waits.
+
+    That is to free `garbage`, and to collect cycles, of which the devkit's objects hold hardly any: a collection walks
+    every object of the metric caches, and would take a third of the time.
+    """
     gc.collect()
     gc.freeze()
-    gc.disable()  # a collection walks every object of the metric caches, and would take a third of the time
+    gc.disable()
     for count, line in enumerate(requests, start=1):
         print(json.dumps(answer(handle, json.loads(line))), file=answers, flush=True)
         garbage.clear()
@@ -194,14 +204,18 @@ def main(arguments: List[str]) -> None:
     os.environ["NUPLAN_MAPS_ROOT"] = maps_root
     threading.Thread(target=leave_with_parent, args=(os.getppid(),), daemon=True).start()
     with tempfile.TemporaryDirectory() as folder:
-        garbage: List[Any] = []
         if command == "bench":
-            handler = make_bench_handler(Path(rest[0]), Path(maps_root), Path(folder))
+            bench = make_bench_handler(Path(rest[0]), Path(maps_root), Path(folder))
+            _introduce(answers)
+            serve(bench, sys.stdin, answers)
         else:
             scores = ScoreHandler(Path(maps_root), command == "score-reactive")
-            handler, garbage = scores.handle, scores.garbage
-        print(json.dumps(describe_devkit()), file=answers, flush=True)
-        serve(handler, garbage, sys.stdin, answers)
+            _introduce(answers)
+            serve_fast(scores.handle, scores.garbage, sys.stdin, answers)
+
+
+def _introduce(answers: TextIO) -> None:
+    print(json.dumps(describe_devkit()), file=answers, flush=True)
 
 
 def leave_with_parent(parent: int) -> None:
