@@ -189,7 +189,7 @@ def test_an_agent_that_cannot_start_ends_the_run(tmp_path: Path, metric_caches: 
     "scenes_per_log, workers, sizes",
     [
         (400, 2, [32] * 12 + [16]),  # long logs: large chunks
-        (25, 2, [6, 6, 6, 6, 1]),  # few scenes: enough chunks for all workers
+        (60, 2, [7] * 8 + [4]),  # few scenes: enough chunks for all workers
         (25, 200, [4] * 6 + [1]),  # never so small that starting costs more than working
     ],
 )
