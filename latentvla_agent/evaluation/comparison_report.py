@@ -112,7 +112,7 @@ def write_markdown(comparison: Comparison) -> str:
             lines += [f"|{'---|' * len(row)}"] if number == 0 else []
         lines += [""] if rows else []
     lines += [f"- {_escape_markdown(text)}" for text in describe(comparison)]
-    lines += [f"- {_escape_markdown(name)}: `{value}`" for name, value in list_provenance(comparison).items()]
+    lines += [_escape_markdown(f"- {name}: {value}") for name, value in list_provenance(comparison).items()]
     return "\n".join(lines) + "\n"
 
 

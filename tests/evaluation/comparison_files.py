@@ -30,9 +30,11 @@ def write_run(folder: Path, agents: Mapping[str, Scores], metric: str = "pdms-v1
     rows: Dict[str, List[ResultRow]] = {}
     for agent, scores in agents.items():
         rows[agent] = [
-            ResultRow(token, LOGS[token], agent, error="ValueError: no")
-            if score is None
-            else ResultRow(token, LOGS[token], agent, score, True, "", dict.fromkeys(columns, score), (9.0, 8.0))
+            (
+                ResultRow(token, LOGS[token], agent, error="ValueError: no")
+                if score is None
+                else ResultRow(token, LOGS[token], agent, score, True, "", dict.fromkeys(columns, score), (9.0, 8.0))
+            )
             for token, score in scores.items()
         ]
     summary: Dict[str, Any] = {
