@@ -25,7 +25,7 @@ from latentvla_agent.evaluation.statistics import (
 PREFIX = "epdms-v2.2-prefix"
 SAME = 1e-9  # largest difference of scores that two runs of one deterministic agent may have
 UNKNOWN_LOGS = "only (too narrow: which scenes share a log is not known; --data and --split would tell)"
-NO_GROUPS = "nothing: a two-stage CSV of NAVSIM holds neither the groups of its scenes nor their weights"
+NO_GROUPS = "nothing: results of two stages hold neither the groups of their scenes nor their weights"
 
 Groups = Mapping[str, Sequence[Result]]  # results by agent; several of one agent are training seeds
 Values = Dict[str, Dict[str, npt.NDArray[np.float64]]]  # log -> token -> scores (seeds,)

@@ -112,7 +112,7 @@ def write_markdown(comparison: Comparison) -> str:
             lines += [f"|{'---|' * len(row)}"] if number == 0 else []
         lines += [""] if rows else []
     lines += [f"- {_escape_markdown(text)}" for text in describe(comparison)]
-    lines += [f"- {_escape_markdown(name)}: `{value}`" for name, value in list_provenance(comparison).items()]
+    lines += [_escape_markdown(f"- {name}: {value}") for name, value in list_provenance(comparison).items()]
     return "\n".join(lines) + "\n"
 
 
@@ -162,7 +162,7 @@ def render_comparison(comparison: Comparison) -> str:
     body = [f"<h1>{escape(_title(comparison))}</h1>", f'<p class="soft">{escape(first)}</p>']
     body += [write_notes([note.replace("Note: ", "", 1) for note in notes])]
     body += [_write_rows(tabulate_agents(comparison), comparison, dots=True)]
-    style = "soft" if comparison["clusters"] > 1 else "status bad"
+    style = "soft" if comparison["clusters"] > 1 and not comparison["two_stage"] else "status bad"
     body += [f'<p class="soft">Scores times 100; failed scenes count 0.</p>\n<p class="{style}">{escape(levels)}</p>']
     body += [_write_cards(cards)]
     if differences:

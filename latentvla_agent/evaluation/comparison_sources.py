@@ -15,6 +15,7 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 from latentvla_agent.errors import ConfigError, DataError
 from latentvla_agent.evaluation.comparison_tables import (
     MAY_BE_EMPTY,
+    TOLERANCE,
     Line,
     Table,
     check_tokens,
@@ -129,12 +130,8 @@ def _read_run(table: Table) -> List[Result]:
     for described in summary["agents"]:
         own = rows[described["agent"]]
         check_tokens(table.path, described["agent"], own)
-        means = summarise_agent(described["agent"], own, len(own), metric)
-        if not _is_close(means["score"], described.get("score")):
-            raise DataError(
-                f"{table.path}: expected a mean of {described.get('score')} for {described['agent']}, as in "
-                f"summary.json, got {means['score']}; the two files are not of one run"
-            )
+        two_stage = STAGES[0][1:] in described
+        means = _read_stages(table, described, metric) if two_stage else _average(table, described, own, metric)
         costs = {name: described[name] for name in COSTS if isinstance(described.get(name), (int, float))}
         results.append(
             Result(
@@ -143,13 +140,41 @@ def _read_run(table: Table) -> List[Result]:
                 table.sha256,
                 metric,
                 tuple(own),
-                {name: means[name] for name in ("score", *metric.columns)},
-                facts,
+                means,
+                {**facts, "stages": "2" if two_stage else "1"},
+                two_stage,
                 costs=costs,
                 notes=notes,
             )
         )
     return results
+
+
+def _average(
+    table: Table, described: Mapping[str, Any], rows: List[ResultRow], metric: Metric
+) -> Dict[str, Optional[float]]:
+    means = summarise_agent(described["agent"], rows, len(rows), metric)
+    if not _is_close(means["score"], described.get("score")):
+        raise DataError(
+            f"{table.path}: expected a mean of {described.get('score')} for {described['agent']}, as in "
+            f"summary.json, got {means['score']}; the two files are not of one run"
+        )
+    return {name: means[name] for name in ("score", *metric.columns)}
+
+
+def _read_stages(table: Table, described: Mapping[str, Any], metric: Metric) -> Dict[str, Optional[float]]:
+    """What the devkit made of the scenes of both stages; nothing but a score of 0 for an agent that failed in one."""
+    means: Dict[str, Optional[float]] = {"score": described.get("score")}
+    for stage in STAGES:
+        part = described.get(stage[1:])
+        means.update({name + stage: part.get(name) if isinstance(part, dict) else None for name in metric.columns})
+    if means["score"] is None or not all(value is None or _is_score(value) for value in means.values()):
+        raise DataError(f"{table.path}: expected scores of two stages in summary.json, got {means}")
+    return means
+
+
+def _is_score(value: Any) -> bool:
+    return isinstance(value, (int, float)) and -TOLERANCE <= value <= 1.0 + TOLERANCE
 
 
 def _read_summary(path: Path) -> Dict[str, Any]:
@@ -176,7 +201,8 @@ def _collect_facts(summary: Mapping[str, Any], metric: Metric) -> Dict[str, str]
         part if isinstance(part, dict) else {} for part in (split.get("scene_filter"), summary.get("devkit"))
     )
     return {
-        **{"metric": metric.name, "scorer": summary["scorer"], "stages": "1", "split": str(split.get("name"))},
+        **{"metric": metric.name, "scorer": summary["scorer"], "split": str(split.get("name"))},
+        **({"mapping of its stages": str(split["mapping"])} if split.get("mapping") else {}),
         **{f"scene filter's {key}": str(value) for key, value in window.items()},
         **{f"version of {name}": str(summary["versions"].get(name)) for name in VERSIONS},
         **{f"devkit's {name}": str(devkit[name]) for name in DEVKIT_FACTS if name in devkit},

@@ -81,6 +81,24 @@ def test_two_stages_keep_the_devkits_combined_score(tmp_path: Path) -> None:
         read_results(str(failed))
 
 
+def test_two_stages_of_our_own_keep_it_too(tmp_path: Path) -> None:
+    path = write_run(tmp_path, {"a": make_scores()}, "epdms-v2.2", scorer="official") / "summary.json"
+    summary = json.loads(path.read_text())
+    stages = {stage: dict.fromkeys(METRICS["epdms-v2.2"].columns, 0.5) for stage in ("stage_one", "stage_two")}
+    summary["agents"][0].update(score=0.2, **stages)
+    path.write_text(json.dumps(summary))
+    (result,) = read_results(str(tmp_path))
+    assert result.two_stage and result.facts["stages"] == "2"
+    assert result.means["score"] == 0.2 and result.means["lane_keeping_stage_two"] == 0.5
+    summary["agents"][0].update(score=0.0, stage_one=None, stage_two=None)  # it failed in a scene
+    path.write_text(json.dumps(summary))
+    assert set(read_results(str(tmp_path))[0].means.values()) == {0.0, None}
+    summary["agents"][0].update(score="high")
+    path.write_text(json.dumps(summary))
+    with pytest.raises(LatentVLAError, match="expected scores of two stages in summary.json"):
+        read_results(str(tmp_path))
+
+
 def test_what_a_run_lost_is_noted(tmp_path: Path) -> None:
     write_run(tmp_path, {"a": make_scores()}, missing_tokens=3, missing_logs=["x"])
     notes = read_results(str(tmp_path))[0].notes
