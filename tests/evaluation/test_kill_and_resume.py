@@ -21,7 +21,7 @@ from tests.evaluation.kill_and_resume import (
     read_outputs,
 )
 
-SCENES, SLOW_SCENES = 6, 20
+SCENES, SLOW_SCENES = 16, 20
 SHORT, LONG = Plan(SCENES), Plan(SLOW_SCENES)
 
 
@@ -40,7 +40,7 @@ def test_a_kill_and_an_interrupt(tmp_path: Path) -> None:
     wait_for_lines(out / "predictions.journal", 3)
     assert kill_main(process) == MAIN_KILLED
     process = SHORT.begin(tmp_path / "killed")
-    wait_for_lines(out / "scores.journal", 3)
+    wait_for_lines(out / "scores.journal", 2)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the workers too
     printed, messages = process.communicate(timeout=60)
     assert process.returncode == 130 and printed == ""
