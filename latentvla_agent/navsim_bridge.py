@@ -23,16 +23,6 @@ from latentvla_agent.data.scene import Annotations, BoxIndex, EgoStatus, Frame, 
 
 STEP_S, NUM_STEPS = 0.1, 40
 MAP_VERSION = "nuplan-maps-v1.0"
-EPDMS_COLUMNS = (
-    "no_at_fault_collisions",
-    "drivable_area_compliance",
-    "driving_direction_compliance",
-    "traffic_light_compliance",
-    "ego_progress",
-    "time_to_collision_within_bound",
-    "lane_keeping",
-    "history_comfort",
-)
 Row = Dict[str, Any]
 Answer = Dict[str, Any]
 
@@ -127,11 +117,11 @@ class OfficialScorer:
         finished: Row = compute_final_scores(table).iloc[-1].to_dict()
         return finished
 
-    def finish_two_stages(self, rows: List[Row], mapping: List[Any]) -> Answer:
+    def finish_two_stages(self, rows: List[Row], mapping: List[Any], columns: List[str]) -> Answer:
         """v2.2's two-stage score of one agent, by the functions of the devkit's two-stage script.
 
         `rows`: packed, one per scene; `mapping`: [token, token before, pairs of synthetic tokens]. Gives the finished
-        "rows", and means over groups: "combined", "stage_one" and "stage_two".
+        "rows" in these columns, and their means over groups: "combined", "stage_one" and "stage_two".
         """
         import pandas
         from navsim.planning.script import run_pdm_score as script
@@ -139,7 +129,6 @@ class OfficialScorer:
         groups = {(now, before): [tuple(pair) for pair in pairs] for now, before, pairs in mapping}
         table = pandas.DataFrame([unpack_row(row) for row in rows])
         table = script.compute_final_scores(script.create_scene_aggregators(groups, table, self.sampling))
-        columns = [*EPDMS_COLUMNS, "two_frame_extended_comfort", "score"]
         means = script.calculate_individual_mapping_scores(table[[*columns, "token", "weight"]], groups)
         names = ("combined", "stage_one", "stage_two")
         answer: Answer = {name: pack_row(mean.to_dict()) for name, mean in zip(names, means)}

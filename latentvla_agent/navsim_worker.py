@@ -104,8 +104,8 @@ def _measure(function: Callable[..., None], arguments: List[Any]) -> float:
 class ScoreHandler:
     """Scores the predictions of a scene: {"scene", "predictions", "columns"} gives {"rows"}.
 
-    Where vehicles react, the scene is of a two-stage split: rows are whole and packed, and {"finish", "mapping"}, all
-    rows of an agent, gives its score.
+    Where vehicles react, the scene is of a two-stage split: rows are whole and packed, and {"finish", "mapping",
+    "columns"}, all rows of an agent, gives its score.
 
     A row holds the asked columns, or {"error"} for a prediction that can't be scored. {"previous",
     "previous_predictions"} are those of the scene before, for two-frame comfort; the rows of the last scene are kept,
@@ -122,7 +122,7 @@ class ScoreHandler:
     def handle(self, request: Request) -> Answer:
         """Answer one request."""
         if "finish" in request:
-            return self._official.finish_two_stages(request["finish"], request["mapping"])
+            return self._official.finish_two_stages(request["finish"], request["mapping"], request["columns"])
         rows = self._score(request["scene"], request["predictions"])
         if self._is_reactive:
             return {"rows": [pack_row(row) for row in rows]}

@@ -41,7 +41,11 @@ def finish_agents(
             if any("error" in row for row in rows.values()):
                 results[spec.name] = _give_up(refs, spec.name, rows)
                 continue
-            request = {"finish": list(rows.values()), "mapping": [astuple(group) for group in groups]}
+            request = {
+                "finish": list(rows.values()),
+                "mapping": [astuple(group) for group in groups],
+                "columns": [*metric.columns, "score"],
+            }
             results[spec.name] = _read_answer(refs, spec.name, process.ask(request), metric)
     return results
 
