@@ -43,7 +43,7 @@ def bench_command(
       latentvla bench --out runs/bench --devkit-python /envs/navsim/bin/python \\
         --devkit-root /code/navsim-v1.1 --devkit-root /code/navsim --nuplan-root /code/nuplan-devkit
     """
-    roots = find_roots(data, maps)
+    roots = find_roots(data, maps, split=split)
     chosen = find_split(SplitRequest(split=split), roots)
     devkits: Dict[str, DevkitCommand] = {}
     if devkit_python is not None:

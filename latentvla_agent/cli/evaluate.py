@@ -80,9 +80,8 @@ def eval_command(
       latentvla eval --data ../shared/data/real/dev --split dev --agent human --agent stop --out runs/real
     """
     check_executor(executor)
-    choice = choose_scorer(
-        ScorerRequest(scorer, metric, devkit_python, devkit_root, nuplan_root), find_roots(data, maps)
-    )
+    roots = find_roots(data, maps, split=split)
+    choice = choose_scorer(ScorerRequest(scorer, metric, devkit_python, devkit_root, nuplan_root), roots)
     specs = find_agents(agent or DEFAULT_AGENTS)
     for spec in specs:
         build_agent(spec)

@@ -77,9 +77,8 @@ def submit_command(
       latentvla submit --agent ego_status_mlp --data /data/openscene --split navtest --metric pdms-v1.1 \\
         --team "Lane Keepers" --authors "A. Author" --email a@b.org --institution Lab --country Germany
     """
-    choice = choose_scorer(
-        ScorerRequest(scorer, metric, devkit_python, devkit_root, nuplan_root), find_roots(data, maps)
-    )
+    roots = find_roots(data, maps, split=split)
+    choice = choose_scorer(ScorerRequest(scorer, metric, devkit_python, devkit_root, nuplan_root), roots)
     (spec,) = find_agents([agent])
     if build_agent(spec).requires_scene:
         raise ConfigError(f"agent {spec.name} is privileged: it sees the future, which a submission must not")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import List, Mapping, Optional
 
+from latentvla_agent.data.worlds import DEFAULT_WORLD, find_world, is_world
 from latentvla_agent.errors import DataError
 
 EMBEDDED_FOLDER = Path(__file__).resolve().parent.parent / "embedded"
@@ -21,18 +22,20 @@ DEFAULT_TWO_STAGE_SPLIT = "navhard_two_stage"  # whose folder NAVSIM's own defau
 class DataRoots:
     """Folders of logs (`navsim_logs`), maps and sensor files (`sensor_blobs`). Only `logs` is known to exist.
 
-    `synthetic_scenes` is the folder of NAVSIM v2.2's second stage, if not where NAVSIM looks for it.
+    `synthetic_scenes` is the folder of NAVSIM v2.2's second stage, if not where NAVSIM looks for it. `is_embedded`: the
+    data comes with this package (its logs, or its world), nobody named a folder.
     """
 
     logs: Path
     maps: Path
     sensors: Path
     synthetic_scenes: Optional[Path] = None
+    is_embedded: bool = False
 
     @property
-    def is_embedded(self) -> bool:
-        """Whether the logs are those that are shipped inside the package."""
-        return self.logs == EMBEDDED_FOLDER / "navsim_logs"
+    def config_folder(self) -> Path:
+        """The folder that may hold splits of its own (`train_test_split/`), as those of the embedded world do."""
+        return self.logs.parent
 
 
 def find_roots(
@@ -40,22 +43,41 @@ def find_roots(
     maps: Optional[Path] = None,
     environ: Mapping[str, str] = os.environ,
     synthetic_scenes: Optional[Path] = None,
+    split: Optional[str] = None,
 ) -> DataRoots:
     """Roots from `--data`, `--maps` and `--synthetic-scenes`, else from the environment, else the embedded data.
 
+    The name of a `split` of the embedded world, or of the embedded logs, means these unless `--data` says otherwise.
     Raises `DataError` naming a folder that was asked for and does not exist.
     """
-    root = _require_folder(data, "--data") if data is not None else _find_variable_folder(environ, DATA_VARIABLE)
+    if synthetic_scenes is not None:
+        _require_folder(synthetic_scenes, "--synthetic-scenes")
+    root = _find_named_root(data, environ, split)
     if maps is not None:
         maps = _require_folder(maps, "--maps")
     elif root is not None and (data is None or not (root / "maps").is_dir()):
         maps = _find_variable_folder(environ, MAPS_VARIABLE)
     # NUPLAN_MAPS_ROOT is left aside for the embedded data: maps of real cities don't hold the embedded roads.
-    root = root or _require_folder(EMBEDDED_FOLDER, "the embedded data")
+    is_embedded = root is None
+    if root is None:
+        root = _find_embedded_root(split, environ)
     logs = _require_folder(root / "navsim_logs", "the logs")
-    if synthetic_scenes is not None:
-        _require_folder(synthetic_scenes, "--synthetic-scenes")
-    return DataRoots(logs, maps or root / "maps", root / "sensor_blobs", synthetic_scenes)
+    return DataRoots(logs, maps or root / "maps", root / "sensor_blobs", synthetic_scenes, is_embedded)
+
+
+def _find_named_root(data: Optional[Path], environ: Mapping[str, str], split: Optional[str]) -> Optional[Path]:
+    """The folder that the user or the environment names; None where the embedded data is meant."""
+    if data is not None:
+        return _require_folder(data, "--data")
+    if split is not None and (split == EMBEDDED_SPLIT or is_world(split)):
+        return None
+    return _find_variable_folder(environ, DATA_VARIABLE)
+
+
+def _find_embedded_root(split: Optional[str], environ: Mapping[str, str]) -> Path:
+    if split == EMBEDDED_SPLIT:
+        return EMBEDDED_FOLDER
+    return find_world(split if split is not None and is_world(split) else DEFAULT_WORLD, environ)
 
 
 def find_synthetic_scenes(roots: DataRoots, split: str) -> Path:
@@ -67,9 +89,7 @@ def find_synthetic_scenes(roots: DataRoots, split: str) -> Path:
 
 
 def default_split(roots: DataRoots) -> str:
-    """Split to take where none is named: the embedded one, or the only folder of logs; else `DataError`."""
-    if roots.is_embedded:
-        return EMBEDDED_SPLIT
+    """Split to take where none is named: the only folder of logs; else `DataError`."""
     folders = list_splits(roots)
     if len(folders) == 1:
         return folders[0]

@@ -121,12 +121,13 @@ def resolve_split(
     max_scenes: Optional[int] = None,
     devkit_config_dirs: Sequence[Path] = (),
 ) -> Split:
-    """Find a split: a YAML file, else a `train_test_split` of NAVSIM, else a folder of logs (every frame a scene).
+    """Find a split: a YAML file, else a `train_test_split` of NAVSIM, else one that lies with the data, else a folder of
+    logs (every frame a scene).
 
     `devkit_config_dirs` are folders that hold `train_test_split/`. `frame_interval` and `max_scenes` override what the
     split says. Raises `DataError` for an unknown name, an unknown key, or a missing folder.
     """
-    devkit_folders = [Path(folder) / "train_test_split" for folder in devkit_config_dirs]
+    devkit_folders = [Path(folder) / "train_test_split" for folder in (*devkit_config_dirs, roots.config_folder)]
     split = _find_split(name, roots, devkit_folders)
     overrides: Dict[str, Any] = {"frame_interval": frame_interval, "max_scenes": max_scenes}
     named: Dict[str, Any] = {key: value for key, value in overrides.items() if value is not None}
@@ -142,7 +143,8 @@ def _find_split(name: str, roots: DataRoots, devkit_folders: Sequence[Path]) -> 
         raise DataError(f"split {name!r}: expected the name of a split or the path of a YAML file")
     for folder in devkit_folders:
         if (folder / f"{name}.yaml").is_file():
-            return _read_split(folder / f"{name}.yaml", name, roots, devkit_folders, "NAVSIM train_test_split")
+            source = "split of the data" if folder.parent == roots.config_folder else "NAVSIM train_test_split"
+            return _read_split(folder / f"{name}.yaml", name, roots, devkit_folders, source)
     if (roots.logs / name).is_dir():
         source = "embedded split" if roots.is_embedded else "folder of logs"
         return Split(name, roots.logs / name, SceneFilter(frame_interval=1), f"{source} {roots.logs / name}")

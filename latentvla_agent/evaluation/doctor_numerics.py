@@ -187,7 +187,7 @@ def check_reference_cases() -> Sequence[Finding]:
 
 
 def _build_caches(tokens: Any) -> Dict[str, MetricCache]:
-    roots = find_roots(environ={})
+    roots = find_roots(environ={}, split=EMBEDDED_SPLIT)
     maps = MapStore(roots.maps)
     index = index_scenes(resolve_split(EMBEDDED_SPLIT, roots), tokens=tokens)
     if index.missing_tokens:

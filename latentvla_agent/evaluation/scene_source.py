@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from latentvla_agent.data.outlines import OutlineStore
 from latentvla_agent.data.roots import DataRoots, default_split, find_roots
 from latentvla_agent.data.scene_loader import SceneIndex, index_scenes
 from latentvla_agent.data.splits import Split, resolve_split
+from latentvla_agent.data.worlds import cache_base
 from latentvla_agent.errors import ConfigError
 from latentvla_agent.evaluation.doctor_devkit import find_config_folders
 from latentvla_agent.evaluation.folders import make_folder
@@ -58,7 +58,9 @@ def open_source(
 
     Raises `ConfigError` for a two-stage split, unless the caller knows how to score `two_stages`.
     """
-    roots = find_roots(request.data, request.maps, synthetic_scenes=request.synthetic_scenes)
+    roots = find_roots(
+        request.data, request.maps, synthetic_scenes=request.synthetic_scenes, split=request.split
+    )
     split = find_split(request, roots)
     if split.synthetic_folder is not None and not two_stages:
         raise ConfigError(
@@ -102,5 +104,4 @@ def find_split(request: SplitRequest, roots: DataRoots) -> Split:
 
 def find_cache(folder: Optional[Path]) -> Path:
     """Folder of metric caches: the one named, or the user's cache folder."""
-    base = folder or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "latentvla"
-    return base / f"metric-caches-{CACHE_VERSION}"
+    return (folder or cache_base()) / f"metric-caches-{CACHE_VERSION}"

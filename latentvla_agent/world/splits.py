@@ -1,0 +1,130 @@
+"""The splits of the embedded world: how many scenes, of which rare events, chosen by which rules, from which seed.
+
+Towns are never shared: a town's seed is made of the split's seed and the town's number. What the rules are for: the
+evaluation splits hold scenes that neither going straight on nor the human's own mistakes decide (NAVSIM filters
+likewise), `minitown-unlabelled` holds whatever was driven, since latent actions are learned without any score.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Dict, Optional, Tuple
+
+from latentvla_agent.errors import ConfigError
+
+Shares = Tuple[Tuple[str, float], ...]
+
+# Kinds of events that each group of splits may hold; `minitown-longtail` alone has all of them.
+TRAINED_EVENTS = ("lead_brakes_hard", "cut_in", "stalled_vehicle")
+UNLABELLED_EVENTS = (*TRAINED_EVENTS, "cones", "pedestrian_steps_out", "red_light_runner", "blocked_intersection")
+ALL_EVENTS = (*UNLABELLED_EVENTS, "wrong_way_vehicle", "roundabout_entry")
+RARE_WEATHER = ("rain", "night", "fog")
+NO_EVENT = "none"
+
+
+@dataclass(frozen=True)
+class WindowRules:
+    """Which windows of a drive become scenes; the scores are PDMS v1.1 of the embedded scorer.
+
+    `per_log` None: all of them. `min_gap` counts 2 Hz frames between two windows of a log. A window belongs to an event
+    that begins between `event_lead` before and `event_lag` after its current frame (frames; the human reacts in the
+    future part).
+    """
+
+    is_scored: bool = True
+    max_constant_velocity: float = 0.8
+    max_stop: float = 1.0
+    min_human: float = 0.8
+    per_log: Optional[int] = None
+    min_gap: int = 1
+    event_lead: int = 3
+    event_lag: int = 5
+
+
+@dataclass(frozen=True)
+class SplitConfig:
+    """One split. `events` and `weather` are shares of the drives; with `balance` every kind gets equally many scenes.
+
+    `drive_s` is how long an ego is recorded, `egos` how many drive in a town, `towns` the most that may be built.
+    """
+
+    name: str
+    seed: int
+    scenes: int
+    rules: WindowRules
+    min_logs: int = 1
+    events: Shares = ((NO_EVENT, 1.0),)
+    weather: Shares = (("clear", 0.7), ("overcast", 0.3))
+    balance: bool = False
+    egos: int = 10
+    drive_s: float = 30.0
+    towns: int = 96
+
+    @property
+    def rare_kinds(self) -> Tuple[str, ...]:
+        """Kinds that a balanced split counts: events, and the weather that is rare."""
+        names = [name for name, share in (*self.events, *self.weather) if share > 0.0]
+        return tuple(name for name in names if name in (*ALL_EVENTS, *RARE_WEATHER))
+
+
+def _share(kinds: Tuple[str, ...], total: float) -> Shares:
+    return ((NO_EVENT, 1.0 - total), *((kind, total / len(kinds)) for kind in kinds))
+
+
+_EVALUATED = WindowRules(per_log=4, min_gap=4, max_stop=0.6)
+_MIXED_WEATHER: Shares = (("clear", 0.4), ("overcast", 0.2), ("rain", 0.2), ("night", 0.2))
+_RARE_WEATHER: Shares = (("clear", 0.45), ("overcast", 0.2), ("rain", 0.12), ("night", 0.12), ("fog", 0.11))
+
+SPLITS: Dict[str, SplitConfig] = {
+    config.name: config
+    for config in (
+        SplitConfig(
+            "minitown-train",
+            seed=101,
+            scenes=4000,
+            rules=WindowRules(),
+            events=_share(TRAINED_EVENTS, 0.1),
+            weather=(("clear", 0.65), ("overcast", 0.3), ("rain", 0.05)),
+        ),
+        SplitConfig(
+            "minitown-unlabelled",
+            seed=202,
+            scenes=12000,
+            rules=WindowRules(is_scored=False),
+            events=_share(UNLABELLED_EVENTS, 0.4),
+            weather=_MIXED_WEATHER,
+        ),
+        SplitConfig("minitown-dev", seed=303, scenes=200, rules=_EVALUATED, min_logs=50),
+        SplitConfig(
+            "minitown-longtail-dev",
+            seed=404,
+            scenes=180,
+            rules=_EVALUATED,
+            min_logs=45,
+            events=_share(UNLABELLED_EVENTS, 1.0),
+            weather=_MIXED_WEATHER,
+            balance=True,
+        ),
+        SplitConfig("minitown-val", seed=505, scenes=320, rules=_EVALUATED, min_logs=80),
+        SplitConfig(
+            "minitown-longtail",
+            seed=606,
+            scenes=600,
+            rules=_EVALUATED,
+            min_logs=150,
+            events=_share(ALL_EVENTS, 1.0),
+            weather=_RARE_WEATHER,
+            balance=True,
+        ),
+    )
+}
+
+
+def find_split_config(name: str) -> SplitConfig:
+    """The config of that name; raises `ConfigError` with a suggestion for an unknown one."""
+    if name in SPLITS:
+        return SPLITS[name]
+    matches = get_close_matches(name, SPLITS, n=1)
+    hint = f"; did you mean {matches[0]!r}?" if matches else ""
+    raise ConfigError(f"no split {name!r} of the embedded world, there are: {', '.join(SPLITS)}{hint}")
