@@ -16,6 +16,7 @@ from latentvla_agent.cli.export import export_command
 from latentvla_agent.cli.options import report_errors
 from latentvla_agent.cli.score import score_command
 from latentvla_agent.cli.submit import submit_command
+from latentvla_agent.cli.world import world_app
 
 app = typer.Typer(
     add_completion=False,
@@ -37,6 +38,7 @@ COMMANDS: Dict[str, Callable[..., None]] = {
 }
 for name, command in COMMANDS.items():
     app.command(name)(report_errors(command))
+app.add_typer(world_app, name="world")
 
 
 @app.callback(invoke_without_command=True)

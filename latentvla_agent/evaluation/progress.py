@@ -20,12 +20,12 @@ class StageProgress:
             total=total, initial=finished, desc=name, unit="scene", file=sys.stderr, disable=not sys.stderr.isatty()
         )
 
-    def advance(self, failed: bool) -> None:
-        """One more scene."""
-        self._done += 1
+    def advance(self, failed: bool, count: int = 1) -> None:
+        """One more scene, or `count` of them."""
+        self._done += count
         self._failed += failed
         self._bar.set_postfix(failed=self._failed, refresh=False)
-        self._bar.update()
+        self._bar.update(count)
 
     def __enter__(self) -> StageProgress:
         return self

@@ -24,6 +24,11 @@ def choose_scenes(config: SplitConfig, towns: Towns, scenes: int) -> Optional[Li
     return None
 
 
+def count_chosen(config: SplitConfig, towns: Towns, scenes: int) -> int:
+    """How many of the scenes these towns give."""
+    return min(scenes, len(_choose_balanced(config, towns, scenes) if config.balance else _take(towns)))
+
+
 def count_kinds(config: SplitConfig, towns: Towns) -> Dict[str, int]:
     """Windows that the towns offer of each rare kind."""
     counts = Counter(kind for windows in towns for window in windows for kind in window.kinds)

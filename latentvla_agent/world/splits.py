@@ -46,7 +46,7 @@ class WindowRules:
 class SplitConfig:
     """One split. `events` and `weather` are shares of the drives; with `balance` every kind gets equally many scenes.
 
-    `drive_s` is how long an ego is recorded, `egos` how many drive in a town, `towns` the most that may be built.
+    In a town `egos` drive for `duration_s`, in logs of `drive_s`. `towns` is the most that may be built.
     """
 
     name: str
@@ -57,7 +57,8 @@ class SplitConfig:
     events: Shares = ((NO_EVENT, 1.0),)
     weather: Shares = (("clear", 0.7), ("overcast", 0.3))
     balance: bool = False
-    egos: int = 10
+    egos: int = 8
+    duration_s: float = 66.0
     drive_s: float = 30.0
     towns: int = 96
 

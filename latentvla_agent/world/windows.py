@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Dict, Iterator, List, Mapping, Sequence, Tuple
 
 from latentvla_agent.baselines import BaselineAgent, ConstantVelocityAgent, HumanAgent, StopAgent
 from latentvla_agent.data.logs import LogFrame
@@ -117,8 +117,3 @@ def _thin_out(windows: Sequence[Window], rules: WindowRules) -> List[Window]:
     return sorted(kept, key=lambda window: window.start)
 
 
-def find_span(windows: Sequence[Window]) -> Optional[Tuple[int, int]]:
-    """First and past-the-last frame of a log that its windows need; None without windows."""
-    if not windows:
-        return None
-    return windows[0].start, windows[-1].start + FILTER.num_frames
