@@ -43,7 +43,7 @@ def test_the_folder_goes_by_the_content(tmp_path: Path) -> None:
 
 
 def test_a_split_tells_the_logs_of_stock_csvs(tmp_path: Path) -> None:
-    refs = index_scenes(resolve_split("embedded", find_roots(environ={}))).refs
+    refs = index_scenes(resolve_split("embedded", find_roots(environ={}, split="embedded"))).refs
     scores = {ref.token: 0.5 + 0.1 * (i % 4) for i, ref in enumerate(refs)}
     paths = [write_stock(tmp_path / f"{name}.csv", scores) for name in "ab"]
     arguments = ["--results", paths[0], "--results", f"c={paths[1]}", "--out", tmp_path / "out"]

@@ -59,10 +59,32 @@ def test_environment(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("environ", [{}, {"OPENSCENE_DATA_ROOT": ""}, {"NUPLAN_MAPS_ROOT": "/maps/of/real/cities"}])
-def test_embedded_data_where_nothing_is_named(embedded: Path, environ: "dict[str, str]") -> None:
+def test_the_embedded_world_where_nothing_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, environ: "dict[str, str]"
+) -> None:
+    worlds = {name: make_root(tmp_path / name, name) for name in ("minitown-val", "minitown-train")}
+    monkeypatch.setattr(roots_module, "find_world", lambda split, environ: worlds[split])
     found = find_roots(None, None, environ)
-    assert found == DataRoots(embedded / "navsim_logs", embedded / "maps", embedded / "sensor_blobs")
-    assert found.is_embedded and default_split(found) == "embedded"
+    root = worlds["minitown-val"]
+    assert found == DataRoots(root / "navsim_logs", root / "maps", root / "sensor_blobs", is_embedded=True)
+    assert default_split(found) == "minitown-val" and found.config_folder == root
+    assert find_roots(split="my/split.yaml", environ=environ) == found
+
+
+def test_a_split_of_the_embedded_world_means_its_root_whatever_the_environment_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, world = make_root(tmp_path / "data"), make_root(tmp_path / "world", "minitown-train")
+    monkeypatch.setattr(roots_module, "find_world", lambda split, environ: {"minitown-train": world}[split])
+    environ = {"OPENSCENE_DATA_ROOT": str(data)}
+    assert find_roots(environ=environ, split="minitown-train").logs == world / "navsim_logs"
+    assert find_roots(data, environ=environ, split="minitown-train").logs == data / "navsim_logs"
+    assert not find_roots(environ=environ, split="navtest").is_embedded
+
+
+def test_the_embedded_logs_are_asked_for_by_name(embedded: Path) -> None:
+    found = find_roots(environ={}, split="embedded")
+    assert found == DataRoots(embedded / "navsim_logs", embedded / "maps", embedded / "sensor_blobs", is_embedded=True)
 
 
 def test_folders_that_do_not_exist_are_named(tmp_path: Path) -> None:

@@ -109,7 +109,7 @@ class TwoStageSet:
 
 def write_two_stage_set(root: Path, save: Save, groups: Sequence[Group] = GROUPS) -> TwoStageSet:
     """Write all files below `root`; `save` writes one synthetic scene into a folder."""
-    roots = find_roots(environ={})
+    roots = find_roots(environ={}, split="embedded")
     descriptions: List[SyntheticDescription] = []
     mapping: List[Any] = []
     for folder in ("sensor_blobs/tiny", "navhard_two_stage/sensor_blobs", f"navsim_logs/{LOGS}"):

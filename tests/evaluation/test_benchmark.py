@@ -41,7 +41,7 @@ for line in sys.stdin:
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
     """The smallest benchmark."""
-    roots = find_roots(environ={})
+    roots = find_roots(environ={}, split="embedded")
     split = resolve_split("embedded", roots)
     small: Dict[str, Any] = {"batches": (1, 3), "objects": (1, 4), "num_scenes": 2, "rounds": 1}
     return Bench(roots, split, index_scenes(split), tmp_path / "out", **small)

@@ -40,7 +40,7 @@ class Result(NamedTuple):
 
 @pytest.fixture(scope="module")
 def refs() -> Sequence[SceneRef]:
-    return index_scenes(resolve_split("embedded", find_roots(environ={}), max_scenes=SCENES)).refs
+    return index_scenes(resolve_split("embedded", find_roots(environ={}, split="embedded"), max_scenes=SCENES)).refs
 
 
 @pytest.fixture(scope="module")

@@ -64,7 +64,7 @@ def test_a_class_without_source() -> None:
 
 @pytest.fixture(scope="module")
 def run() -> Run:
-    roots = find_roots(environ={})
+    roots = find_roots(environ={}, split="embedded")
     split = resolve_split("embedded", roots, max_scenes=2)
     return Run(
         agents=(find_agent("stop"),),

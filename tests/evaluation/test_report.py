@@ -136,7 +136,7 @@ def setup(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> StageSetup:
     """A setup whose scenes all are the hand-made one."""
     monkeypatch.setattr(report_pictures, "CacheHandler", StoredCaches)
     monkeypatch.setattr(StoredCaches, "broken", ())
-    return StageSetup(find_roots(None, None), SceneFilter(), tmp_path)
+    return StageSetup(find_roots(None, None, split="embedded"), SceneFilter(), tmp_path)
 
 
 def score_straight(

@@ -35,13 +35,13 @@ STAY = {"agent": "a", "poses": np.zeros((8, 3)).tolist(), "interval": 0.5}
 
 @pytest.fixture(scope="module")
 def index() -> SceneIndex:
-    return index_scenes(resolve_split("embedded", find_roots(environ={}), max_scenes=2))
+    return index_scenes(resolve_split("embedded", find_roots(environ={}, split="embedded"), max_scenes=2))
 
 
 @pytest.fixture(scope="module")
 def setup(index: SceneIndex, metric_caches: Path) -> StageSetup:
     agents = (find_agent("human"), find_agent("constant_velocity"))
-    return StageSetup(find_roots(environ={}), index.scene_filter, metric_caches / "stages", agents)
+    return StageSetup(find_roots(environ={}, split="embedded"), index.scene_filter, metric_caches / "stages", agents)
 
 
 def test_plans_are_json_in_the_precision_of_the_agent(setup: StageSetup, index: SceneIndex) -> None:

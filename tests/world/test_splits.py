@@ -1,0 +1,45 @@
+"""The splits of the embedded world keep what the experiments need of them."""
+
+from __future__ import annotations
+
+import pytest
+
+from latentvla_agent.errors import ConfigError
+from latentvla_agent.world.splits import ALL_EVENTS, RARE_WEATHER, SPLITS, find_split_config
+
+
+def test_sizes_are_those_of_the_experiments() -> None:
+    least = {"minitown-train": 4000, "minitown-unlabelled": 12000, "minitown-val": 300, "minitown-longtail": 600}
+    assert all(SPLITS[name].scenes >= count for name, count in least.items())
+    assert SPLITS["minitown-val"].min_logs >= 75 and SPLITS["minitown-longtail"].min_logs >= 150
+
+
+def test_every_split_has_a_seed_of_its_own() -> None:
+    assert len({config.seed for config in SPLITS.values()}) == len(SPLITS)
+
+
+def test_shares_add_up() -> None:
+    for config in SPLITS.values():
+        assert sum(share for _, share in config.events) == pytest.approx(1.0), config.name
+        assert sum(share for _, share in config.weather) == pytest.approx(1.0), config.name
+
+
+def test_evaluation_windows_are_few_per_log_and_apart() -> None:
+    for name in ("minitown-val", "minitown-longtail", "minitown-dev", "minitown-longtail-dev"):
+        rules = SPLITS[name].rules
+        assert rules.per_log is not None and rules.per_log <= 4 and rules.min_gap >= 4, name
+        assert rules.max_constant_velocity <= 0.8 and rules.min_human >= 0.8, name
+    assert not SPLITS["minitown-unlabelled"].rules.is_scored
+
+
+def test_some_kinds_are_unlabelled_only_and_some_nowhere_but_in_the_long_tail() -> None:
+    train, unlabelled = (set(SPLITS[f"minitown-{name}"].rare_kinds) for name in ("train", "unlabelled"))
+    longtail = set(SPLITS["minitown-longtail"].rare_kinds)
+    assert longtail == {*ALL_EVENTS, *RARE_WEATHER}
+    assert train < unlabelled < longtail
+    assert longtail - unlabelled - set(SPLITS["minitown-longtail-dev"].rare_kinds)
+
+
+def test_an_unknown_split_is_an_error_with_a_suggestion() -> None:
+    with pytest.raises(ConfigError, match="did you mean 'minitown-val'"):
+        find_split_config("minitown-vall")
