@@ -45,12 +45,13 @@ def bend_roads(
 
 @dataclass(frozen=True, eq=False)
 class _Bend:
-    """A road's ends (2, 2), how far each end turns from the chord, and its bulges in metres; radii of the ends' rings."""
+    """A road's ends (2, 2), how far each turns from the chord, bulges in metres; radii of the ends' roundabouts."""
 
     ends: Line
     turns: Tuple[float, float]
     sways: npt.NDArray[np.float64]
     rims: Tuple[float, float]
+    strength: float  # the most that is tried
 
 
 def _draw_bend(
@@ -64,7 +65,8 @@ def _draw_bend(
     if rng.random() < config.straight_share:
         sways = np.zeros(count)
     first, second = (math.remainder(turn, 2.0 * math.pi) for turn in turns)
-    return _Bend(ends, (first, second), sways, (rings.get(pair[0], 0.0), rings.get(pair[1], 0.0)))
+    rims = (rings.get(pair[0], 0.0), rings.get(pair[1], 0.0))
+    return _Bend(ends, (first, second), sways, rims, float(rng.uniform(*config.strength)))
 
 
 def _draw_headings(topology: Topology, config: BendConfig, rng: np.random.Generator) -> Ends:
@@ -101,7 +103,7 @@ def _heading(start: Point, end: Point) -> float:
 
 def _find_course(bend: _Bend, half: float, obstacles: List[shapely.Geometry], config: BendConfig) -> Line:
     """The most bent course whose bends are wide enough and that keeps clear of the other roads."""
-    strength = 1.0
+    strength = bend.strength
     course = _draw_course(bend, strength, config)
     for _ in range(config.tries):
         if smallest_radius(course) >= config.radius_m + half and _is_clear(course, half, obstacles, config):
@@ -146,4 +148,5 @@ def _obstacles(pair: Pair, topology: Topology, grounds: Dict[Pair, shapely.Geome
 
 def _is_clear(course: Line, half: float, obstacles: List[shapely.Geometry], config: BendConfig) -> bool:
     line = shapely.LineString(course)
-    return bool(np.all(shapely.distance(np.array(obstacles, dtype=object), line) >= half + config.clearance_m))
+    shapely.prepare(line)
+    return not bool(np.any(shapely.dwithin(line, np.array(obstacles, dtype=object), half + config.clearance_m)))

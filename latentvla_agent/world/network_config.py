@@ -40,7 +40,8 @@ class BendConfig:
     gap_deg: float = 62.0  # wanted between neighbouring roads of a junction
     settle_rounds: int = 40
     sway_m: float = 26.0  # standard deviation of a bulge
-    radius_m: float = 18.0  # least, of the inner border
+    strength: Tuple[float, float] = (0.35, 1.0)  # some roads are calmer than others
+    radius_m: float = 25.0  # least, of the inner border
     clearance_m: float = 5.0  # between the borders of two roads
     calmer: float = 0.8  # a road without room or with tight bends is bent by so much less
     tries: int = 14
@@ -56,7 +57,7 @@ class StreetConfig:
     through_deg: float = 40.0  # two roads of a junction that bend less form one through road of one cross-section
     one_way_share: float = 0.14
     widths_m: Tuple[float, ...] = (3.2, 3.4, 3.5, 3.6, 3.8)
-    speeds_mps: Tuple[float, ...] = (8.33, 9.72, 11.11, 13.89, 16.67, 19.44)
+    speeds_mps: Tuple[float, ...] = (8.0, 9.72, 11.11, 13.89, 16.67, 19.44)
     fast_lanes: int = 2  # fewer lanes: none of the speeds above `slow_mps`
     slow_mps: float = 13.89
     side_acceleration: float = 2.2  # m/s^2, at the speed limit in the tightest bend
@@ -75,9 +76,20 @@ class JunctionConfig:
     roundabout_share: float = 0.12
     roundabout_radius_m: Tuple[float, float] = (24.0, 29.0)
     roundabout_mps: float = 8.33
-    corner_radius_m: float = 8.0
+    corner_radius_m: float = 9.0
+    narrowing_rounds: int = 3  # networks built until every lane has a way on
     detail: int = 24  # points of a turn
     turn_acceleration: float = 2.5  # m/s^2, sets the speed limit of turns
+
+
+@dataclass(frozen=True)
+class SmoothingConfig:
+    """Lines of lanes and connectors."""
+
+    lane_step_m: float = 1.0  # between vertices
+    connector_step_m: float = 0.5
+    dense: int = 200  # points of a connector before it is resampled
+    least_mps: float = 2.5  # speed limit of the tightest turn
 
 
 @dataclass(frozen=True)
@@ -91,6 +103,7 @@ class NetworkConfig:
     bends: BendConfig = BendConfig()
     streets: StreetConfig = StreetConfig()
     junctions: JunctionConfig = JunctionConfig()
+    smoothing: SmoothingConfig = SmoothingConfig()
     margin_m: float = 60.0  # around the junctions
     extent_m: float = 1800.0  # every network lies in [0, extent]^2
     precision: int = 3  # digits after the point in network files

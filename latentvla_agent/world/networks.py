@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
-from typing import Iterable, List
+from typing import Dict, Iterable, List
 from xml.etree import ElementTree
 from xml.sax.saxutils import quoteattr
 
@@ -12,11 +13,14 @@ import numpy as np
 
 from latentvla_agent.errors import DataError
 from latentvla_agent.world.network_config import NetworkConfig
-from latentvla_agent.world.street_plan import Street, StreetPlan, plan_streets
+from latentvla_agent.world.network_smoothing import smooth_network
+from latentvla_agent.world.roads import Roads, find_roads
+from latentvla_agent.world.street_plan import Street, StreetPlan, narrow_streets, plan_streets
 from latentvla_agent.world.sumo import run_program
 from latentvla_agent.world.topology import draw_topology
 
 NET_NAME = "town.net.xml"
+HEADER = b'<?xml version="1.0" encoding="UTF-8"?>\n'
 
 
 def make_network(config: NetworkConfig, folder: Path) -> Path:
@@ -27,31 +31,59 @@ def make_network(config: NetworkConfig, folder: Path) -> Path:
     """
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".network-") as name:
-        work = Path(name)
-        arguments = _import_opendrive(config) if config.kind == "opendrive" else _write_plan(config, work)
-        run_program("netconvert", [*arguments, *_options(config), "--output-file", NET_NAME], work)
-        net = _strip_history(work / NET_NAME)
-    _check_extent(net, config)
-    path = folder / NET_NAME
-    path.write_bytes(net)
+        root = _import_opendrive(config, Path(name)) if config.kind == "opendrive" else _build_plan(config, Path(name))
+        smooth_network(root, config)
+        _check_extent(root, config)
+        made = Path(name) / NET_NAME
+        # The parser has dropped the comment with the date and the command line.
+        made.write_bytes(HEADER + ElementTree.tostring(root, encoding="utf-8") + b"\n")
+        path = folder / NET_NAME
+        os.replace(made, path)
     return path
 
 
-def _import_opendrive(config: NetworkConfig) -> List[str]:
+def _import_opendrive(config: NetworkConfig, work: Path) -> ElementTree.Element:
     path = Path(str(config.opendrive)).resolve()
     if not path.is_file():
         raise DataError(f"{path}: OpenDRIVE file not found")
     margin = str(config.margin_m)
-    return ["--opendrive-files", str(path), "--offset.x", margin, "--offset.y", margin]
+    return _convert(["--opendrive-files", str(path), "--offset.x", margin, "--offset.y", margin], config, work)
 
 
-def _write_plan(config: NetworkConfig, work: Path) -> List[str]:
+def _build_plan(config: NetworkConfig, work: Path) -> ElementTree.Element:
+    """Plan and convert; streets with lanes that no connector leaves lose them, and the network is built again."""
     rng = np.random.Generator(np.random.PCG64(config.seed))
     plan = plan_streets(draw_topology(config, rng, work), config, rng)
+    for _ in range(config.junctions.narrowing_rounds):
+        root = _convert(_write_plan(plan, config, work), config, work)
+        blocked = count_blocked_lanes(find_roads(root))
+        if not blocked:
+            break
+        plan = narrow_streets(plan, blocked)
+    return root
+
+
+def count_blocked_lanes(roads: Roads) -> Dict[str, int]:
+    """Lanes without a way on, by edge; edges that end outright don't count."""
+    left = {connector.from_lane for connector in roads.connectors.values()}
+    counts = {
+        edge: sum(lane.key not in left for lane in lanes)
+        for edge, lanes in roads.edges().items()
+        if any(lane.key in left for lane in lanes)
+    }
+    return {edge: count for edge, count in counts.items() if count}
+
+
+def _write_plan(plan: StreetPlan, config: NetworkConfig, work: Path) -> List[str]:
     (work / "plan.nod.xml").write_text(_nodes_xml(plan, config), encoding="utf-8")
     (work / "plan.edg.xml").write_text(_edges_xml(plan, config), encoding="utf-8")
     files = ["--node-files", "plan.nod.xml", "--edge-files", "plan.edg.xml"]
     return [*files, "--offset.disable-normalization", "--crossings.guess", "--walkingareas"]
+
+
+def _convert(arguments: List[str], config: NetworkConfig, work: Path) -> ElementTree.Element:
+    run_program("netconvert", [*arguments, *_options(config), "--output-file", NET_NAME], work)
+    return ElementTree.parse(work / NET_NAME).getroot()
 
 
 def _options(config: NetworkConfig) -> List[str]:
@@ -112,14 +144,8 @@ def _document(name: str, rows: Iterable[str]) -> str:
     return "\n".join([f"<{name}>", *rows, f"</{name}>", ""])
 
 
-def _strip_history(path: Path) -> bytes:
-    """The network without the comment that holds the date and the command line."""
-    root = ElementTree.parse(path).getroot()  # the parser drops comments
-    return b'<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(root, encoding="utf-8") + b"\n"
-
-
-def _check_extent(net: bytes, config: NetworkConfig) -> None:
-    location = ElementTree.fromstring(net).find("location")
+def _check_extent(root: ElementTree.Element, config: NetworkConfig) -> None:
+    location = root.find("location")
     if location is None:
         raise DataError(f"netconvert's network of kind {config.kind}, seed {config.seed}, has no element location")
     box = [float(value) for value in location.attrib["convBoundary"].split(",")]

@@ -1,10 +1,10 @@
-"""Roads of a SUMO network: car lanes and the connectors between them as smooth lines, junctions, crossings, walkways."""
+"""Roads of a SUMO network: lanes for cars and the connectors between them, junctions, crossings, walkways."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, List, Mapping, Optional, Tuple
+from typing import Dict, Iterable, List, Mapping, Optional, Tuple
 from xml.etree import ElementTree
 
 import numpy as np
@@ -12,30 +12,13 @@ import shapely
 from shapely import Polygon
 
 from latentvla_agent.errors import DataError
-from latentvla_agent.world.curves import (
-    Line,
-    drop_repeats,
-    end_headings,
-    join_poses,
-    offset_line,
-    resample,
-    resample_smoothly,
-)
+from latentvla_agent.world.curves import Line, drop_repeats, offset_line
 
 CAR = "passenger"
 WALKER = "pedestrian"
 ONLY_CYCLES = frozenset({"bicycle", "scooter"})
 
 Signal = Tuple[str, int]  # traffic light, link index
-
-
-@dataclass(frozen=True)
-class RoadConfig:
-    """How lines are drawn."""
-
-    lane_step_m: float = 1.0  # between vertices of a lane
-    connector_step_m: float = 0.5
-    dense: int = 200  # points of a connector before it is resampled
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,17 +69,26 @@ class Roads:
         return {edge: sorted(lanes, key=lambda lane: lane.index) for edge, lanes in found.items()}
 
 
-def read_roads(net_file: Path, config: RoadConfig = RoadConfig()) -> Roads:
-    """Read a network that `make_network` wrote; raises `DataError` for a file that is none."""
+def read_roads(net_file: Path) -> Roads:
+    """Read a network that `make_network` wrote; raises `DataError` for a file that is none.
+
+    Lines come as they are: `make_network` has smoothed them, so that SUMO's vehicles drive on the same lines.
+    """
     try:
         root = ElementTree.parse(net_file).getroot()
     except (OSError, ElementTree.ParseError) as error:
         raise DataError(f"{net_file}: expected a SUMO network, not readable ({error})") from error
-    edges = {edge.attrib["id"]: edge for edge in root.iter("edge")}
-    lanes = _read_lanes(edges, config)
-    if not lanes:
+    roads = find_roads(root)
+    if not roads.lanes:
         raise DataError(f"{net_file}: expected a SUMO network with lanes for cars, got none")
-    connectors = _read_connectors(root, lanes, _lane_elements(edges), config)
+    return roads
+
+
+def find_roads(root: ElementTree.Element) -> Roads:
+    """The roads in a parsed network."""
+    edges = {edge.attrib["id"]: edge for edge in root.iter("edge")}
+    lanes = _read_lanes(edges)
+    connectors = _read_connectors(root, lanes, find_lane_elements(edges.values()))
     return Roads(
         lanes=lanes,
         connectors=connectors,
@@ -108,14 +100,14 @@ def read_roads(net_file: Path, config: RoadConfig = RoadConfig()) -> Roads:
     )
 
 
-def _read_lanes(edges: Mapping[str, ElementTree.Element], config: RoadConfig) -> Dict[str, RoadLane]:
+def _read_lanes(edges: Mapping[str, ElementTree.Element]) -> Dict[str, RoadLane]:
     lanes: Dict[str, RoadLane] = {}
     for key, edge in edges.items():
         if edge.get("function", "normal") != "normal":
             continue
         usable = [lane for lane in edge.iter("lane") if _allows(lane, CAR)]
         for index, lane in enumerate(reversed(usable)):  # SUMO counts from the right
-            line = resample_smoothly(drop_repeats(_points(lane)), config.lane_step_m)
+            line = drop_repeats(_points(lane))
             lanes[lane.attrib["id"]] = RoadLane(
                 lane.attrib["id"], key, index, line, _width(lane), float(lane.attrib["speed"])
             )
@@ -126,7 +118,6 @@ def _read_connectors(
     root: ElementTree.Element,
     lanes: Dict[str, RoadLane],
     elements: Dict[str, ElementTree.Element],
-    config: RoadConfig,
 ) -> Dict[str, RoadConnector]:
     onward: Dict[str, str] = {}  # the internal lane that goes on from an internal lane
     starts: List[ElementTree.Element] = []
@@ -140,7 +131,7 @@ def _read_connectors(
     for link in starts:
         first, last = (f"{link.attrib[e]}_{link.attrib[n]}" for e, n in (("from", "fromLane"), ("to", "toLane")))
         if first in lanes and last in lanes:
-            connector = _read_connector(link, lanes[first], lanes[last], onward, elements, config)
+            connector = _read_connector(link, lanes[first], lanes[last], onward, elements)
             connectors[connector.key] = connector
     return connectors
 
@@ -151,21 +142,18 @@ def _read_connector(
     after: RoadLane,
     onward: Dict[str, str],
     elements: Dict[str, ElementTree.Element],
-    config: RoadConfig,
 ) -> RoadConnector:
     parts = [link.attrib["via"]]
     while parts[-1] in onward:
         parts.append(onward[parts[-1]])
     signal = (link.attrib["tl"], int(link.attrib["linkIndex"])) if "tl" in link.attrib else None
-    line = join_poses(
-        before.line[-1], end_headings(before.line)[1], after.line[0], end_headings(after.line)[0], config.dense
-    )
+    line = drop_repeats(np.vstack([_points(elements[part]) for part in parts]))
     return RoadConnector(
         key=parts[0],
         from_lane=before.key,
         to_lane=after.key,
         junction=parts[0][1:].rsplit("_", 2)[0],
-        line=resample(line, config.connector_step_m),
+        line=line,
         width=min(before.width, after.width),
         speed_limit=min(float(elements[part].attrib["speed"]) for part in parts),
         signal=signal,
@@ -174,8 +162,9 @@ def _read_connector(
     )
 
 
-def _lane_elements(edges: Mapping[str, ElementTree.Element]) -> Dict[str, ElementTree.Element]:
-    return {lane.attrib["id"]: lane for edge in edges.values() for lane in edge.iter("lane")}
+def find_lane_elements(edges: Iterable[ElementTree.Element]) -> Dict[str, ElementTree.Element]:
+    """The element of every lane, by its id."""
+    return {lane.attrib["id"]: lane for edge in edges for lane in edge.iter("lane")}
 
 
 def _read_junctions(root: ElementTree.Element) -> Dict[str, Polygon]:

@@ -65,6 +65,19 @@ def plan_streets(topology: Topology, config: NetworkConfig, rng: np.random.Gener
     return _build_rings(streets, kinds, rings, topology, config)
 
 
+def narrow_streets(plan: StreetPlan, blocked: Dict[str, int]) -> StreetPlan:
+    """Take lanes away; `blocked` says how many from each edge, by its SUMO id (`-` before the key: backward)."""
+    streets = [
+        replace(
+            street,
+            forward=max(street.forward - blocked.get(street.key, 0), 1),
+            backward=max(street.backward - blocked.get(f"-{street.key}", 0), min(street.backward, 1)),
+        )
+        for street in plan.streets
+    ]
+    return replace(plan, streets=tuple(streets))
+
+
 def _draw_sections(topology: Topology, config: StreetConfig, rng: np.random.Generator) -> Dict[Pair, Street]:
     """Cross-sections: all streets of a through road have the same."""
     through = find_through_roads(topology, math.radians(config.through_deg))
