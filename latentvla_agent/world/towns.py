@@ -20,10 +20,10 @@ from latentvla_agent.world.drives import DriveSpec, make_frames
 from latentvla_agent.world.events import EventConfig, make_directors
 from latentvla_agent.world.network_config import NetworkConfig
 from latentvla_agent.world.networks import make_network
-from latentvla_agent.world.recording import Recording
+from latentvla_agent.world.recording import EGO_TYPE, Recording
 from latentvla_agent.world.road_map import RoadIds, lay_out_map
 from latentvla_agent.world.roads import Roads, read_roads
-from latentvla_agent.world.splits import Shares, SplitConfig
+from latentvla_agent.world.splits import NO_EVENT, Shares, SplitConfig
 from latentvla_agent.world.traffic import record_traffic
 from latentvla_agent.world.traffic_config import TrafficConfig
 from latentvla_agent.world.windows import Window, cut_windows
@@ -122,8 +122,14 @@ def _write_town_map(town: Town, roads: Roads, maps: Path) -> RoadIds:
 def _simulate(town: Town, net_file: Path, roads: Roads, traffic_seed: int, event_seed: int) -> Recording:
     traffic = TrafficConfig(seed=traffic_seed, duration_s=town.split.duration_s, num_egos=town.split.egos)
     rng = np.random.Generator(np.random.PCG64(event_seed))
-    directors = make_directors(EventConfig(shares=town.split.events), town.split.egos, rng)
+    directors = make_directors(_choose_events(town), [f"{EGO_TYPE}{number}" for number in range(traffic.num_egos)], rng)
     return record_traffic(net_file, roads, traffic, directors)
+
+
+def _choose_events(town: Town) -> EventConfig:
+    shares = dict(town.split.events)
+    none_share = shares.pop(NO_EVENT, 0.0)
+    return EventConfig(shares=tuple(shares.items()), none_share=none_share)
 
 
 def _record_drives(
