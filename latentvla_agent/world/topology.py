@@ -170,6 +170,13 @@ def find_through_roads(topology: Topology, most: float) -> List[List[Pair]]:
     return list(groups.values())
 
 
+def measure_gap(topology: Topology, key: str) -> float:
+    """The smallest angle between neighbouring roads of a junction, radians."""
+    headings = sorted(_leave(topology, key, pair) for pair in topology.pairs if key in pair)
+    onward = [*headings[1:], headings[0] + 2.0 * math.pi]
+    return min(after - before for before, after in zip(headings, onward))
+
+
 def _leave(topology: Topology, key: str, pair: Pair) -> float:
     other = pair[1] if pair[0] == key else pair[0]
     x, y = topology.places[other] - topology.places[key]
