@@ -16,9 +16,11 @@ from latentvla_agent.world.events.surroundings import Neighbour, distance_to_ego
 if TYPE_CHECKING:
     from latentvla_agent.world.traffic import LiveTraffic
 
+NO_CHECKS = 0  # whoever drives sees to everything
 ALL_CHECKS = 31  # SUMO's speed mode: safe speed, acceleration, deceleration, right of way, red lights
 BRAKES_FREELY = 27  # the same, but the deceleration is ours
 OWN_SAFETY = 26  # right of way and red lights are SUMO's, the distance to others is ours
+TEMPER = "normal"  # of the drivers that are sent
 RUNS_RED = 39  # neither right of way nor red lights
 
 
@@ -166,6 +168,28 @@ class EgoEvent:
         key = f"{self.kind}_{self.ego}_{len(self._props)}"
         live.add_prop(key, name, *look, state)
         self._props.append(key)
+        return key
+
+    def send_vehicle(self, live: LiveTraffic, path: Path, along: float, model: str, speed: float) -> Optional[str]:
+        """Put a vehicle of SUMO's on the ego's way, out of every ego's sight; it drives the ego's route from there.
+
+        Returns its key, or None where that place is in sight or inside a junction. It may enter a step or more later.
+        """
+        part = path.part_at(along)
+        x, y, _ = path.point_at(along)
+        if part.inside_junction or along > path.length or not self.is_hidden_from_egos(live, x, y):
+            return None
+        vehicle, edge = live.sumo.vehicle, live.sumo.lane.getEdgeID(part.lane)
+        route = list(vehicle.getRoute(self.ego))[max(vehicle.getRouteIndex(self.ego), 0) :]
+        if edge not in route:
+            return None
+        key = f"{self.kind}_{self.ego}_sent_{len(self._sent)}"
+        live.sumo.route.add(key, route[route.index(edge) :])
+        lane, place = part.lane.rsplit("_", 1)[1], f"{along - part.first:.2f}"
+        vehicle.add(
+            key, key, typeID=f"{model}_{TEMPER}", departLane=lane, departPos=place, departSpeed=f"{speed:.2f}"
+        )
+        self._sent.append(key)
         return key
 
     def is_hidden_from_egos(self, live: LiveTraffic, x: float, y: float) -> bool:

@@ -29,12 +29,12 @@ class Driver:
     SUMO's own safe speed always stays in force (what is asked for is an upper bound), and so do signals and right of way.
     """
 
-    def __init__(self, key: str, settings: DriverSettings) -> None:
+    def __init__(self, key: str, settings: DriverSettings, left: float = 0.0) -> None:
         self.key = key
         self.settings = settings
         self._accel: Optional[float] = None  # None: SUMO drives
         self._speed = 0.0
-        self._left = 0.0
+        self._left = left
         self._swerve: Optional[Tuple[float, float, float, float]] = None  # odometer, length, from, to
         self._keeps_lane = False
 
@@ -59,18 +59,21 @@ class Driver:
             self._let_go(sumo, speed, held=need > 0.0 and speed < settings.ease_speed)
         else:
             self._brake(sumo, speed, need, accel)
-        self._move_sideways(sumo)
+        self.move_sideways(sumo)
 
     def _needed(self, speed: float, obstacle: Obstacle, accel: float) -> float:
         """Constant deceleration that keeps the standstill gap, the rise of the brake allowed for."""
         settings = self.settings
-        run = obstacle.gap - settings.standstill_gap + obstacle.speed**2 / (2.0 * obstacle.decel)
         if speed <= obstacle.speed and obstacle.gap > settings.standstill_gap:
             return 0.0
-        rough = speed**2 / (2.0 * max(run, 0.5))
+        run = obstacle.gap - settings.standstill_gap + obstacle.speed**2 / (2.0 * obstacle.decel)
+        rough = speed**2 / (2.0 * max(run, settings.shortest_run))
         rise = max(0.0, min(rough, settings.hard_decel) + min(accel, 0.0)) / settings.jerk
-        run -= speed * rise / 2.0
-        return float(speed**2 / (2.0 * max(run, 0.5))) if speed > 0.05 else settings.start_decel
+        run = max(run - speed * rise / 2.0, settings.shortest_run)
+        need = speed**2 / (2.0 * run)
+        if run < speed * settings.ease_s + settings.shortest_run:  # the last metre: the speed dies away
+            need = max(need, settings.start_decel)
+        return float(need)
 
     def _brake(self, sumo: Any, speed: float, need: float, accel: float) -> None:
         settings = self.settings
@@ -116,7 +119,8 @@ class Driver:
             length = float(np.clip(sumo.vehicle.getSpeed(self.key) * settings.shift_time_s, *settings.shift_length))
         self._swerve = (sumo.vehicle.getDistance(self.key), length, self._left, left)
 
-    def _move_sideways(self, sumo: Any) -> None:
+    def move_sideways(self, sumo: Any) -> None:
+        """One step of the swerve that has begun."""
         if self._swerve is None:
             return
         start, length, left_from, left_to = self._swerve

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 RISE_S = 0.4  # of the lead's brake
 SLOWING_S = 2.0
+LEAD_MODELS = ("sedan", "hatchback", "suv", "van")
 
 
 class LeadBrakesHard(EgoEvent):
@@ -32,6 +33,8 @@ class LeadBrakesHard(EgoEvent):
         if speed < self.config.place.ego_speed:
             return False
         lead = find_leader(self.neighbours(live, path, settings.stage_gap), self.half_width)
+        if lead is None and not self._sent:
+            self._send_lead(live, path)
         if lead is None or lead.speed < settings.lead_speed:
             return False
         decel = self._choose_decel(lead, speed)
@@ -44,10 +47,16 @@ class LeadBrakesHard(EgoEvent):
             live.sumo.vehicle.slowDown(lead.key, min(slow, lead.speed), SLOWING_S)
         return False
 
+    def _send_lead(self, live: LiveTraffic, path: Path) -> None:
+        """A slow vehicle far ahead, which the ego catches up with."""
+        settings = self.config.lead_brakes
+        model = LEAD_MODELS[int(self.rng.integers(len(LEAD_MODELS)))]
+        self.send_vehicle(live, path, self.draw(settings.insert_ahead), model, settings.lead_speed)
+
     def _choose_decel(self, lead: Neighbour, speed: float) -> Optional[float]:
         """As hard as the ego can bear; None if the lead is too near, too far or too fast to matter."""
         settings, driver = self.config.lead_brakes, self.config.driver
-        if not settings.gap[0] <= lead.first <= min(settings.gap[1], 2.0 * speed):
+        if not settings.gap[0] <= lead.first <= min(settings.gap[1], settings.gap_s * speed):
             return None
         run = speed**2 / (2.0 * settings.ego_decel) + speed * settings.reaction_s + driver.standstill_gap - lead.first
         hardest = settings.decel[1] if run <= 0.0 else lead.speed**2 / (2.0 * run)

@@ -60,6 +60,12 @@ class Path:
         left = float(steps[index, 0] * apart[index, 1] - steps[index, 1] * apart[index, 0]) / lengths[index]
         return float(self.along[index] + shares[index] * lengths[index]), left
 
+    def until(self, along: float) -> Path:
+        """The path up to a place: roads that lead back past the ego are not taken for what lies beside it."""
+        keep = max(int(np.searchsorted(self.along, along, side="right")) + 1, 2)
+        parts = tuple(part for part in self.parts if part.first < along)
+        return Path(self.line[:keep], self.along[:keep], parts)
+
     def distance_to(self, x: float, y: float) -> float:
         """Metres from a point to the path's line."""
         near_x, near_y, _ = self.point_at(self.locate(x, y)[0])

@@ -80,6 +80,7 @@ def list_neighbours(sumo: Any, path: Path, ego: str, reach: float, hidden: Itera
     """All vehicles within `reach` metres of the ego, in path coordinates, in SUMO's order."""
     ego_x, ego_y = sumo.vehicle.getPosition(ego)
     skipped = {ego, *hidden}
+    path = path.until(reach)
     found = []
     for key in sumo.vehicle.getIDList():
         x, y = sumo.vehicle.getPosition(key)
