@@ -13,6 +13,7 @@ from latentvla_agent.world.traffic_capture import Capture, Prop, Trace
 from latentvla_agent.world.traffic_config import STEP_S
 
 WALKER, RIDER = "pedestrian", "bicycle"
+EGO_MODEL = "suv"  # what one ego looks like to another
 POSITION_DECIMALS, ANGLE_DECIMALS = 3, 6  # 1 mm, 1e-6 rad
 
 
@@ -52,9 +53,8 @@ def _make_track(trace: Trace, states: FloatArray, first_step: int, config: Smoot
     kind, lit = trace.kind, np.zeros(len(states), dtype=np.bool_)
     if kind.name not in (WALKER, RIDER):
         lit = find_braking(states[:, StateIndex.SPEED], STEP_S, config)
-    return Track(
-        trace.key, kind.name, kind.model, kind.length, kind.width, kind.height, first_step, _round(states), lit
-    )
+    model = EGO_MODEL if kind.model == EGO_TYPE else kind.model
+    return Track(trace.key, kind.name, model, kind.length, kind.width, kind.height, first_step, _round(states), lit)
 
 
 def _make_prop_track(prop: Prop) -> Track:
