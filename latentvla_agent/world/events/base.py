@@ -1,0 +1,202 @@
+"""What all rare events share: they wait for their place, happen once, report, and tidy up out of sight."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any, ClassVar, Dict, List, Optional, Sequence, Tuple
+
+import numpy as np
+
+from latentvla_agent.world.events.config import EventConfig
+from latentvla_agent.world.events.driver import Driver
+from latentvla_agent.world.events.path import FloatArray, Path, look_ahead
+from latentvla_agent.world.events.surroundings import Neighbour, distance_to_egos, list_neighbours
+
+if TYPE_CHECKING:
+    from latentvla_agent.world.traffic import LiveTraffic
+
+NO_CHECKS = 0  # whoever drives sees to everything
+ALL_CHECKS = 31  # SUMO's speed mode: safe speed, acceleration, deceleration, right of way, red lights
+BRAKES_FREELY = 27  # the same, but the deceleration is ours
+OWN_SAFETY = 26  # right of way and red lights are SUMO's, the distance to others is ours
+TEMPER = "normal"  # of the drivers that are sent
+RUNS_RED = 39  # neither right of way nor red lights
+
+
+class Stage(Enum):
+    """How far an event is."""
+
+    WAITING = "waiting"
+    STARTED = "started"
+    DONE = "done"
+
+
+@dataclass
+class Turns:
+    """Sees to it that an ego has one event at a time, with a rest in between."""
+
+    holder: Optional[str] = None
+    free_from: int = 0
+
+    def take(self, kind: str, step: int) -> bool:
+        """Ask for the ego; True if the event may start."""
+        if self.holder is None and step >= self.free_from:
+            self.holder = kind
+        return self.holder == kind
+
+    def give_back(self, free_from: int) -> None:
+        """The event is over."""
+        self.holder, self.free_from = None, free_from
+
+
+class EgoEvent:
+    """One rare event for one ego (a `Director`). Subclasses find the place (`find`) and make it happen (`play`).
+
+    `happened` says afterwards whether it was reported at least once.
+    """
+
+    kind: ClassVar[str] = ""
+
+    def __init__(self, ego: str, config: EventConfig, rng: np.random.Generator, turns: Optional[Turns] = None) -> None:
+        self.ego = ego
+        self.config = config
+        self.rng = rng
+        self.stage = Stage.WAITING
+        self.happened = False
+        self.driver = Driver(ego, config.driver)
+        self._turns = turns or Turns()
+        self._shapes: Dict[str, FloatArray] = {}
+        self._first_seen: Optional[int] = None
+        self._props: List[str] = []
+        self._sent: List[str] = []  # vehicles of ours to take off the road out of sight
+
+    # For subclasses -------------------------------------------------------------------------------------------------
+    def find(self, live: LiveTraffic, path: Path) -> bool:
+        """Look for place and time; True if the event starts now."""
+        raise NotImplementedError
+
+    def play(self, live: LiveTraffic, path: Path) -> bool:
+        """One step of the started event; False when it is over."""
+        raise NotImplementedError
+
+    def clear(self, live: LiveTraffic) -> None:
+        """Give back what was taken over, apart from the ego."""
+
+    # The loop ---------------------------------------------------------------------------------------------------------
+    def direct(self, live: LiveTraffic) -> None:
+        """Called before every step of the simulation."""
+        if self.stage is Stage.DONE:
+            self._tidy(live)
+            return
+        if self.ego not in live.sumo.vehicle.getIDList():
+            if self.stage is Stage.STARTED:
+                self._finish(live, ego_drives=False)
+            return
+        if self._first_seen is None:
+            self._first_seen = live.step
+        if self.stage is Stage.WAITING:
+            self._search(live)
+        if self.stage is Stage.STARTED:
+            path = self.look_ahead(live, self.ego)
+            if path is None or not self.play(live, path):
+                self._finish(live, ego_drives=True)
+
+    def _search(self, live: LiveTraffic) -> None:
+        place = self.config.place
+        assert self._first_seen is not None
+        if live.step - self._first_seen < self.steps(place.settle_s) or live.step % place.search_every:
+            return
+        if self._turns.holder not in (None, self.kind) or live.step < self._turns.free_from:
+            return
+        path = self.look_ahead(live, self.ego)
+        if path is not None and self.find(live, path) and self._turns.take(self.kind, live.step):
+            self.stage = Stage.STARTED
+
+    def _finish(self, live: LiveTraffic, ego_drives: bool) -> None:
+        self.clear(live)
+        if ego_drives:
+            self.driver.release(live.sumo)
+            self.driver.keep_lane(live.sumo, False)
+            live.sumo.vehicle.setSpeedMode(self.ego, ALL_CHECKS)
+        self.stage = Stage.DONE
+        self._turns.give_back(live.step + self.steps(self.config.rest_s))
+
+    def _tidy(self, live: LiveTraffic) -> None:
+        """Take props and sent vehicles away once no ego sees them."""
+        if live.step % self.config.place.search_every:
+            return
+        for key in list(self._props):
+            x, y = live.props[key].state[:2]
+            if distance_to_egos(live, x, y) > self.config.place.sight:
+                live.remove_prop(key)
+                self._props.remove(key)
+
+    # Tools ------------------------------------------------------------------------------------------------------------
+    def steps(self, seconds: float) -> int:
+        """Steps of the simulation in a time."""
+        return int(round(seconds / self.config.driver.step_s))
+
+    def draw(self, span: Tuple[float, float]) -> float:
+        """A number out of a range."""
+        return float(self.rng.uniform(*span))
+
+    def report(self, live: LiveTraffic, actors: Sequence[str]) -> None:
+        """The event is on at this step."""
+        live.report(self.kind, self.ego, tuple(actors))
+        self.happened = True
+
+    def look_ahead(self, live: LiveTraffic, key: str) -> Optional[Path]:
+        """The way ahead of a vehicle."""
+        return look_ahead(live.sumo, key, self.config.place.look_ahead, self._shapes)
+
+    def neighbours(self, live: LiveTraffic, path: Path, reach: float) -> List[Neighbour]:
+        """Vehicles round the ego."""
+        return list_neighbours(live.sumo, path, self.ego, reach)
+
+    def ego_speed(self, live: LiveTraffic) -> float:
+        """The ego's speed."""
+        return float(live.sumo.vehicle.getSpeed(self.ego))
+
+    def take_ego(self, live: LiveTraffic, mode: int) -> None:
+        """Brake for the ego, keep it on its lane."""
+        live.sumo.vehicle.setSpeedMode(self.ego, mode)
+        self.driver.keep_lane(live.sumo, True)
+
+    def put_prop(self, live: LiveTraffic, name: str, look: Any, state: Sequence[float]) -> str:
+        """Put a prop (look: model, length, width, height) on the stage; it goes when nobody sees it any more."""
+        key = f"{self.kind}_{self.ego}_{len(self._props)}"
+        live.add_prop(key, name, *look, state)
+        self._props.append(key)
+        return key
+
+    def send_vehicle(self, live: LiveTraffic, path: Path, along: float, model: str, speed: float) -> Optional[str]:
+        """Put a vehicle of SUMO's on the ego's way, out of every ego's sight; it drives the ego's route from there.
+
+        Returns its key, or None where that place is in sight or inside a junction. It may enter a step or more later.
+        """
+        part = path.part_at(along)
+        x, y, _ = path.point_at(along)
+        if part.inside_junction or along > path.length or not self.is_hidden_from_egos(live, x, y):
+            return None
+        vehicle, edge = live.sumo.vehicle, live.sumo.lane.getEdgeID(part.lane)
+        route = list(vehicle.getRoute(self.ego))[max(vehicle.getRouteIndex(self.ego), 0) :]
+        if edge not in route:
+            return None
+        key = f"{self.kind}_{self.ego}_sent_{len(self._sent)}"
+        live.sumo.route.add(key, route[route.index(edge) :])
+        lane, place = part.lane.rsplit("_", 1)[1], f"{along - part.first:.2f}"
+        vehicle.add(
+            key, key, typeID=f"{model}_{TEMPER}", departLane=lane, departPos=place, departSpeed=f"{speed:.2f}"
+        )
+        self._sent.append(key)
+        return key
+
+    def is_hidden_from_egos(self, live: LiveTraffic, x: float, y: float) -> bool:
+        """Whether something may appear there."""
+        return distance_to_egos(live, x, y) > self.config.place.sight
+
+    @property
+    def half_width(self) -> float:
+        """Half the ego's width."""
+        return self.config.place.ego_width / 2.0

@@ -1,0 +1,217 @@
+"""Every number of the rare events: how far, how fast, how hard, how often. Metres, seconds, m/s, m/s²."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Tuple
+
+Range = Tuple[float, float]  # (least, most)
+
+
+@dataclass(frozen=True)
+class DriverSettings:
+    """How the ego (and whoever else an event brakes) reacts: early enough to stay inside the comfort limits."""
+
+    step_s: float = 0.1
+    start_decel: float = 1.7  # brakes once this much is needed to stop in time
+    release_decel: float = 0.4  # lets go when less than this is needed
+    hard_decel: float = 3.3  # as hard as it brakes by choice
+    emergency_decel: float = 7.0  # only if hard_decel would not do
+    jerk: float = 3.2
+    emergency_jerk: float = 9.0
+    standstill_gap: float = 2.5  # to whatever it stops for
+    ease_speed: float = 1.2  # below it the brake is let go in proportion to the speed, so that the stop has no jolt
+    least_decel: float = 0.35
+    shortest_run: float = 0.3
+    ease_s: float = 1.0  # an obstacle nearer than this keeps the brake on
+    shift_time_s: float = 3.0  # a swerve takes this long ...
+    shift_length: Range = (12.0, 32.0)  # ... inside these lengths
+
+
+@dataclass(frozen=True)
+class PlaceSettings:
+    """Where an event may happen, and what may be staged out of the ego's sight."""
+
+    settle_s: float = 3.0  # the ego has driven this long: a window needs its history
+    search_every: int = 3  # steps between two looks for a place
+    look_ahead: float = 260.0
+    sight: float = 105.0  # nothing appears or disappears closer to any ego than this
+    ego_speed: float = 5.5  # the least at which an event starts
+    ego_length: float = 5.176
+    ego_width: float = 2.297
+    after_junction: float = 14.0  # m of lane between a junction and an event on the open road
+    before_junction: float = 16.0
+    straightness: float = 0.12  # rad of turning inside the place, at most
+
+
+@dataclass(frozen=True)
+class LeadBrakesSettings:
+    gap: Range = (7.0, 26.0)
+    gap_s: float = 2.1  # nor further ahead than the ego drives in this time
+    decel: Range = (4.0, 7.0)
+    ego_decel: float = 2.9  # the lead brakes only as hard as lets the ego stay at or below this
+    reaction_s: float = 0.7  # reaction and rise of the brake, taken into account when the lead's decel is chosen
+    lead_speed: float = 4.6
+    final_speed: Range = (0.0, 1.0)
+    hold_s: Range = (2.5, 4.5)
+    over_s: float = 1.5  # the event stays on this long after the lead drives on
+    stage_gap: float = 100.0  # a lead within this is slowed so that the ego closes up
+    stage_share: float = 0.65  # of the ego's speed
+    insert_ahead: Range = (110.0, 150.0)  # a lead is sent there if there is none
+
+
+@dataclass(frozen=True)
+class CutInSettings:
+    ahead: Range = (2.5, 9.0)  # rear bumper of the cutter ahead of the ego's front bumper when it starts to move over
+    slower: Range = (1.5, 3.5)  # the cutter slows by this much
+    move_s: Range = (2.0, 2.8)
+    hold_s: Range = (2.0, 3.0)
+    ego_decel: float = 2.8
+    decel: float = 3.0
+    least_length: float = 3.5  # of the cutter: no bicycles
+    encroach: float = 0.25  # share of the move after which the ego reacts
+    stage_ahead: float = 60.0
+    stage_share: float = 0.75
+    after_s: float = 1.0
+    room: float = 45.0  # m of open lane ahead of the ego
+
+
+@dataclass(frozen=True)
+class PedestrianSettings:
+    cars: int = 3  # parked in a row; the pedestrian comes out before the last of them
+    models: Tuple[str, ...] = ("sedan", "hatchback", "suv", "van")
+    kerb_gap: float = 0.15  # between the lane's edge and the parked cars
+    car_gap: float = 1.5
+    row_step: float = 5.5  # about a car's length
+    walk_speed: Range = (1.2, 2.0)
+    walk_accel: float = 2.0
+    time_left_s: Range = (2.3, 2.8)  # the ego's time to the pedestrian when it comes out from behind the cars
+    peek: float = 0.3  # this far behind the cars' inner side it can already be seen
+    pause_left: Range = (-0.5, 0.6)  # where on the ego's lane it stands and looks
+    reaction_s: float = 0.2
+    hesitate_s: Range = (0.5, 1.5)
+    calm_speed: float = 0.6  # of the ego, before the pedestrian walks on
+    clearance: float = 0.6  # lateral, beyond which the ego drives on
+    child_share: float = 0.3
+    oncoming_clear: float = 75.0
+    behind_clear: float = 25.0
+    far_side: float = 1.2  # beyond the far kerb
+    attention: float = 60.0
+
+
+@dataclass(frozen=True)
+class DetourSettings:
+    """A stalled vehicle, or road works with cones: part of the ego's lane is taken, the ego swings out."""
+
+    models: Tuple[str, ...] = ("sedan", "hatchback", "suv", "van")
+    works_model: str = "van"
+    kerb_overlap: Range = (0.3, 0.9)  # m of the obstacle's width that stands beyond the lane's right edge
+    room_behind: float = 30.0  # m of open road between the last junction and the obstacle
+    room_ahead: float = 22.0  # and from it to the next one
+    on_gap: float = 45.0  # the event is on from here ...
+    on_s: float = 4.5  # ... and not earlier than this before the ego is there
+    pass_gap: float = 0.5  # lateral, between ego and obstacle
+    pass_speed: float = 4.5
+    swing_length: float = 16.0
+    swing_margin: float = 1.5  # the ego is at its full offset this far before the obstacle
+    swing_room: float = 1.0  # waits this much behind the place where it has to start swinging out
+    patience_s: float = 16.0  # so long it waits at most for the other lane, then the obstacle drives off
+    restart_gap: float = 12.0  # a stalled vehicle drives off when the ego is so far past
+    side_clear: float = 0.3  # lateral, to others while passing
+    behind_clear: float = 15.0
+    time_margin_s: float = 1.0
+    others_speed: float = 3.0  # an oncoming vehicle is taken to be at least so fast
+    attention: float = 120.0
+    over_gap: float = 8.0
+    cones: int = 5
+    cone_gap: float = 3.2  # along the lane
+    cone_size: Tuple[float, float, float] = (0.36, 0.36, 0.75)
+    cone_outside: float = 0.5  # of the last cone, to the left of the vehicle's side
+    longest_s: float = 60.0
+
+
+@dataclass(frozen=True)
+class CrossingSettings:
+    """A red-light runner."""
+
+    ego_eta_s: Range = (2.4, 4.2)  # the ego's time to the conflict when the runner starts
+    ahead_s: Range = (-0.1, 1.1)  # the runner's front is at the conflict so much earlier than the ego would be
+    accel: float = 2.6
+    speed: float = 9.0
+    reaction_s: float = 0.3
+    clear: float = 0.5  # lateral, between the ego's path and the runner
+    ego_decel: float = 2.9
+    search: float = 80.0
+    far_from_line: float = 35.0  # the runner is so near to its stop line
+    calm_radius: float = 28.0  # nobody else moves towards the conflict within this
+    moving: float = 1.0
+    least_angle: float = 0.6  # rad between the two ways
+    past: float = 1.5  # the ego may go when the runner is so far beyond its path
+    longest_s: float = 12.0
+
+
+@dataclass(frozen=True)
+class WrongWaySettings:
+    gap: Range = (58.0, 95.0)  # between ego and the oncoming vehicle when it moves over
+    speed: Range = (6.5, 9.0)
+    shift: Range = (2.2, 5.2)  # m between the two lanes' middles
+    move_length: float = 24.0
+    back_length: float = 13.0
+    near_speed: float = 3.0  # the oncoming vehicle has slowed to this when it has to go back
+    back_gap: float = 17.0  # m between the bumpers when it starts to move back
+    ego_stop_gap: float = 6.0  # the ego means to stand so far from the place where the other moves back
+    decel: float = 2.0
+    clear: float = 25.0  # of other vehicles beyond the two
+    reaction_s: float = 0.4
+    seen_share: float = 0.3  # of the move
+    longest_s: float = 20.0
+
+
+@dataclass(frozen=True)
+class BlockedSettings:
+    ego_eta_s: Range = (2.6, 7.0)
+    decel: Range = (0.8, 4.5)
+    hold_s: Range = (2.0, 4.0)  # after the ego has stopped
+    calm_speed: float = 0.5
+    longest_s: float = 14.0
+    clear: float = 0.3  # lateral, between the ego's path and the blocker
+    search: float = 80.0
+    ego_decel: float = 2.8
+    reach: float = 40.0  # m of the blocker's way that are looked at
+    stand_share: float = 0.55  # of its way across the ego's path, where it stands
+    over_s: float = 1.0
+
+
+@dataclass(frozen=True)
+class RoundaboutSettings:
+    ego_eta_s: Range = (1.5, 5.0)
+    longest_s: float = 15.0
+    stop_gap: float = 1.5
+    conflict_s: float = 2.5  # a circulating vehicle this close in time to the conflict makes the ego wait
+    within: float = 60.0  # m of circular road upstream that is looked at
+    circle: float = 130.0  # m round the longest loop that counts as a roundabout
+    aim_s: float = 1.0
+
+
+@dataclass(frozen=True)
+class EventConfig:
+    """Which rare events happen to the egos and how.
+
+    shares: (kind, weight) pairs; a weight is relative to the others. none_share is the weight of "no event".
+    kinds_per_ego: how many different kinds are tried for one ego, one at a time.
+    """
+
+    shares: Tuple[Tuple[str, float], ...] = ()
+    none_share: float = 0.0
+    kinds_per_ego: int = 1
+    rest_s: float = 8.0  # between two events of one ego
+    driver: DriverSettings = field(default_factory=DriverSettings)
+    place: PlaceSettings = field(default_factory=PlaceSettings)
+    lead_brakes: LeadBrakesSettings = field(default_factory=LeadBrakesSettings)
+    cut_in: CutInSettings = field(default_factory=CutInSettings)
+    pedestrian: PedestrianSettings = field(default_factory=PedestrianSettings)
+    detour: DetourSettings = field(default_factory=DetourSettings)
+    crossing: CrossingSettings = field(default_factory=CrossingSettings)
+    wrong_way: WrongWaySettings = field(default_factory=WrongWaySettings)
+    blocked: BlockedSettings = field(default_factory=BlockedSettings)
+    roundabout: RoundaboutSettings = field(default_factory=RoundaboutSettings)

@@ -1,0 +1,130 @@
+"""A vehicle from the next lane cuts in right ahead of the ego and slows down."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, List, Optional
+
+from latentvla_agent.world.events.base import ALL_CHECKS, BRAKES_FREELY, NO_CHECKS, EgoEvent
+from latentvla_agent.world.events.driver import NO_LANE_CHANGE, SUMO_LANE_CHANGE, Obstacle
+from latentvla_agent.world.events.path import Path
+from latentvla_agent.world.events.surroundings import Neighbour, find_leader, list_obstacles
+
+if TYPE_CHECKING:
+    from latentvla_agent.world.traffic import LiveTraffic
+
+SMALLEST_SHIFT, LARGEST_SHIFT = 2.4, 4.6  # m between the middles of two lanes side by side
+SLOWING_S = 2.0
+
+
+class CutIn(EgoEvent):
+    """Lets the ego draw up to a vehicle of the next lane, then moves that one over and slows it."""
+
+    kind: ClassVar[str] = "cut_in"
+    _cutter = ""
+    _shift = 0.0  # m to the left that the cutter has to move
+    _start = 0
+    _move_steps = 0
+    _target_speed = 0.0
+    _offset = 0.0
+    _merged_at: Optional[int] = None
+    _over_at: Optional[int] = None
+    _hold_steps = 0
+
+    def find(self, live: LiveTraffic, path: Path) -> bool:
+        """A vehicle on a lane beside the ego's, a little ahead; one further ahead is slowed until the ego is there."""
+        settings, speed = self.config.cut_in, self.ego_speed(live)
+        if speed < self.config.place.ego_speed or not self._open_road(path, speed):
+            return False
+        neighbours = self.neighbours(live, path, settings.stage_ahead)
+        leader = find_leader(neighbours, self.half_width)
+        room = settings.ahead[1] + settings.room / 2.0
+        if leader is not None and leader.first < room:
+            return False
+        beside = self._list_beside(live, neighbours)
+        for item in beside:
+            low = settings.ahead[0] + max(0.0, speed - item.speed) * settings.move_s[0] / 2.0
+            if low <= item.first <= settings.ahead[1] + low and item.speed > speed - settings.slower[1]:
+                self._begin(live, item, speed)
+                return True
+        if beside and beside[0].first > settings.ahead[1]:
+            live.sumo.vehicle.slowDown(beside[0].key, max(settings.stage_share * speed, 4.0), SLOWING_S)
+        elif beside and beside[0].first < settings.ahead[0] and beside[0].first > -settings.stage_ahead / 3.0:
+            live.sumo.vehicle.slowDown(beside[0].key, speed + settings.slower[0], SLOWING_S)
+        return False
+
+    def _open_road(self, path: Path, speed: float) -> bool:
+        here = path.part_at(0.0)
+        return not here.inside_junction and here.last > max(self.config.cut_in.room, 4.0 * speed)
+
+    def _list_beside(self, live: LiveTraffic, neighbours: List[Neighbour]) -> List[Neighbour]:
+        """Vehicles on the same road, one lane to the left or right, the nearest ahead first."""
+        edge = live.sumo.vehicle.getRoadID(self.ego)
+        found = [
+            item
+            for item in neighbours
+            if SMALLEST_SHIFT < abs(item.middle) < LARGEST_SHIFT
+            and item.going_along
+            and item.last - item.first > self.config.cut_in.least_length
+            and item.last < self.config.cut_in.stage_ahead
+            and live.sumo.vehicle.getRoadID(item.key) == edge
+        ]
+        return sorted(found, key=lambda item: (item.first < 0.0, abs(item.first)))
+
+    def _begin(self, live: LiveTraffic, item: Neighbour, speed: float) -> None:
+        settings = self.config.cut_in
+        self._cutter, self._shift, self._start = item.key, -item.middle, live.step
+        self._offset = live.sumo.vehicle.getLateralLanePosition(item.key)
+        self._move_steps = self.steps(self.draw(settings.move_s))
+        self._hold_steps = self.steps(self.draw(settings.hold_s))
+        self._target_speed = max(speed - self.draw(settings.slower), 1.0)
+        live.sumo.vehicle.setLaneChangeMode(item.key, NO_LANE_CHANGE)
+
+    def play(self, live: LiveTraffic, path: Path) -> bool:
+        """Move the cutter over, slow it, give it back; the ego makes room."""
+        if self._cutter not in live.sumo.vehicle.getIDList():
+            return False
+        if self._over_at is not None and live.step >= self._over_at:
+            return False
+        share = min((live.step - self._start) / self._move_steps, 1.0)
+        self._move_over(live, share)
+        if share > self.config.cut_in.encroach:
+            self._slow_cutter(live)
+        self.take_ego(live, BRAKES_FREELY)
+        neighbours = self.neighbours(live, path, self.config.cut_in.stage_ahead)
+        obstacles = list_obstacles(neighbours, self.half_width)
+        if share > self.config.cut_in.encroach:
+            obstacles += [Obstacle(item.first, item.speed) for item in neighbours if item.key == self._cutter]
+        self.driver.drive(live.sumo, obstacles)
+        self.report(live, (self._cutter,))
+        return True
+
+    def _move_over(self, live: LiveTraffic, share: float) -> None:
+        """Sideways inside SUMO's lane of the cutter, until it is handed over to the ego's lane at the end."""
+        if self._merged_at is not None:
+            return
+        vehicle = live.sumo.vehicle
+        smooth = share**3 * (10.0 - 15.0 * share + 6.0 * share**2)
+        vehicle.setLateralLanePosition(self._cutter, self._offset + self._shift * smooth)
+        if share >= 1.0:
+            x, y = vehicle.getPosition(self._cutter)
+            lane = vehicle.getLaneID(self.ego)
+            vehicle.moveToXY(self._cutter, lane.rsplit("_", 1)[0], int(lane.rsplit("_", 1)[1]), x, y, keepRoute=1)
+            self._merged_at = live.step
+
+    def _slow_cutter(self, live: LiveTraffic) -> None:
+        settings, vehicle = self.config.cut_in, live.sumo.vehicle
+        if self._merged_at is not None and live.step >= self._merged_at + self._hold_steps:
+            if self._over_at is None:
+                self.clear(live)
+                self._over_at = live.step + self.steps(settings.after_s)
+            return
+        vehicle.setSpeedMode(self._cutter, NO_CHECKS)
+        speed = vehicle.getSpeed(self._cutter)
+        vehicle.setSpeed(self._cutter, max(self._target_speed, speed - settings.decel * self.config.driver.step_s))
+
+    def clear(self, live: LiveTraffic) -> None:
+        """Give the cutter back."""
+        if self._cutter in live.sumo.vehicle.getIDList():
+            live.sumo.vehicle.setSpeed(self._cutter, -1.0)
+            live.sumo.vehicle.setSpeedMode(self._cutter, ALL_CHECKS)
+            live.sumo.vehicle.setLaneChangeMode(self._cutter, SUMO_LANE_CHANGE)
