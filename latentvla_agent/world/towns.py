@@ -42,6 +42,7 @@ CORNERS: Dict[str, Tuple[float, float]] = {
 SPACING_M = 4_000.0  # from town to town: nothing of one is seen in another
 TOWNS_A_ROW = 6
 IDS_A_TOWN = 100_000
+MAX_SUMO_SEED = 2**31 - 1
 SUN_ELEVATIONS = (0.35, 1.1)  # rad, by day
 
 
@@ -77,7 +78,8 @@ class Town:
     @cached_property
     def seeds(self) -> List[int]:
         """Of network, traffic, events and weather; drawn from the split's seed and the number."""
-        return [int(seed) for seed in np.random.SeedSequence((self.split.seed, self.number)).generate_state(4)]
+        sequence = np.random.SeedSequence((self.split.seed, self.number))
+        return [int(seed) & MAX_SUMO_SEED for seed in sequence.generate_state(4)]
 
 
 def build_town(town: Town, folder: Path) -> List[Window]:
@@ -122,7 +124,7 @@ def _write_town_map(town: Town, roads: Roads, maps: Path) -> RoadIds:
 def _simulate(town: Town, net_file: Path, roads: Roads, traffic_seed: int, event_seed: int) -> Recording:
     traffic = TrafficConfig(seed=traffic_seed, duration_s=town.split.duration_s, num_egos=town.split.egos)
     rng = np.random.Generator(np.random.PCG64(event_seed))
-    directors = make_directors(_choose_events(town), [f"{EGO_TYPE}{number}" for number in range(traffic.num_egos)], rng)
+    directors = make_directors(_choose_events(town), [f"{EGO_TYPE}_{number}" for number in range(traffic.num_egos)], rng)
     return record_traffic(net_file, roads, traffic, directors)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, Iterator, List, Mapping, Sequence, Tuple
@@ -9,7 +10,6 @@ from typing import Dict, Iterator, List, Mapping, Sequence, Tuple
 from latentvla_agent.baselines import BaselineAgent, ConstantVelocityAgent, HumanAgent, StopAgent
 from latentvla_agent.data.logs import LogFrame
 from latentvla_agent.data.maps import MapStore
-from latentvla_agent.data.scene import Scene
 from latentvla_agent.data.scene_loader import SceneLoader, index_scenes
 from latentvla_agent.data.splits import SceneFilter, Split
 from latentvla_agent.scoring.metric_cache import build_metric_cache
@@ -38,25 +38,34 @@ class Window:
 
 
 def cut_windows(logs: Path, maps: Path, drives: Mapping[str, Sequence[LogFrame]], rules: WindowRules) -> List[Window]:
-    """Windows of the drives (written to the folder `logs`, one file each) that `rules` allow, log by log, in time order."""
+    """Windows of the drives (written to the folder `logs`, one file each) that `rules` allow, log by log, in time order.
+
+    Of a log at most `per_log` windows at least `min_gap` frames apart are taken; those with an event come first.
+    """
     windows: List[Window] = []
-    for name, candidates in _group_by_log(_list_windows(drives, rules)):
-        scored = [
-            window for window in _score_windows(logs, maps, candidates, rules) if _is_allowed(dict(window.scores), rules)
-        ]
-        windows += _thin_out(scored, rules)
+    for log, frames in drives.items():
+        scorer = _WindowScorer(logs, maps, log, rules)
+        kept: List[Window] = []
+        for window in sorted(_list_windows(log, frames, rules), key=_has_no_event):
+            is_apart = all(abs(window.start - other.start) >= rules.min_gap for other in kept)
+            if is_apart and (rules.per_log is None or len(kept) < rules.per_log):
+                kept += scorer.admit(window)
+        windows += sorted(kept, key=lambda window: window.start)
     return windows
 
 
-def _list_windows(drives: Mapping[str, Sequence[LogFrame]], rules: WindowRules) -> Iterator[Window]:
-    for log, frames in drives.items():
-        begins = _find_event_begins(frames)
-        for start in range(len(frames) - FILTER.num_frames + 1):
-            current = start + FILTER.num_history_frames - 1
-            kinds = [kind for kind, begin in begins if -rules.event_lead <= begin - current <= rules.event_lag]
-            weather = frames[current]["world"]["weather"]
-            kinds += [weather] if weather in RARE_WEATHER else []
-            yield Window(frames[current]["token"], log, start, tuple(dict.fromkeys(kinds)))
+def _has_no_event(window: Window) -> bool:
+    return not set(window.kinds) - set(RARE_WEATHER)
+
+
+def _list_windows(log: str, frames: Sequence[LogFrame], rules: WindowRules) -> Iterator[Window]:
+    begins = _find_event_begins(frames)
+    for start in range(len(frames) - FILTER.num_frames + 1):
+        current = start + FILTER.num_history_frames - 1
+        kinds = [kind for kind, begin in begins if -rules.event_lead <= begin - current <= rules.event_lag]
+        weather = frames[current]["world"]["weather"]
+        kinds += [weather] if weather in RARE_WEATHER else []
+        yield Window(frames[current]["token"], log, start, tuple(dict.fromkeys(kinds)))
 
 
 def _find_event_begins(frames: Sequence[LogFrame]) -> List[Tuple[str, int]]:
@@ -70,50 +79,32 @@ def _find_event_begins(frames: Sequence[LogFrame]) -> List[Tuple[str, int]]:
     return begins
 
 
-def _group_by_log(windows: Iterator[Window]) -> List[Tuple[str, List[Window]]]:
-    groups: Dict[str, List[Window]] = {}
-    for window in windows:
-        groups.setdefault(window.log, []).append(window)
-    return list(groups.items())
+class _WindowScorer:
+    """Scores windows of one log, where the rules ask for it."""
 
+    def __init__(self, logs: Path, maps: Path, log: str, rules: WindowRules):
+        self._rules = rules
+        if rules.is_scored:
+            split = Split(logs.name, logs, dataclasses.replace(FILTER, log_names=(log,)), "drive")
+            self._loader = SceneLoader(index_scenes(split), MapStore(maps))
+            self._scorer = Scorer(METRIC)
 
-def _score_windows(logs: Path, maps: Path, windows: Sequence[Window], rules: WindowRules) -> List[Window]:
-    """The windows with their scores."""
-    if not rules.is_scored:
-        return list(windows)
-    store, scorer = MapStore(maps), Scorer(METRIC)
-    split = Split(logs.name, logs, SceneFilter(frame_interval=1, log_names=(windows[0].log,)), "drive")
-    loader = SceneLoader(index_scenes(split), store)
-    return [
-        Window(window.token, window.log, window.start, window.kinds, scores)
-        for window in windows
-        for scores in [_score_scene(loader.load(window.token), scorer)]
-    ]
+    def admit(self, window: Window) -> List[Window]:
+        """The window with its scores; empty where the rules don't allow it."""
+        if not self._rules.is_scored:
+            return [window]
+        scene = self._loader.load(window.token)
+        cache = build_metric_cache(scene, scene.map_api)
+        scores: Dict[str, float] = {}
+        for name, (agent, least, most) in self._bounds().items():
+            plan = agent.compute_trajectory(scene.get_agent_input(), scene)
+            scores[name] = float(self._scorer.score_trajectory(cache, plan).score[0])
+            if not least <= scores[name] <= most:
+                return []
+        return [dataclasses.replace(window, scores=tuple(scores.items()))]
 
-
-def _score_scene(scene: Scene, scorer: Scorer) -> Tuple[Tuple[str, float], ...]:
-    cache = build_metric_cache(scene, scene.map_api)
-    plans = {name: agent.compute_trajectory(scene.get_agent_input(), scene) for name, agent in PLANNERS.items()}
-    return tuple((name, float(scorer.score_trajectory(cache, plan).score[0])) for name, plan in plans.items())
-
-
-def _is_allowed(scores: Mapping[str, float], rules: WindowRules) -> bool:
-    return not rules.is_scored or (
-        scores["human"] >= rules.min_human
-        and scores["constant_velocity"] <= rules.max_constant_velocity
-        and scores["stop"] <= rules.max_stop
-    )
-
-
-def _thin_out(windows: Sequence[Window], rules: WindowRules) -> List[Window]:
-    """At most `per_log` windows at least `min_gap` frames apart; windows with an event come first."""
-    if rules.per_log is None and rules.min_gap <= 1:
-        return list(windows)
-    kept: List[Window] = []
-    for window in sorted(windows, key=lambda window: (not set(window.kinds) - set(RARE_WEATHER), window.start)):
-        is_apart = all(abs(window.start - other.start) >= rules.min_gap for other in kept)
-        if is_apart and (rules.per_log is None or len(kept) < rules.per_log):
-            kept.append(window)
-    return sorted(kept, key=lambda window: window.start)
-
-
+    def _bounds(self) -> Dict[str, Tuple[BaselineAgent, float, float]]:
+        """Planners, with the least and the highest score that they may have in a scene."""
+        rules = self._rules
+        ranges = ((rules.min_human, 1.0), (0.0, rules.max_constant_velocity), (0.0, rules.max_stop))
+        return {name: (agent, *bounds) for (name, agent), bounds in zip(PLANNERS.items(), ranges)}
