@@ -31,14 +31,15 @@ def digest_map(path: Path) -> str:
 def digest_layers(layers: Mapping[str, MapLayer], projection: str) -> str:
     """SHA-256, in hexadecimal, of layers in the UTM zone `projection`: ids, columns and coordinates rounded to 1 mm.
 
-    A layer without rows counts as one that is not there.
+    Columns that `map_layers` does not read don't count, nor do layers without rows.
     """
     digest = hashlib.sha256(projection.encode())
     for name in sorted(name for name, layer in layers.items() if len(layer.ids)):
         layer = layers[name]
-        digest.update(json.dumps([name, len(layer.ids), sorted(layer.columns)]).encode())
+        columns = sorted({*LAYER_COLUMNS.get(name, ()), *OPTIONAL_COLUMNS.get(name, ())}.intersection(layer.columns))
+        digest.update(json.dumps([name, len(layer.ids), columns]).encode())
         digest.update(layer.ids.astype("<i8").tobytes())
-        for column in sorted(layer.columns):
+        for column in columns:
             digest.update(_column_bytes(layer.columns[column]))
         for wkb in shapely.to_wkb(_count_millimetres(layer.geometry), byte_order=1).tolist():
             digest.update(len(wkb).to_bytes(8, "little") + wkb)

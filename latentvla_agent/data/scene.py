@@ -13,19 +13,8 @@ from typing import Any, ClassVar, Dict, List, Mapping, Optional, Sequence, Tuple
 import numpy as np
 import numpy.typing as npt
 
-from latentvla_agent.data.sensors import (
-    CAMERA_NAMES,
-    NO_CAMERAS,
-    NO_LIDAR,
-    Cameras,
-    Lidar,
-    LogSensors,
-    SensorConfig,
-    load_history,
-)
+from latentvla_agent.data.sensors import NO_CAMERAS, NO_LIDAR, Cameras, Lidar, LogSensors, SensorConfig, load_history
 from latentvla_agent.errors import DataError, TrajectoryError
-
-__all__ = ["CAMERA_NAMES", "SensorConfig"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -234,7 +223,7 @@ class Scene:
         local = to_local_frame(poses[1:], poses[0])
         return Trajectory(local, TrajectorySampling(len(local), LOG_INTERVAL_S))
 
-    def get_agent_input(self, sensor_config: Optional[Any] = None) -> AgentInput:
+    def get_agent_input(self, sensor_config: Optional[SensorConfig] = None) -> AgentInput:
         """History and current ego status, poses in the current ego frame (NAVSIM's `AgentInput`, to the last bit).
 
         The sensors that `sensor_config`, ours or NAVSIM's, asks for are read, and no others: none by default. Raises
