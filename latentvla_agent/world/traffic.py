@@ -134,7 +134,7 @@ def record_traffic(
 def _sumo_options(net_file: Path, route_file: Path, config: TrafficConfig) -> List[str]:
     return [
         *("--net-file", str(net_file), "--route-files", str(route_file), "--step-length", str(STEP_S)),
-        *("--seed", str(config.seed % MAX_SUMO_SEED), "--lateral-resolution", str(config.lateral_resolution)),
+        *("--seed", str(config.seed % MAX_SUMO_SEED), "--lanechange.duration", str(config.lane_change_s)),
         *("--time-to-teleport", "-1", "--collision.action", "warn", "--no-step-log", "true", "--no-warnings", "true"),
         *("--xml-validation", "never", "--duration-log.disable", "true", "--begin", "0"),
     ]

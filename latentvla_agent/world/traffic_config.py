@@ -55,13 +55,15 @@ class TrafficConfig:
     num_vehicles: int = 100
     num_bicycles: int = 12
     num_pedestrians: int = 60
-    lateral_resolution: float = 0.8
+    lane_change_s: float = 3.5
     route_speed: float = 11.0  # mean speed that a route's length is made for
     ego_turn_weight: float = 3.0  # how much rather an ego turns than goes straight on
     vehicle_turn_weight: float = 0.7
     ego_start_gap_s: float = 4.0  # egos set out one after the other
-    curve_acceleration: float = 2.0  # lateral, at which everybody takes curves
+    curve_acceleration: float = 3.0  # lateral, in the tightest bend of a lane: nobody takes it faster
     min_curve_speed: float = 3.0
+    slide_per_metre: float = 0.15  # a change of lanes goes at most so many metres sideways per metre ahead
+    max_slide_speed: float = 1.2
     walk_legs: int = 4  # walks that a pedestrian strings together
     walk_reach: int = 2  # edges from the start to the end of a walk
     walk_speed: float = 1.35

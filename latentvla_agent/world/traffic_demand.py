@@ -161,10 +161,10 @@ def write_routes(trips: Sequence[Trip], walks: Sequence[str], config: TrafficCon
 
 
 def _type_lines(config: TrafficConfig) -> List[str]:
-    lines = [_driver_line(EGO_TYPE, config.ego, config.ego_temper)]
-    lines += [_driver_line(type_key(kind, temper), kind, temper) for kind in config.kinds for temper in config.tempers]
+    lines = [_driver_line(EGO_TYPE, config.ego, config.ego_temper, config)]
+    lines += [_driver_line(type_key(kind, temper), kind, temper, config) for kind in config.kinds for temper in config.tempers]
     calm = config.tempers[0]
-    lines.append(_driver_line(config.bicycle.model, config.bicycle, calm, 'latAlignment="right"'))
+    lines.append(_driver_line(config.bicycle.model, config.bicycle, calm, config))
     for kind in (config.adult, config.child):
         lines.append(
             f'<vType id="{kind.model}" vClass="pedestrian" length="{kind.length}" width="{kind.width}" '
@@ -174,7 +174,7 @@ def _type_lines(config: TrafficConfig) -> List[str]:
     return lines
 
 
-def _driver_line(key: str, kind: VehicleKind, temper: Temper, extra: str = 'latAlignment="center"') -> str:
+def _driver_line(key: str, kind: VehicleKind, temper: Temper, config: TrafficConfig) -> str:
     low, high = temper.speed_factor - 2.0 * temper.speed_spread, temper.speed_factor + 2.0 * temper.speed_spread
     return (
         f'<vType id="{key}" vClass="{kind.vehicle_class}" length="{kind.length}" width="{kind.width}" '
@@ -182,9 +182,9 @@ def _driver_line(key: str, kind: VehicleKind, temper: Temper, extra: str = 'latA
         f'accel="{temper.acceleration * kind.agility:.2f}" decel="{temper.deceleration:.2f}" emergencyDecel="8.0" '
         f'tau="{temper.headway_s}" minGap="{temper.min_gap}" '
         f'speedFactor="normc({temper.speed_factor},{temper.speed_spread},{low:.2f},{high:.2f})" '
-        f'lcSpeedGain="{temper.overtaking}" lcAssertive="{temper.assertiveness}" lcSublane="0.5" lcPushy="0" '
-        f'impatience="{temper.impatience}" maxSpeedLat="1.0" lcMaxSpeedLatStanding="0" lcMaxSpeedLatFactor="0.15" '
-        f'minGapLat="0.5" jmStoplineGap="1.0" {extra}/>'
+        f'lcSpeedGain="{temper.overtaking}" lcAssertive="{temper.assertiveness}" impatience="{temper.impatience}" '
+        f'maxSpeedLat="{config.max_slide_speed}" lcMaxSpeedLatStanding="0" '
+        f'lcMaxSpeedLatFactor="{config.slide_per_metre}" jmStoplineGap="1.0"/>'
     )
 
 
