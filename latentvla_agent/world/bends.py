@@ -23,12 +23,18 @@ MOUTH_M = 30.0  # so near to a common junction two roads may come close
 
 
 def bend_roads(
-    topology: Topology, halves: Dict[Pair, float], rings: Dict[str, float], config: BendConfig, rng: np.random.Generator
+    topology: Topology,
+    halves: Dict[Pair, float],
+    radii: Dict[Pair, float],
+    rings: Dict[str, float],
+    config: BendConfig,
+    rng: np.random.Generator,
 ) -> Dict[Pair, Line]:
     """A course (M, 2) for each road, from its first junction, or from the rim of a roundabout, to its second.
 
     Args:
         halves: half the width of each road, metres.
+        radii: the tightest bend of each road's inner border, metres.
         rings: radius of each junction that is a roundabout.
     """
     leaving = _draw_headings(topology, config, rng)
@@ -38,7 +44,7 @@ def bend_roads(
     }
     for pair in topology.pairs:
         bend = _draw_bend(pair, topology, leaving, rings, config, rng)
-        courses[pair] = _find_course(bend, halves[pair], _obstacles(pair, topology, grounds), config)
+        courses[pair] = _find_course(bend, halves[pair], radii[pair], _obstacles(pair, topology, grounds), config)
         grounds[pair] = shapely.LineString(courses[pair]).buffer(halves[pair])
     return courses
 
@@ -51,7 +57,6 @@ class _Bend:
     turns: Tuple[float, float]
     sways: npt.NDArray[np.float64]
     rims: Tuple[float, float]
-    strength: float  # the most that is tried
 
 
 def _draw_bend(
@@ -66,7 +71,7 @@ def _draw_bend(
         sways = np.zeros(count)
     first, second = (math.remainder(turn, 2.0 * math.pi) for turn in turns)
     rims = (rings.get(pair[0], 0.0), rings.get(pair[1], 0.0))
-    return _Bend(ends, (first, second), sways, rims, float(rng.uniform(*config.strength)))
+    return _Bend(ends, (first, second), sways, rims)
 
 
 def _draw_headings(topology: Topology, config: BendConfig, rng: np.random.Generator) -> Ends:
@@ -101,12 +106,14 @@ def _heading(start: Point, end: Point) -> float:
     return math.atan2(end[1] - start[1], end[0] - start[0])
 
 
-def _find_course(bend: _Bend, half: float, obstacles: List[shapely.Geometry], config: BendConfig) -> Line:
+def _find_course(
+    bend: _Bend, half: float, radius: float, obstacles: List[shapely.Geometry], config: BendConfig
+) -> Line:
     """The most bent course whose bends are wide enough and that keeps clear of the other roads."""
-    strength = bend.strength
+    strength = 1.0
     course = _draw_course(bend, strength, config)
     for _ in range(config.tries):
-        if smallest_radius(course) >= config.radius_m + half and _is_clear(course, half, obstacles, config):
+        if smallest_radius(course) >= radius + half and _is_clear(course, half, obstacles, config):
             break
         strength *= config.calmer
         course = _draw_course(bend, strength, config)

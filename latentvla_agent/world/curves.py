@@ -10,6 +10,9 @@ import numpy.typing as npt
 
 Line = npt.NDArray[np.float64]
 
+MIN_CROSS = math.sin(math.radians(15.0))  # of two headings that are far enough from parallel to have a corner
+STRAIGHT_SHARES = (0.0, 0.4, 0.7, 1.0)  # that are tried
+DENSE = 200  # points of a curve before it is resampled
 MIN_STEP_M = 1e-6  # shorter steps between vertices count as none
 
 
@@ -105,6 +108,26 @@ def join_poses(start: Line, start_heading: float, end: Line, end_heading: float,
     third = start * (1 - 3 * t2 + 2 * t3) + end * (3 * t2 - 2 * t3) + first * (t - 2 * t2 + t3) + last * (t3 - t2)
     curve: Line = 0.5 * (fifth + third)
     return curve
+
+
+def join_straights(start: Line, start_heading: float, end: Line, end_heading: float, step: float) -> Line:
+    """As `join_poses`, with vertices `step` apart, and straight at first where that makes the bend wider.
+
+    The corner is where the straights through both poses cross; a turn with equal legs to it is the widest.
+    """
+    first = np.array([math.cos(start_heading), math.sin(start_heading)])
+    last = np.array([math.cos(end_heading), math.sin(end_heading)])
+    cross, way = first[0] * last[1] - first[1] * last[0], end - start
+    spare = 0.0  # how much longer the first leg is
+    if abs(cross) > MIN_CROSS:
+        legs = (way[0] * last[1] - way[1] * last[0]) / cross, (first[0] * way[1] - first[1] * way[0]) / cross
+        spare = legs[0] - legs[1] if min(legs) > 0.0 else 0.0
+    curves = []
+    for share in STRAIGHT_SHARES if spare else STRAIGHT_SHARES[:1]:
+        near, far = start + share * max(spare, 0.0) * first, end - share * max(-spare, 0.0) * last
+        bend = join_poses(near, start_heading, far, end_heading, DENSE)
+        curves.append(resample(drop_repeats(np.vstack([start, bend, end])), step))
+    return max(curves, key=smallest_radius)
 
 
 def smallest_radius(line: Line) -> float:

@@ -18,15 +18,17 @@ class TopologyConfig:
     grid_junctions: Tuple[int, int] = (4, 6)  # a side, least and most
     grid_spacing_m: Tuple[float, float] = (125.0, 165.0)
     arm_length_m: float = 110.0  # roads that leave the town
-    spider_arms: Tuple[int, int] = (7, 10)
+    spider_arms: Tuple[int, int] = (6, 8)
     spider_rings: Tuple[int, int] = (3, 4)
-    spider_spacing_m: Tuple[float, float] = (105.0, 125.0)
+    spider_spacing_m: Tuple[float, float] = (110.0, 130.0)
     random_roads: Tuple[int, int] = (45, 70)
-    random_distance_m: Tuple[float, float] = (110.0, 200.0)
-    random_angle_deg: float = 55.0
+    random_distance_m: Tuple[float, float] = (130.0, 210.0)
+    random_angle_deg: float = 62.0
     jitter_m: float = 18.0  # of a junction's place, in grids and spiders
     dropped_share: float = 0.12  # of the roads between junctions, in grids and spiders
+    apart_m: float = 45.0  # least, between the chords of roads without a common junction
     joined_m: float = 260.0  # the two roads of a junction that has no third become one, if its ends are so near
+    joined_angle_deg: float = 50.0  # and no road comes closer to its neighbours there
 
 
 @dataclass(frozen=True)
@@ -37,11 +39,10 @@ class BendConfig:
     lead_m: float = 20.0  # straight before a junction, so that its mouth is regular
     sway_every_m: float = 110.0  # one bulge for so much chord
     turn_deg: float = 42.0  # a road leaves its junction at most so far from the chord
-    gap_deg: float = 62.0  # wanted between neighbouring roads of a junction
+    gap_deg: float = 70.0  # wanted between neighbouring roads of a junction
     settle_rounds: int = 40
     sway_m: float = 26.0  # standard deviation of a bulge
-    strength: Tuple[float, float] = (0.35, 1.0)  # some roads are calmer than others
-    radius_m: float = 25.0  # least, of the inner border
+    radius_m: float = 24.0  # least, of the inner border
     clearance_m: float = 5.0  # between the borders of two roads
     calmer: float = 0.8  # a road without room or with tight bends is bent by so much less
     tries: int = 14
@@ -52,14 +53,13 @@ class BendConfig:
 class StreetConfig:
     """Cross-sections, speeds and priorities."""
 
-    lane_shares: Tuple[float, ...] = (0.6, 0.25, 0.1, 0.05)  # of 1, 2, 3, 4 lanes per direction
+    lane_shares: Tuple[float, ...] = (0.6, 0.28, 0.09, 0.03)  # of 1, 2, 3, 4 lanes per direction
     narrow_share: float = 0.55  # of the roads, at least, have one lane per direction
     through_deg: float = 40.0  # two roads of a junction that bend less form one through road of one cross-section
     one_way_share: float = 0.14
     widths_m: Tuple[float, ...] = (3.2, 3.4, 3.5, 3.6, 3.8)
-    speeds_mps: Tuple[float, ...] = (8.0, 9.72, 11.11, 13.89, 16.67, 19.44)
-    fast_lanes: int = 2  # fewer lanes: none of the speeds above `slow_mps`
-    slow_mps: float = 13.89
+    slow_speeds_mps: Tuple[float, ...] = (8.0, 9.72, 11.11, 13.89)  # wished for, one lane per direction
+    fast_speeds_mps: Tuple[float, ...] = (9.72, 11.11, 13.89, 16.67, 19.44)  # of wider roads
     side_acceleration: float = 2.2  # m/s^2, at the speed limit in the tightest bend
     sidewalk_share: float = 0.72
     sidewalk_m: float = 2.0
@@ -72,12 +72,13 @@ class JunctionConfig:
     """Kinds and shapes of junctions (netconvert)."""
 
     signal_share: float = 0.4
-    right_before_left_share: float = 0.4  # of what is left, where all roads are slow and narrow
+    right_before_left_share: float = 0.4  # of what is left, where all roads are narrow
     roundabout_share: float = 0.12
-    roundabout_radius_m: Tuple[float, float] = (24.0, 29.0)
+    roundabout_radius_m: Tuple[float, float] = (25.0, 30.0)
+    roundabout_gap_deg: float = 68.0  # at least, between its arms
     roundabout_mps: float = 8.33
     corner_radius_m: float = 9.0
-    narrowing_rounds: int = 3  # networks built until every lane has a way on
+    narrowing_rounds: int = 4  # networks built until every lane has a way on
     detail: int = 24  # points of a turn
     turn_acceleration: float = 2.5  # m/s^2, sets the speed limit of turns
 
@@ -88,7 +89,10 @@ class SmoothingConfig:
 
     lane_step_m: float = 1.0  # between vertices
     connector_step_m: float = 0.5
-    dense: int = 200  # points of a connector before it is resampled
+    turn_radius_m: float = 6.5  # turns that are tighter are made longer, at the cost of the lanes before and behind
+    trim_m: float = 1.5  # by so much at a time
+    trim_rounds: int = 6
+    least_lane_m: float = 12.0  # no lane is made shorter
     least_mps: float = 2.5  # speed limit of the tightest turn
 
 

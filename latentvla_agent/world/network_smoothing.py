@@ -15,9 +15,8 @@ from latentvla_agent.world.curves import (
     Line,
     cut,
     end_headings,
-    join_poses,
+    join_straights,
     measure_arc,
-    resample,
     resample_smoothly,
     smallest_radius,
 )
@@ -26,34 +25,84 @@ from latentvla_agent.world.roads import RoadConnector, Roads, find_lane_elements
 
 
 def smooth_network(root: Element, config: NetworkConfig) -> None:
-    """Replace the lines of lanes and connectors of cars in a parsed network, with the lengths and speeds of the latter."""
+    """Replace the lines, lengths and turning speeds of all lanes for cars in a parsed network."""
     roads = find_roads(root)
     elements = find_lane_elements(root.iter("edge"))
-    lines = {
-        key: resample_smoothly(lane.line, config.smoothing.lane_step_m) for key, lane in roads.lanes.items()
-    }
-    for key, line in lines.items():
-        elements[key].set("shape", _format(line, config.precision))
+    lines = {key: resample_smoothly(lane.line, config.smoothing.lane_step_m) for key, lane in roads.lanes.items()}
+    curves: Dict[str, Line] = {}
+    waiting = list(roads.connectors.values())
+    for _ in range(config.smoothing.trim_rounds + 1):
+        for connector in waiting:
+            curves[connector.key] = _join(lines[connector.from_lane], lines[connector.to_lane], config)
+        trimmed = _trim_edges(roads, lines, curves, config)
+        waiting = [
+            connector
+            for connector in roads.connectors.values()
+            if connector.from_lane in trimmed or connector.to_lane in trimmed
+        ]
+    for connector in waiting:
+        curves[connector.key] = _join(lines[connector.from_lane], lines[connector.to_lane], config)
+    _set_lanes(root, roads, lines, elements, config)
     for connector in roads.connectors.values():
-        curve = _join(lines[connector.from_lane], lines[connector.to_lane], config)
-        _set_parts(connector, curve, elements, config)
-        _set_speed(connector, curve, roads, elements, config)
+        _set_parts(connector, curves[connector.key], elements, config)
+        _set_speed(connector, curves[connector.key], roads, elements, config)
     _level_lengths(root, roads)
 
 
 def _join(before: Line, after: Line, config: NetworkConfig) -> Line:
     headings = end_headings(before)[1], end_headings(after)[0]
-    dense = join_poses(before[-1], headings[0], after[0], headings[1], config.smoothing.dense)
-    return resample(dense, config.smoothing.connector_step_m)
+    return join_straights(before[-1], headings[0], after[0], headings[1], config.smoothing.connector_step_m)
+
+
+def _trim_edges(roads: Roads, lines: Dict[str, Line], curves: Dict[str, Line], config: NetworkConfig) -> Dict[str, None]:
+    """Shorten the lanes next to tight turns a little, all of an edge alike: longer turns are wider. Returns which."""
+    tight = [c for c in roads.connectors.values() if smallest_radius(curves[c.key]) < config.smoothing.turn_radius_m]
+    ends = {
+        **{(roads.lanes[connector.from_lane].edge, True): None for connector in tight},
+        **{(roads.lanes[connector.to_lane].edge, False): None for connector in tight},
+    }
+    edges = roads.edges()
+    trimmed: Dict[str, None] = {}
+    for edge, at_end in ends:
+        keys = [lane.key for lane in edges[edge]]
+        if min(measure_arc(lines[key])[-1] for key in keys) < config.smoothing.least_lane_m + config.smoothing.trim_m:
+            continue
+        for key in keys:
+            lines[key] = _trim(lines[key], at_end, config)
+            trimmed[key] = None
+    return trimmed
+
+
+def _trim(line: Line, at_end: bool, config: NetworkConfig) -> Line:
+    length = float(measure_arc(line)[-1])
+    start, stop = (0.0, length - config.smoothing.trim_m) if at_end else (config.smoothing.trim_m, length)
+    return resample_smoothly(cut(line, start, stop), config.smoothing.lane_step_m)
+
+
+def _set_lanes(
+    root: Element, roads: Roads, lines: Dict[str, Line], elements: Dict[str, Element], config: NetworkConfig
+) -> None:
+    """Write the lines of lanes; the length of an edge, one for all its lanes, shrinks as its lines have."""
+    for edge in root.iter("edge"):
+        lanes = [lane.attrib["id"] for lane in edge.iter("lane") if lane.attrib["id"] in roads.lanes]
+        if lanes:
+            lengths = [float(measure_arc(lines[key])[-1]) for key in lanes]
+            for lane in edge.iter("lane"):
+                lane.set("length", f"{sum(lengths) / len(lengths):.2f}")
+        for key in lanes:
+            elements[key].set("shape", _format(lines[key], config.precision))
 
 
 def _set_parts(connector: RoadConnector, curve: Line, elements: Dict[str, Element], config: NetworkConfig) -> None:
     """Share the curve out among the lanes that SUMO splits a connector into, in proportion to their old lengths."""
     old = np.array([float(elements[part].attrib["length"]) for part in connector.parts])
-    ends = np.concatenate([[0.0], np.cumsum(old / old.sum())]) * measure_arc(curve)[-1]
-    for part, start, stop in zip(connector.parts, ends[:-1], ends[1:]):
-        elements[part].set("shape", _format(cut(curve, float(start), float(stop)), config.precision))
-        elements[part].set("length", f"{stop - start:.{config.precision}f}")
+    shares = np.concatenate([[0.0], np.cumsum(old / old.sum())])
+    # At vertices, so that no part begins or ends with a step of a few millimetres; each part gets at least one step.
+    rows = np.clip(np.round(shares * (len(curve) - 1)).astype(int), np.arange(len(shares)), None).tolist()
+    for part, start, stop in zip(connector.parts, rows[:-1], rows[1:]):
+        piece = curve[start : stop + 1]
+        elements[part].set("shape", _format(piece, config.precision))
+        elements[part].set("length", f"{measure_arc(piece)[-1]:.{config.precision}f}")
 
 
 def _set_speed(

@@ -11,7 +11,7 @@ import numpy as np
 from latentvla_agent.world.bends import bend_roads
 from latentvla_agent.world.curves import Line, smallest_radius
 from latentvla_agent.world.network_config import NetworkConfig, StreetConfig
-from latentvla_agent.world.topology import Pair, Point, Topology, find_through_roads, reach
+from latentvla_agent.world.topology import Pair, Point, Topology, find_through_roads, measure_gap, reach
 
 RING_PRIORITY = 12  # above every arm of a roundabout
 LIMIT_ROUNDS = 3
@@ -59,8 +59,12 @@ def plan_streets(topology: Topology, config: NetworkConfig, rng: np.random.Gener
     sections = _limit_lanes(_draw_one_ways(sections, topology, config.streets, rng))
     rings = _draw_roundabouts(sections, topology, config, rng)
     halves = {pair: _half_width(section, config.streets) for pair, section in sections.items()}
-    courses = bend_roads(topology, halves, rings, config.bends, rng)
-    streets = [_finish(sections[pair], courses[pair], config.streets, rng) for pair in topology.pairs]
+    radii = {
+        pair: max(section.speed**2 / config.streets.side_acceleration, config.bends.radius_m)
+        for pair, section in sections.items()
+    }
+    courses = bend_roads(topology, halves, radii, rings, config.bends, rng)
+    streets = [_finish(sections[pair], courses[pair], config.streets) for pair in topology.pairs]
     kinds = _draw_kinds(streets, topology, config, rng)
     return _build_rings(streets, kinds, rings, topology, config)
 
@@ -93,7 +97,8 @@ def _draw_sections(topology: Topology, config: StreetConfig, rng: np.random.Gene
         sides = (bool(walk < config.sidewalk_share), bool(cycle < config.bicycle_lane_share))
         for pair in pairs:
             key, line = f"{pair[0]}_{pair[1]}", np.empty((0, 2))
-            sections[pair] = Street(key, pair[0], pair[1], line, count, count, width, 0.0, *sides, count)
+            speed = float(rng.choice(config.slow_speeds_mps if count == 1 else config.fast_speeds_mps))
+            sections[pair] = Street(key, pair[0], pair[1], line, count, count, width, speed, *sides, count)
     return {pair: sections[pair] for pair in topology.pairs}
 
 
@@ -126,7 +131,7 @@ def _lanes_onward(street: Street, junction: str, sections: Dict[Pair, Street]) -
 def _draw_one_ways(
     sections: Dict[Pair, Street], topology: Topology, config: StreetConfig, rng: np.random.Generator
 ) -> Dict[Pair, Street]:
-    """Make some streets one-way, as long as every junction can still be reached from every other one."""
+    """Make some streets one-way, as long as the town stays open (see `_is_open`)."""
     degree = {key: len(others) for key, others in topology.neighbours().items()}
     chosen = dict(sections)
     wanted = int(round(config.one_way_share * len(sections)))
@@ -146,9 +151,14 @@ def _draw_one_ways(
 
 
 def _is_open(sections: Dict[Pair, Street]) -> bool:
+    """Whether every junction can be reached from every other, and no road leads where only a U-turn leads on."""
     ways = [(street.start, street.end) for street in sections.values()]
     ways += [(street.end, street.start) for street in sections.values() if street.backward]
-    start, count = ways[0][0], len({key for way in ways for key in way})
+    keys = [key for pair in sections for key in pair]
+    for start, end in ways:
+        if keys.count(end) > 1 and not any(first == end and last != start for first, last in ways):
+            return False
+    start, count = ways[0][0], len(set(keys))
     return len(reach(start, ways)) == count == len(reach(start, [(second, first) for first, second in ways]))
 
 
@@ -161,26 +171,26 @@ def _half_width(street: Street, config: StreetConfig) -> float:
 def _draw_roundabouts(
     sections: Dict[Pair, Street], topology: Topology, config: NetworkConfig, rng: np.random.Generator
 ) -> Dict[str, float]:
-    """Radius of each junction that becomes a roundabout: at least three roads, none of them one-way or wide."""
+    """Radius of each junction that becomes a roundabout: three arms or more, none one-way or wide, well spread."""
     plain = [
         key
         for key, others in topology.neighbours().items()
-        if len(others) >= FORK and all(s.backward == s.forward <= 2 for pair, s in sections.items() if key in pair)
+        if len(others) >= FORK
+        and all(s.backward == s.forward <= 2 for pair, s in sections.items() if key in pair)
+        and measure_gap(topology, key) >= math.radians(config.junctions.roundabout_gap_deg)
     ]
     count = int(round(config.junctions.roundabout_share * len(topology.places)))
     chosen = sorted(rng.permutation(len(plain))[:count].tolist())
     return {plain[row]: float(rng.uniform(*config.junctions.roundabout_radius_m)) for row in chosen}
 
 
-def _finish(street: Street, course: Line, config: StreetConfig, rng: np.random.Generator) -> Street:
-    """Give a street its course and a speed that its bends allow."""
+def _finish(street: Street, course: Line, config: StreetConfig) -> Street:
+    """Give a street its course and the speed that was wished for, or the greatest below it that the bends allow."""
     line = course if street.key == f"{street.start}_{street.end}" else course[::-1]
     inner = smallest_radius(line) - 0.5 * street.width
-    limit = math.sqrt(config.side_acceleration * max(inner, 1.0))
-    if street.forward < config.fast_lanes:
-        limit = min(limit, config.slow_mps)
-    speeds = [speed for speed in config.speeds_mps if speed <= limit] or [min(config.speeds_mps)]
-    return replace(street, line=line, speed=float(rng.choice(speeds)))
+    limit = min(math.sqrt(config.side_acceleration * max(inner, 1.0)), street.speed)
+    speeds = sorted({*config.slow_speeds_mps, *config.fast_speeds_mps})
+    return replace(street, line=line, speed=max([speed for speed in speeds if speed <= limit] or speeds[:1]))
 
 
 def _draw_kinds(
@@ -190,12 +200,12 @@ def _draw_kinds(
     for key in topology.places:
         arms = [street for street in streets if key in (street.start, street.end)]
         signal, equal = rng.random(2)
-        slow = all(street.speed <= config.streets.slow_mps and street.forward == 1 for street in arms)
+        narrow = all(street.forward == 1 for street in arms)
         if len(arms) == 1:
             kinds[key] = "dead_end"
         elif len(arms) >= FORK and signal < config.junctions.signal_share:
             kinds[key] = "traffic_light"
-        elif len(arms) >= FORK and slow and equal < config.junctions.right_before_left_share:
+        elif len(arms) >= FORK and narrow and equal < config.junctions.right_before_left_share:
             kinds[key] = "right_before_left"
         else:
             kinds[key] = "priority"
