@@ -24,8 +24,8 @@ class SmoothingConfig:
     path_sigma_m: float = 2.0
     path_step_m: float = 0.25
     bend_sigma_m: float = 3.0
-    bend_shift: float = 0.25 * 4.049**2  # m^2: the ego's rear axle cuts a bend by so much times its curvature,
-    # half of what its front corner swings out
+    bend_shift: float = 0.5 * 4.049**2  # m^2: the ego's rear axle cuts a bend by so much times its curvature, which is
+    max_bend_shift: float = 0.35  # what its front swings out, but by no more than this
     kernel_reach: float = 4.0
     standstill_speed: float = 0.04  # slower is standing: SUMO's drivers creep to the end of a queue
     catch_up: float = 0.03  # what standing costs in distance is caught up by so much more speed
@@ -103,8 +103,9 @@ def cut_bends(path: Path, config: SmoothingConfig) -> Path:
     bends = smooth_signal(
         np.gradient(path.headings, path.step), make_kernel(config.bend_sigma_m, path.step, config.kernel_reach)
     )
+    limit = config.max_bend_shift
     left = np.column_stack([-np.sin(path.headings), np.cos(path.headings)])
-    points = path.points + (config.bend_shift * bends)[:, None] * left
+    points = path.points + (limit * np.tanh(config.bend_shift * bends / limit))[:, None] * left
     return Path(points, _measure_headings(points), path.start, path.step)
 
 

@@ -56,8 +56,11 @@ class TrafficConfig:
     num_bicycles: int = 12
     num_pedestrians: int = 60
     lane_change_s: float = 3.5
+    impatience_s: float = 60.0  # after so long a wait somebody takes any gap
+    crossing_gap_s: float = 2.0  # jmTimegapMinor: before and after somebody with the right of way
     route_speed: float = 11.0  # mean speed that a route's length is made for
-    ego_turn_weight: float = 3.0  # how much rather an ego turns than goes straight on
+    ego_turn_weight: float = 2.0  # how much rather an ego turns than goes straight on
+    ego_speed_weight: float = 2.0  # power of the speed limit by which an ego prefers a road
     vehicle_turn_weight: float = 0.7
     ego_start_gap_s: float = 4.0  # egos set out one after the other
     curve_acceleration: float = 3.0  # lateral, in the tightest bend of a lane: nobody takes it faster
