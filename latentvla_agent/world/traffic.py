@@ -8,8 +8,10 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Dict, List, Protocol, Sequence, Tuple
 
 import numpy as np
+from shapely import Polygon
 
 from latentvla_agent.errors import DataError
+from latentvla_agent.world.parked_cars import park_cars
 from latentvla_agent.world.recording import EGO_TYPE, EventSpan, Recording, extend_events
 from latentvla_agent.world.smoothing import SmoothingConfig
 from latentvla_agent.world.sumo import load_libsumo
@@ -22,7 +24,7 @@ from latentvla_agent.world.traffic_tracks import make_tracks
 if TYPE_CHECKING:
     from latentvla_agent.world.roads import Roads
 
-DEMAND_STREAM, DIRECTOR_STREAM = 1, 2  # of random numbers
+DEMAND_STREAM, DIRECTOR_STREAM, PARKING_STREAM = 1, 2, 3  # of random numbers
 
 
 class LiveTraffic:
@@ -36,7 +38,7 @@ class LiveTraffic:
         self.roads = roads
         self.config = config
         self.step = 0
-        self.rng = np.random.Generator(np.random.PCG64([config.seed, DIRECTOR_STREAM]))
+        self.rng = _make_rng(config, DIRECTOR_STREAM)
         self.props: Dict[str, Prop] = {}  # those that exist now
         self.past_props: List[Prop] = []
         self.events: List[EventSpan] = []
@@ -98,13 +100,15 @@ def record_traffic(
     config: TrafficConfig,
     directors: Sequence[Director] = (),
     smoothing: SmoothingConfig = SmoothingConfig(),
+    parking: Sequence[Polygon] = (),
 ) -> Recording:
     """Simulate the town and return smooth tracks of everybody; the same arguments give the same recording.
 
+    `parking`: areas for parked cars in the town frame (`parked_cars.areas_of_map` takes them from a map's layers).
     Raises `DataError` where SUMO is missing or refuses the town. libsumo holds one simulation per process.
     """
     sumo = load_libsumo()
-    rng = np.random.Generator(np.random.PCG64([config.seed, DEMAND_STREAM]))
+    rng = _make_rng(config, DEMAND_STREAM)
     trips = draw_trips(build_graph(roads), config, rng)
     live = LiveTraffic(sumo, roads, config)
     with tempfile.TemporaryDirectory() as folder:
@@ -119,7 +123,9 @@ def record_traffic(
         finally:
             sumo.close()
     routes = {trip.key: trip.edges for trip in trips if trip.type_key == EGO_TYPE}
+    parked = park_cars(parking, roads, config.num_steps, config, _make_rng(config, PARKING_STREAM))
     tracks, lane_of = make_tracks(capture, [*live.past_props, *live.props.values()], smoothing)
+    tracks.update({track.key: track for track in parked})
     return Recording(
         STEP_S,
         config.num_steps,
@@ -131,12 +137,27 @@ def record_traffic(
     )
 
 
+def _make_rng(config: TrafficConfig, stream: int) -> np.random.Generator:
+    return np.random.Generator(np.random.PCG64([config.seed, stream]))
+
+
 def _sumo_options(net_file: Path, route_file: Path, config: TrafficConfig) -> List[str]:
     return [
         *("--net-file", str(net_file), "--route-files", str(route_file), "--step-length", str(STEP_S)),
-        *("--seed", str(config.seed % MAX_SUMO_SEED), "--lateral-resolution", str(config.lateral_resolution)),
-        *("--time-to-teleport", "-1", "--collision.action", "warn", "--no-step-log", "true", "--no-warnings", "true"),
-        *("--ignore-route-errors", "true", "--xml-validation", "never", "--duration-log.disable", "true", "--begin", "0"),
+        *("--seed", str(config.seed % MAX_SUMO_SEED), "--lanechange.duration", str(config.lane_change_s)),
+        *(
+            "--time-to-teleport",
+            "-1",
+            "--time-to-impatience",
+            str(config.impatience_s),
+            "--collision.action",
+            "warn",
+            "--no-step-log",
+            "true",
+            "--no-warnings",
+            "true",
+        ),
+        *("--xml-validation", "never", "--duration-log.disable", "true", "--begin", "0"),
     ]
 
 

@@ -28,12 +28,12 @@ PEDESTRIAN = "pedestrian"
 class RoadGraph:
     """Edges that cars use: what follows each, with the change of heading [rad] on the way, and how long they are.
 
-    `lanes` counts the lanes of an edge. Edges from which the town can only be left, or turned in, are in no route.
+    `speed` are the limits. Edges from which the town can only be left, or turned in, are in no route.
     """
 
     following: Dict[str, List[Tuple[str, float]]]
     length: Dict[str, float]
-    lanes: Dict[str, int]
+    speed: Dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -50,18 +50,18 @@ class Trip:
 def build_graph(roads: Roads) -> RoadGraph:
     """The graph of the town's edges; raises `DataError` for a town where nobody can drive on and on."""
     length: Dict[str, float] = {}
-    lanes: Dict[str, int] = {}
+    speed: Dict[str, float] = {}
     for lane in roads.lanes.values():
         steps = np.hypot(*np.diff(lane.line, axis=0).T)
         length[lane.edge] = min(length.get(lane.edge, math.inf), float(steps.sum()))
-        lanes[lane.edge] = lanes.get(lane.edge, 0) + 1
+        speed[lane.edge] = lane.speed_limit
     following: Dict[str, List[Tuple[str, float]]] = {edge: [] for edge in length}
     for connector in roads.connectors.values():
         start, end = roads.lanes[connector.from_lane].edge, roads.lanes[connector.to_lane].edge
         turn = _turn_between(roads.lanes[connector.from_lane].line, roads.lanes[connector.to_lane].line)
         if abs(turn) < U_TURN_RAD and end not in {edge for edge, _ in following[start]}:
             following[start].append((end, turn))
-    return RoadGraph(_drop_dead_ends(following), length, lanes)
+    return RoadGraph(_drop_dead_ends(following), length, speed)
 
 
 def _turn_between(before: np.ndarray, after: np.ndarray) -> float:
@@ -81,13 +81,22 @@ def _drop_dead_ends(following: Dict[str, List[Tuple[str, float]]]) -> Dict[str, 
 
 
 def draw_route(
-    graph: RoadGraph, start: str, length: float, turn_weight: float, rng: np.random.Generator
+    graph: RoadGraph,
+    start: str,
+    length: float,
+    turn_weight: float,
+    rng: np.random.Generator,
+    speed_weight: float = 0.0,
 ) -> Tuple[str, ...]:
-    """Edges of a random walk from `start` of at least `length` metres; a turn is `turn_weight` times as likely."""
+    """Edges of a random walk from `start` of at least `length` metres; a turn is `turn_weight` times as likely.
+
+    `speed_weight` is the power of the speed limit that makes a fast road more likely.
+    """
     edges, covered = [start], 0.0
     while covered < length:
         ends = graph.following[edges[-1]]
         weights = np.array([turn_weight if abs(turn) > STRAIGHT_RAD else 1.0 for _, turn in ends])
+        weights = weights * np.array([graph.speed[end] for end, _ in ends]) ** speed_weight
         recent = set(edges[-RECENT_EDGES:])
         weights = np.where([end in recent for end, _ in ends], weights * REPEAT_WEIGHT, weights)
         edges.append(ends[int(rng.choice(len(ends), p=weights / weights.sum()))][0])
@@ -109,7 +118,7 @@ def draw_trips(graph: RoadGraph, config: TrafficConfig, rng: np.random.Generator
     trips = []
     for number in range(config.num_egos):
         edge, position = free.pop()
-        edges = draw_route(graph, edge, length * EGO_ROUTE_MARGIN, config.ego_turn_weight, rng)
+        edges = draw_route(graph, edge, length * EGO_ROUTE_MARGIN, config.ego_turn_weight, rng, config.ego_speed_weight)
         trips.append(Trip(f"{EGO_TYPE}_{number}", EGO_TYPE, number * config.ego_start_gap_s, edges, position))
     for number in range(min(config.num_vehicles, len(free))):
         edge, position = free.pop()
@@ -161,10 +170,12 @@ def write_routes(trips: Sequence[Trip], walks: Sequence[str], config: TrafficCon
 
 
 def _type_lines(config: TrafficConfig) -> List[str]:
-    lines = [_driver_line(EGO_TYPE, config.ego, config.ego_temper)]
-    lines += [_driver_line(type_key(kind, temper), kind, temper) for kind in config.kinds for temper in config.tempers]
+    lines = [_driver_line(EGO_TYPE, config.ego, config.ego_temper, config)]
+    lines += [
+        _driver_line(type_key(kind, temper), kind, temper, config) for kind in config.kinds for temper in config.tempers
+    ]
     calm = config.tempers[0]
-    lines.append(_driver_line(config.bicycle.model, config.bicycle, calm, 'latAlignment="right"'))
+    lines.append(_driver_line(config.bicycle.model, config.bicycle, calm, config))
     for kind in (config.adult, config.child):
         lines.append(
             f'<vType id="{kind.model}" vClass="pedestrian" length="{kind.length}" width="{kind.width}" '
@@ -174,7 +185,7 @@ def _type_lines(config: TrafficConfig) -> List[str]:
     return lines
 
 
-def _driver_line(key: str, kind: VehicleKind, temper: Temper, extra: str = 'latAlignment="center"') -> str:
+def _driver_line(key: str, kind: VehicleKind, temper: Temper, config: TrafficConfig) -> str:
     low, high = temper.speed_factor - 2.0 * temper.speed_spread, temper.speed_factor + 2.0 * temper.speed_spread
     return (
         f'<vType id="{key}" vClass="{kind.vehicle_class}" length="{kind.length}" width="{kind.width}" '
@@ -182,9 +193,9 @@ def _driver_line(key: str, kind: VehicleKind, temper: Temper, extra: str = 'latA
         f'accel="{temper.acceleration * kind.agility:.2f}" decel="{temper.deceleration:.2f}" emergencyDecel="8.0" '
         f'tau="{temper.headway_s}" minGap="{temper.min_gap}" '
         f'speedFactor="normc({temper.speed_factor},{temper.speed_spread},{low:.2f},{high:.2f})" '
-        f'lcSpeedGain="{temper.overtaking}" lcAssertive="{temper.assertiveness}" lcSublane="0.5" lcPushy="0" '
-        f'impatience="{temper.impatience}" maxSpeedLat="1.0" lcMaxSpeedLatStanding="0" lcMaxSpeedLatFactor="0.15" '
-        f'minGapLat="0.5" jmStoplineGap="1.0" {extra}/>'
+        f'lcSpeedGain="{temper.overtaking}" lcAssertive="{temper.assertiveness}" impatience="{temper.impatience}" '
+        f'maxSpeedLat="{config.max_slide_speed}" lcMaxSpeedLatStanding="0" '
+        f'lcMaxSpeedLatFactor="{config.slide_per_metre}" jmTimegapMinor="{config.crossing_gap_s}" jmStoplineGap="1.0"/>'
     )
 
 
