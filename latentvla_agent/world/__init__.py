@@ -1,0 +1,1 @@
+"""The embedded driving world: traffic, streets and sensors in NAVSIM's format."""
