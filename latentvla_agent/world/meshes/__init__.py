@@ -1,0 +1,1 @@
+"""Triangle meshes of the embedded world: streets from city maps, actors from the boxes of a log frame."""
