@@ -27,7 +27,7 @@ ALLOWED: Dict[str, FrozenSet[str]] = {
     "embedded": frozenset(),
     "data": frozenset(),
     "scoring": frozenset({"data"}),
-    "world": frozenset({"data", "scoring"}),
+    "world": frozenset({"data", "scoring", "baselines"}),  # baselines: what the filter of windows scores
     "features": frozenset({"data"}),
     "models": frozenset({"data"}),  # hashes of files
     "training": frozenset({"data", "features", "models", "scoring"}),

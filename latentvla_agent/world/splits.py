@@ -73,7 +73,7 @@ def _share(kinds: Tuple[str, ...], total: float) -> Shares:
     return ((NO_EVENT, 1.0 - total), *((kind, total / len(kinds)) for kind in kinds))
 
 
-_EVALUATED = WindowRules(per_log=4, min_gap=4, max_stop=0.7)
+_EVALUATED = WindowRules(per_log=4, min_gap=4, max_stop=0.55)
 _MIXED_WEATHER: Shares = (("clear", 0.4), ("overcast", 0.2), ("rain", 0.2), ("night", 0.2))
 _RARE_WEATHER: Shares = (("clear", 0.45), ("overcast", 0.2), ("rain", 0.12), ("night", 0.12), ("fog", 0.11))
 
