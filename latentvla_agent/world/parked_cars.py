@@ -53,7 +53,7 @@ def park_cars(
     """Tracks of parked cars, which never move and have no brake lights lit."""
     kinds = [kind for kind in config.kinds if kind.vehicle_class == "passenger" and kind.length <= plan.longest]
     shares = np.array([kind.share for kind in kinds])
-    tracks = []
+    tracks: List[Track] = []
     for area in areas:
         for place in _list_places(area, roads, plan):
             taken, turned = rng.random() < plan.share, rng.random() < 0.5

@@ -13,18 +13,21 @@ from shapely import Polygon
 from latentvla_agent.errors import DataError
 from latentvla_agent.world.parked_cars import park_cars
 from latentvla_agent.world.recording import EGO_TYPE, EventSpan, Recording, extend_events
+from latentvla_agent.world.road_graph import build_graph, read_links
 from latentvla_agent.world.smoothing import SmoothingConfig
 from latentvla_agent.world.sumo import load_libsumo
 from latentvla_agent.world.traffic_capture import Capture, Prop
 from latentvla_agent.world.traffic_config import STEP_S, TrafficConfig
-from latentvla_agent.world.traffic_demand import build_graph, draw_trips, draw_walks, write_routes
+from latentvla_agent.world.traffic_demand import draw_trips, write_routes
 from latentvla_agent.world.traffic_speed import limit_curve_speeds
 from latentvla_agent.world.traffic_tracks import make_tracks
+from latentvla_agent.world.walks import draw_walks
 
 if TYPE_CHECKING:
     from latentvla_agent.world.roads import Roads
 
 DEMAND_STREAM, DIRECTOR_STREAM, PARKING_STREAM = 1, 2, 3  # of random numbers
+BICYCLE = "bicycle"
 
 
 class LiveTraffic:
@@ -109,7 +112,8 @@ def record_traffic(
     """
     sumo = load_libsumo()
     rng = _make_rng(config, DEMAND_STREAM)
-    trips = draw_trips(build_graph(roads), config, rng)
+    cycle_graph = build_graph(roads, read_links(net_file, BICYCLE))
+    trips = draw_trips(build_graph(roads), cycle_graph, config, rng)
     live = LiveTraffic(sumo, roads, config)
     with tempfile.TemporaryDirectory() as folder:
         route_file = Path(folder) / "town.rou.xml"
