@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Dict, List, Protocol, Sequence, Tuple
+from typing import TYPE_CHECKING, Dict, List, Protocol, Sequence, Set, Tuple
 
 import numpy as np
 from shapely import Polygon
@@ -45,6 +45,9 @@ class LiveTraffic:
         self.props: Dict[str, Prop] = {}  # those that exist now
         self.past_props: List[Prop] = []
         self.events: List[EventSpan] = []
+        # Keys of what SUMO moves but nobody may see: left out as long as it has never been seen; whoever has been seen
+        # and is in here at the end is left out of the whole recording.
+        self.hidden: Set[str] = set()
 
     @property
     def egos(self) -> List[str]:
@@ -179,5 +182,6 @@ def _run(live: LiveTraffic, config: TrafficConfig, directors: Sequence[Director]
             for prop in live.props.values():
                 prop.states.append(prop.state)
         live.sumo.simulationStep()
-        capture.observe(step)
+        capture.observe(step, live.hidden)
+    capture.drop(live.hidden)
     return capture

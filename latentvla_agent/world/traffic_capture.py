@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from types import ModuleType
-from typing import Dict, List, Tuple
+from typing import Container, Dict, List, Tuple
 
 from latentvla_agent.errors import DataError
 from latentvla_agent.world.recording import EGO_TYPE
@@ -49,10 +49,12 @@ class Capture:
         kinds = (*config.kinds, config.ego, config.bicycle, config.adult, config.child)
         self._kinds = {kind.model: kind for kind in kinds}
 
-    def observe(self, step: int) -> None:
-        """Sample the state after a simulation step."""
+    def observe(self, step: int, hidden: Container[str] = ()) -> None:
+        """Sample the state after a simulation step; who is hidden does not begin to be sampled."""
         for domain in (self._sumo.vehicle, self._sumo.person):
             for key in domain.getIDList():
+                if key in hidden and key not in self.traces:
+                    continue
                 trace = self.traces.get(key) or self._begin_trace(domain, key, step)
                 trace.points.append(domain.getPosition(key))
                 if trace.kind.model == EGO_TYPE:
@@ -60,6 +62,10 @@ class Capture:
         if step >= 0:
             for key, states in self.lights.items():
                 states.append(self._sumo.trafficlight.getRedYellowGreenState(key))
+
+    def drop(self, hidden: Container[str]) -> None:
+        """Forget all samples of these keys."""
+        self.traces = {key: trace for key, trace in self.traces.items() if key not in hidden}
 
     def _begin_trace(self, domain: ModuleType, key: str, step: int) -> Trace:
         model = domain.getTypeID(key).split("_")[0].split("@")[0]

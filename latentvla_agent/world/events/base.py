@@ -118,6 +118,7 @@ class EgoEvent:
         if ego_drives:
             self.driver.release(live.sumo)
             self.driver.keep_lane(live.sumo, False)
+            self.driver.end_swerve()
             live.sumo.vehicle.setSpeedMode(self.ego, ALL_CHECKS)
         self.stage = Stage.DONE
         self._turns.give_back(live.step + self.steps(self.config.rest_s))
@@ -166,31 +167,63 @@ class EgoEvent:
     def put_prop(self, live: LiveTraffic, name: str, look: Any, state: Sequence[float]) -> str:
         """Put a prop (look: model, length, width, height) on the stage; it goes when nobody sees it any more."""
         key = f"{self.kind}_{self.ego}_{len(self._props)}"
-        live.add_prop(key, name, *look, state)
+        model, length, width, height = look
+        live.add_prop(key, name, model, length, width, height, state)
         self._props.append(key)
         return key
 
-    def send_vehicle(self, live: LiveTraffic, path: Path, along: float, model: str, speed: float) -> Optional[str]:
+    def send_ahead(self, live: LiveTraffic, path: Path, along: float, model: str, speed: float) -> Optional[str]:
         """Put a vehicle of SUMO's on the ego's way, out of every ego's sight; it drives the ego's route from there.
 
         Returns its key, or None where that place is in sight or inside a junction. It may enter a step or more later.
         """
         part = path.part_at(along)
-        x, y, _ = path.point_at(along)
-        if part.inside_junction or along > path.length or not self.is_hidden_from_egos(live, x, y):
+        if part.inside_junction or along > path.length:
             return None
         vehicle, edge = live.sumo.vehicle, live.sumo.lane.getEdgeID(part.lane)
         route = list(vehicle.getRoute(self.ego))[max(vehicle.getRouteIndex(self.ego), 0) :]
         if edge not in route:
             return None
+        return self.send_vehicle(live, part.lane, along - part.first, route[route.index(edge) :], model, speed)
+
+    def send_vehicle(
+        self, live: LiveTraffic, lane: str, place: float, route: Sequence[str], model: str, speed: float
+    ) -> Optional[str]:
+        """Put a vehicle `place` metres along a lane, if no ego sees it there and nobody is in its way."""
+        line = np.array(live.sumo.lane.getShape(lane))
+        arc = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(line, axis=0).T))])
+        x, y = (float(np.interp(place, arc, line[:, column])) for column in (0, 1))
+        if not self.is_hidden_from_egos(live, x, y) or not self._has_room(live, lane, place):
+            return None
         key = f"{self.kind}_{self.ego}_sent_{len(self._sent)}"
-        live.sumo.route.add(key, route[route.index(edge) :])
-        lane, place = part.lane.rsplit("_", 1)[1], f"{along - part.first:.2f}"
-        vehicle.add(
-            key, key, typeID=f"{model}_{TEMPER}", departLane=lane, departPos=place, departSpeed=f"{speed:.2f}"
-        )
+        live.sumo.route.add(key, list(route))
+        depart = {"departLane": lane.rsplit("_", 1)[1], "departPos": f"{place:.2f}", "departSpeed": f"{speed:.2f}"}
+        live.sumo.vehicle.add(key, key, typeID=f"{model}_{TEMPER}", **depart)
         self._sent.append(key)
         return key
+
+    def _has_room(self, live: LiveTraffic, lane: str, place: float) -> bool:
+        room = self.config.place.room
+        positions = [live.sumo.vehicle.getLanePosition(key) for key in live.sumo.lane.getLastStepVehicleIDs(lane)]
+        return all(abs(position - place) > room for position in positions)
+
+    def draw_model(self) -> str:
+        """The look of a vehicle that is sent."""
+        models = self.config.place.models
+        return models[int(self.rng.integers(len(models)))]
+
+    def onward(self, live: LiveTraffic, edge: str, number: int) -> List[str]:
+        """Edges of a drive that begins on `edge`, drawn at every junction."""
+        following: Dict[str, List[str]] = {}
+        for connector in live.roads.connectors.values():
+            start, end = connector.from_lane.rsplit("_", 1)[0], connector.to_lane.rsplit("_", 1)[0]
+            if end not in following.setdefault(start, []):
+                following[start].append(end)
+        edges = [edge]
+        while len(edges) < number and following.get(edges[-1]):
+            ends = following[edges[-1]]
+            edges.append(ends[int(self.rng.integers(len(ends)))])
+        return edges
 
     def is_hidden_from_egos(self, live: LiveTraffic, x: float, y: float) -> bool:
         """Whether something may appear there."""

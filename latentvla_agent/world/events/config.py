@@ -41,6 +41,9 @@ class PlaceSettings:
     ego_width: float = 2.297
     after_junction: float = 14.0  # m of lane between a junction and an event on the open road
     before_junction: float = 16.0
+    room: float = 14.0  # between vehicles that are sent and others on the lane
+    models: Tuple[str, ...] = ("sedan", "hatchback", "suv", "van")
+    route_edges: int = 14  # of vehicles that are sent
     straightness: float = 0.12  # rad of turning inside the place, at most
 
 
@@ -73,6 +76,8 @@ class CutInSettings:
     stage_ahead: float = 60.0
     stage_share: float = 0.75
     after_s: float = 1.0
+    insert_ahead: Range = (110.0, 150.0)  # a slow vehicle is sent there if there is none
+    sent_speed: float = 4.5
     room: float = 45.0  # m of open lane ahead of the ego
 
 
@@ -80,12 +85,14 @@ class CutInSettings:
 class PedestrianSettings:
     cars: int = 3  # parked in a row; the pedestrian comes out before the last of them
     models: Tuple[str, ...] = ("sedan", "hatchback", "suv", "van")
-    kerb_gap: float = 0.15  # between the lane's edge and the parked cars
+    kerb_gap: float = 0.25  # between the lane's edge and the parked cars
     car_gap: float = 1.5
     row_step: float = 5.5  # about a car's length
     walk_speed: Range = (1.2, 2.0)
     walk_accel: float = 2.0
-    time_left_s: Range = (2.3, 2.8)  # the ego's time to the pedestrian when it comes out from behind the cars
+    spare_s: Range = (0.8, 1.4)  # the ego's time to the pedestrian when it comes out, beyond what braking takes
+    ego_decel: float = 2.7
+    center_gap: float = 45.0  # the ego drives in the middle of its lane from here on
     peek: float = 0.3  # this far behind the cars' inner side it can already be seen
     pause_left: Range = (-0.5, 0.6)  # where on the ego's lane it stands and looks
     reaction_s: float = 0.2
@@ -103,21 +110,24 @@ class PedestrianSettings:
 class DetourSettings:
     """A stalled vehicle, or road works with cones: part of the ego's lane is taken, the ego swings out."""
 
-    models: Tuple[str, ...] = ("sedan", "hatchback", "suv", "van")
     works_model: str = "van"
     kerb_overlap: Range = (0.3, 0.9)  # m of the obstacle's width that stands beyond the lane's right edge
     room_behind: float = 30.0  # m of open road between the last junction and the obstacle
     room_ahead: float = 22.0  # and from it to the next one
-    on_gap: float = 45.0  # the event is on from here ...
-    on_s: float = 4.5  # ... and not earlier than this before the ego is there
-    pass_gap: float = 0.5  # lateral, between ego and obstacle
+    watch_gap: float = 90.0  # from here on the ego is driven for the obstacle, not by SUMO's far-sighted drivers
+    on_s: float = 3.7  # the event is on when the ego is so near in time, or brakes
+    stuck_speed: float = 1.0
+    start_decel: float = 2.3
+    decel: float = 2.6  # to the passing speed
+    pass_gap: float = 0.45  # lateral, between ego and obstacle
     pass_speed: float = 4.5
-    swing_length: float = 16.0
-    swing_margin: float = 1.5  # the ego is at its full offset this far before the obstacle
-    swing_room: float = 1.0  # waits this much behind the place where it has to start swinging out
+    swing_length: float = 12.0
+    swing_margin: float = 1.0  # the ego is at its full offset this far before the obstacle
+    swing_start: float = 2.0  # decides to swing out when the place where it has to is so near
+    swing_room: float = 0.5  # waits this much behind the place where it has to start swinging out
     patience_s: float = 16.0  # so long it waits at most for the other lane, then the obstacle drives off
     restart_gap: float = 12.0  # a stalled vehicle drives off when the ego is so far past
-    side_clear: float = 0.3  # lateral, to others while passing
+    side_clear: float = 0.25  # lateral, to others while passing
     behind_clear: float = 15.0
     time_margin_s: float = 1.0
     others_speed: float = 3.0  # an oncoming vehicle is taken to be at least so fast
@@ -132,33 +142,45 @@ class DetourSettings:
 
 @dataclass(frozen=True)
 class CrossingSettings:
-    """A red-light runner."""
+    """What a red-light runner and a vehicle that blocks the junction have in common: they come from the crossing road."""
 
-    ego_eta_s: Range = (2.4, 4.2)  # the ego's time to the conflict when the runner starts
-    ahead_s: Range = (-0.1, 1.1)  # the runner's front is at the conflict so much earlier than the ego would be
+    stage: Range = (112.0, 200.0)  # m to the junction when a vehicle is sent to the crossing road's line
+    line_gap: Range = (1.0, 3.0)  # so far before its line it waits
+    give_up_s: float = 40.0
+    ego_eta_s: Range = (2.3, 4.6)  # the ego's time to the conflict when the other one starts
     accel: float = 2.6
-    speed: float = 9.0
     reaction_s: float = 0.3
-    clear: float = 0.5  # lateral, between the ego's path and the runner
+    clear: float = 0.5  # lateral, between the ego's path and the other one
     ego_decel: float = 2.9
-    search: float = 80.0
-    far_from_line: float = 35.0  # the runner is so near to its stop line
-    calm_radius: float = 28.0  # nobody else moves towards the conflict within this
+    search: float = 90.0
+    calm_radius: float = 26.0  # nobody else moves towards the conflict within this
     moving: float = 1.0
-    least_angle: float = 0.6  # rad between the two ways
-    past: float = 1.5  # the ego may go when the runner is so far beyond its path
-    longest_s: float = 12.0
+    least_angle: float = 0.5  # rad between the two ways
+    past: float = 1.2  # the ego may go when the other one is so far beyond its path
+    longest_s: float = 14.0
+    runner_speed: float = 9.0
+    ahead_s: Range = (-0.2, 1.1)  # the runner's front is at the conflict so much earlier than the ego would be
+    blocker_speed: float = 5.0
+    blocker_eta_s: Range = (3.6, 6.5)
+    blocker_decel: float = 2.5
+    stand_share: float = 0.6  # of its way across the ego's path, where the blocker stands
+    hold_s: Range = (2.0, 4.0)  # after the ego has stopped
+    calm_speed: float = 0.6
+    over_s: float = 1.0
 
 
 @dataclass(frozen=True)
 class WrongWaySettings:
-    gap: Range = (58.0, 95.0)  # between ego and the oncoming vehicle when it moves over
+    stage: Range = (106.0, 125.0)  # an oncoming vehicle is sent so far ahead if there is none
+    end_clear: float = 4.0  # of the road behind it
+    most_sent: int = 2
+    gap: Range = (52.0, 98.0)  # between ego and the oncoming vehicle when it moves over
     speed: Range = (6.5, 9.0)
     shift: Range = (2.2, 5.2)  # m between the two lanes' middles
     move_length: float = 24.0
     back_length: float = 13.0
     near_speed: float = 3.0  # the oncoming vehicle has slowed to this when it has to go back
-    back_gap: float = 17.0  # m between the bumpers when it starts to move back
+    back_gap: float = 20.0  # m between the bumpers when it starts to move back
     ego_stop_gap: float = 6.0  # the ego means to stand so far from the place where the other moves back
     decel: float = 2.0
     clear: float = 25.0  # of other vehicles beyond the two
@@ -168,29 +190,21 @@ class WrongWaySettings:
 
 
 @dataclass(frozen=True)
-class BlockedSettings:
-    ego_eta_s: Range = (2.6, 7.0)
-    decel: Range = (0.8, 4.5)
-    hold_s: Range = (2.0, 4.0)  # after the ego has stopped
-    calm_speed: float = 0.5
-    longest_s: float = 14.0
-    clear: float = 0.3  # lateral, between the ego's path and the blocker
-    search: float = 80.0
-    ego_decel: float = 2.8
-    reach: float = 40.0  # m of the blocker's way that are looked at
-    stand_share: float = 0.55  # of its way across the ego's path, where it stands
-    over_s: float = 1.0
-
-
-@dataclass(frozen=True)
 class RoundaboutSettings:
-    ego_eta_s: Range = (1.5, 5.0)
+    ego_eta_s: Range = (2.2, 4.2)  # the ego's time to the entry when it has to give way
+    search: float = 60.0
+    circle: float = 190.0  # m round the longest loop of roads that counts as a roundabout
+    circle_edges: int = 8
+    stage: Range = (112.0, 165.0)  # m to the entry when vehicles are sent into the ring
+    sent: int = 3
+    give_up_s: float = 30.0
+    upstream: float = 60.0  # m of circular road before the entry that are looked at
+    meeting_s: Range = (-1.0, 2.2)  # a circulating vehicle arrives so much later than the ego would
+    speed: Range = (3.5, 8.0)  # of circulating vehicles, which are timed to meet the ego
+    accel: float = 1.5
+    stop_gap: float = 0.5  # before the entry
+    past: float = 3.0  # m beyond the entry where a circulating vehicle no longer matters
     longest_s: float = 15.0
-    stop_gap: float = 1.5
-    conflict_s: float = 2.5  # a circulating vehicle this close in time to the conflict makes the ego wait
-    within: float = 60.0  # m of circular road upstream that is looked at
-    circle: float = 130.0  # m round the longest loop that counts as a roundabout
-    aim_s: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -213,5 +227,4 @@ class EventConfig:
     detour: DetourSettings = field(default_factory=DetourSettings)
     crossing: CrossingSettings = field(default_factory=CrossingSettings)
     wrong_way: WrongWaySettings = field(default_factory=WrongWaySettings)
-    blocked: BlockedSettings = field(default_factory=BlockedSettings)
     roundabout: RoundaboutSettings = field(default_factory=RoundaboutSettings)

@@ -1,140 +1,238 @@
-"""A vehicle of the crossing road runs its red light when the ego comes with green."""
+"""Vehicles of the crossing road that get in the ego's way at a junction: a red-light runner, and one that stays there."""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING, ClassVar, List, Optional, Tuple
 
+import shapely
+
 from latentvla_agent.world.events.base import ALL_CHECKS, BRAKES_FREELY, RUNS_RED, EgoEvent
-from latentvla_agent.world.events.driver import Obstacle
-from latentvla_agent.world.events.path import Path
+from latentvla_agent.world.events.driver import SUMO_DRIVES, Obstacle
+from latentvla_agent.world.events.path import Path, PathPart
 from latentvla_agent.world.events.surroundings import Conflict, Neighbour, find_conflict, list_obstacles
 
 if TYPE_CHECKING:
+    from latentvla_agent.world.roads import RoadConnector
     from latentvla_agent.world.traffic import LiveTraffic
 
+GREEN = "Gg"
 
-class RedLightRunner(EgoEvent):
-    """Picks the first vehicle at a red light whose way crosses the ego's, and sends it so that they would meet."""
 
-    kind: ClassVar[str] = "red_light_runner"
-    _runner = ""
-    _started_at = 0
-    _conflict: Tuple[float, float] = (0.0, 0.0)  # where the runner's way enters the ego's
-    _cleared = False
+class CrossingEvent(EgoEvent):
+    """Sends a vehicle, out of sight, to the line of a road that crosses the ego's way, and lets it go when the ego comes."""
 
+    _other = ""
+    _sent_at = 0
+    _started_at: Optional[int] = None
+    _entry: Tuple[float, float] = (0.0, 0.0)  # where the other one's way enters the ego's
+    _over_at: Optional[int] = None
+
+    # For subclasses -----------------------------------------------------------------------------------------------------
+    def suits(self, connector: RoadConnector) -> bool:
+        """Whether such a way across the junction will do."""
+        raise NotImplementedError
+
+    def times_fit(self, conflict: Conflict, ego_speed: float) -> bool:
+        """Whether the other one has to start now."""
+        raise NotImplementedError
+
+    def drive_other(self, live: LiveTraffic, other: Neighbour) -> None:
+        """One step of the other one after its start."""
+        raise NotImplementedError
+
+    # Setting the stage --------------------------------------------------------------------------------------------------
     def find(self, live: LiveTraffic, path: Path) -> bool:
-        """The ego has green at a junction ahead, somebody waits or comes with red, and the times fit."""
-        settings, speed = self.config.crossing, self.ego_speed(live)
-        lights = live.sumo.vehicle.getNextTLS(self.ego)
-        if speed < self.config.place.ego_speed or not lights or lights[0][3] not in "Gg":
-            return False
-        light, distance = lights[0][0], lights[0][2]
-        if distance > settings.search or distance < speed * settings.ego_eta_s[0] / 2.0:
-            return False
-        neighbours = self.neighbours(live, path, settings.search)
-        if list_obstacles([item for item in neighbours if item.first < distance + settings.calm_radius / 2.0], self.half_width):
-            return False  # somebody else would be hit
-        for item in neighbours:
-            conflict = self._meeting(live, path, item, light, speed)
-            if conflict is not None and self._is_calm(live, path, neighbours, item.key, conflict):
-                self._runner, self._started_at = item.key, live.step
-                self._conflict = path.point_at(conflict.ego_first)[:2]
-                return True
+        """A junction out of sight with a road that crosses the ego's way: somebody is sent to its line."""
+        low, high = self.config.crossing.stage
+        for part in path.parts:
+            if not low <= part.first <= high or part.lane not in live.roads.connectors:
+                continue
+            for connector in self._list_crossing(live, part):
+                lane = connector.from_lane
+                place = live.sumo.lane.getLength(lane) - self.draw(self.config.crossing.line_gap)
+                exit_edge = live.roads.lanes[connector.to_lane].edge
+                onward = self.onward(live, exit_edge, self.config.place.route_edges)
+                route = [live.roads.lanes[lane].edge, *onward]
+                self._other = self.send_vehicle(live, lane, place, route, self.draw_model(), 0.0) or ""
+                if self._other:
+                    self._sent_at = live.step
+                    return True
         return False
 
-    def _meeting(self, live: LiveTraffic, path: Path, item: Neighbour, light: str, speed: float) -> Optional[Conflict]:
-        """The conflict with that vehicle, if it has red, is the first at its line and would get there just before the ego."""
-        settings, vehicle = self.config.crossing, live.sumo.vehicle
-        lights = vehicle.getNextTLS(item.key)
-        if item.going_along or not lights or lights[0][0] != light or lights[0][3] != "r":
-            return None
-        if lights[0][2] > settings.far_from_line or vehicle.getLaneID(item.key).startswith(":"):
-            return None
-        leader = vehicle.getLeader(item.key, settings.far_from_line)
-        if leader is not None and leader[0] and leader[1] < lights[0][2] + settings.calm_radius / 2.0:
-            return None
-        way = self.look_ahead(live, item.key)
-        if way is None or not item.key or vehicle.getLength(item.key) < self.config.cut_in.least_length:
-            return None
-        width = self.half_width + vehicle.getWidth(item.key) / 2.0 + settings.clear
-        conflict = find_conflict(path.until(settings.search), way.until(settings.search), width)
-        if conflict is None or abs(math.sin(conflict.turned)) < math.sin(settings.least_angle):
-            return None
-        return conflict if self._times_fit(conflict, item.speed, speed) else None
+    def _list_crossing(self, live: LiveTraffic, part: PathPart) -> List[RoadConnector]:
+        """Ways that cross the ego's, from other roads, in a drawn order."""
+        own = live.roads.connectors[part.lane]
+        line = shapely.LineString(own.line)
+        edge = live.roads.lanes[own.from_lane].edge
+        found = [
+            other
+            for other in live.roads.connectors.values()
+            if other.junction == own.junction
+            and live.roads.lanes[other.from_lane].edge != edge
+            and other.to_lane != own.to_lane
+            and self.suits(other)
+            and line.crosses(shapely.LineString(other.line))
+        ]
+        return [found[i] for i in self.rng.permutation(len(found)).tolist()]
 
-    def _times_fit(self, conflict: Conflict, runner_speed: float, speed: float) -> bool:
+    # The event ----------------------------------------------------------------------------------------------------------
+    def play(self, live: LiveTraffic, path: Path) -> bool:
+        """Hold the other one at its line; let it go in time; the ego brakes for it."""
+        settings, vehicle = self.config.crossing, live.sumo.vehicle
+        if self._other not in vehicle.getIDList():
+            return self._started_at is None and live.step < self._sent_at + self.steps(1.0)
+        neighbours = self.neighbours(live, path, settings.search)
+        if self._started_at is None:
+            vehicle.setSpeed(self._other, 0.0)
+            self._try_start(live, path, neighbours)
+            return live.step < self._sent_at + self.steps(settings.give_up_s)
+        other = next((item for item in neighbours if item.key == self._other), None)
+        if other is None or live.step > self._started_at + self.steps(settings.longest_s):
+            return False
+        if self._over_at is None:
+            self.drive_other(live, other)
+            if self._is_past(other):
+                self.clear(live)
+                self._over_at = live.step + self.steps(settings.over_s)
+        self._brake_ego(live, path, neighbours)
+        self.report(live, (self._other,))
+        return self._over_at is None or live.step < self._over_at
+
+    def _try_start(self, live: LiveTraffic, path: Path, neighbours: List[Neighbour]) -> None:
+        settings, speed = self.config.crossing, self.ego_speed(live)
+        if speed < self.config.place.ego_speed or not self._has_way(live):
+            return
+        way = self.look_ahead(live, self._other)
+        if way is None:
+            return
+        apart = self.half_width + live.sumo.vehicle.getWidth(self._other) / 2.0 + settings.clear
+        conflict = find_conflict(path.until(settings.search), way.until(settings.search / 2.0), apart)
+        if conflict is None or not self.times_fit(conflict, speed) or not self._can_stop(conflict, speed):
+            return
+        if self._is_calm(live, path, neighbours, conflict):
+            self._started_at = live.step
+            self._entry = path.point_at(conflict.ego_first)[:2]
+
+    def _has_way(self, live: LiveTraffic) -> bool:
+        """The ego means to drive on: no red light ahead."""
+        lights = live.sumo.vehicle.getNextTLS(self.ego)
+        return not lights or lights[0][2] > self.config.crossing.search or lights[0][3] in GREEN
+
+    def _can_stop(self, conflict: Conflict, speed: float) -> bool:
         settings, driver = self.config.crossing, self.config.driver
-        ego_s = conflict.ego_first / speed
-        runner_s = _travel_time(conflict.other_first, runner_speed, settings.accel, settings.speed)
-        run = conflict.ego_first - driver.standstill_gap - speed * (settings.reaction_s + settings.ego_decel / driver.jerk / 2.0)
-        can_stop = run > speed**2 / (2.0 * settings.ego_decel)
-        fits = settings.ahead_s[0] <= ego_s - runner_s <= settings.ahead_s[1]
-        return settings.ego_eta_s[0] <= ego_s <= settings.ego_eta_s[1] and fits and can_stop
+        rise = speed * (settings.reaction_s + settings.ego_decel / driver.jerk / 2.0)
+        return conflict.ego_first - driver.standstill_gap - rise > speed**2 / (2.0 * settings.ego_decel)
 
-    def _is_calm(
-        self, live: LiveTraffic, path: Path, neighbours: List[Neighbour], runner: str, conflict: Conflict
-    ) -> bool:
-        """Nobody else moves towards the conflict."""
+    def _is_calm(self, live: LiveTraffic, path: Path, neighbours: List[Neighbour], conflict: Conflict) -> bool:
+        """Nobody else moves towards the conflict, and nobody is between the ego and it."""
         settings, vehicle = self.config.crossing, live.sumo.vehicle
+        ahead = [item for item in neighbours if item.key != self._other and item.first < conflict.ego_last]
+        if list_obstacles(ahead, self.half_width):
+            return False
         x, y = path.point_at(0.5 * (conflict.ego_first + conflict.ego_last))[:2]
         for item in neighbours:
             px, py = vehicle.getPosition(item.key)
-            away = math.hypot(px - x, py - y)
-            if item.key == runner or item.speed < settings.moving or away > settings.calm_radius:
+            if item.key == self._other or item.speed < settings.moving or math.hypot(px - x, py - y) > settings.calm_radius:
                 continue
             heading = math.radians(90.0 - vehicle.getAngle(item.key))
             if (x - px) * math.cos(heading) + (y - py) * math.sin(heading) > 0.0:
                 return False
         return True
 
-    def play(self, live: LiveTraffic, path: Path) -> bool:
-        """Drive the runner across; the ego brakes for it until it is past."""
-        settings, vehicle = self.config.crossing, live.sumo.vehicle
-        if self._runner not in vehicle.getIDList() or live.step > self._started_at + self.steps(settings.longest_s):
-            return False
-        neighbours = self.neighbours(live, path, settings.search)
-        runner = next((item for item in neighbours if item.key == self._runner), None)
-        entry, _ = path.locate(*self._conflict)
-        if runner is None:
-            return False
-        if not self._cleared:
-            self._drive_runner(live)
-            self._cleared = self._is_past(live, path, runner)
-            if self._cleared:
-                self.clear(live)
-        obstacles = list_obstacles([item for item in neighbours if item.key != self._runner], self.half_width)
-        if not self._cleared and live.step >= self._started_at + self.steps(settings.reaction_s) and entry > 0.0:
+    def _brake_ego(self, live: LiveTraffic, path: Path, neighbours: List[Neighbour]) -> None:
+        settings = self.config.crossing
+        entry, _ = path.locate(*self._entry)
+        obstacles = list_obstacles([item for item in neighbours if item.key != self._other], self.half_width)
+        assert self._started_at is not None
+        if self._over_at is None and entry > 0.0 and live.step >= self._started_at + self.steps(settings.reaction_s):
             obstacles.append(Obstacle(entry))
         self.take_ego(live, BRAKES_FREELY)
         self.driver.drive(live.sumo, obstacles)
-        self.report(live, (self._runner,))
-        return not self._cleared or self.driver.braking
 
-    def _drive_runner(self, live: LiveTraffic) -> None:
-        settings, vehicle = self.config.crossing, live.sumo.vehicle
-        vehicle.setSpeedMode(self._runner, RUNS_RED)
-        speed = vehicle.getSpeed(self._runner) + settings.accel * self.config.driver.step_s
-        vehicle.setSpeed(self._runner, min(settings.speed, speed))
-
-    def _is_past(self, live: LiveTraffic, path: Path, runner: Neighbour) -> bool:
-        """Whether it has crossed the strip that the ego needs."""
+    def _is_past(self, other: Neighbour) -> bool:
+        """Whether it has crossed the strip that the ego needs, or drives away on it."""
         reach = self.half_width + self.config.crossing.past
-        came_from_left = math.sin(runner.turned) < 0.0
-        outside = runner.left < -reach if came_from_left else runner.right > reach
-        return outside or runner.going_along and runner.first > 0.0
+        came_from_left = math.sin(other.turned) < 0.0
+        outside = other.left < -reach if came_from_left else other.right > reach
+        return outside or other.going_along and other.first > 0.0 or other.last < 0.0
+
+    def push(self, live: LiveTraffic, top: float, accel: float) -> None:
+        """Drive the other one at up to `top`, whatever signals say."""
+        vehicle = live.sumo.vehicle
+        vehicle.setSpeedMode(self._other, RUNS_RED)
+        speed = vehicle.getSpeed(self._other) + accel * self.config.driver.step_s
+        vehicle.setSpeed(self._other, max(min(top, speed), 0.0))
 
     def clear(self, live: LiveTraffic) -> None:
-        """Give the runner back."""
-        if self._runner in live.sumo.vehicle.getIDList():
-            live.sumo.vehicle.setSpeed(self._runner, -1.0)
-            live.sumo.vehicle.setSpeedMode(self._runner, ALL_CHECKS)
+        """Give the other one back."""
+        if self._other in live.sumo.vehicle.getIDList():
+            live.sumo.vehicle.setSpeed(self._other, SUMO_DRIVES)
+            live.sumo.vehicle.setSpeedMode(self._other, ALL_CHECKS)
 
 
-def _travel_time(distance: float, speed: float, accel: float, top: float) -> float:
-    """Seconds for a distance, speeding up to `top` first."""
-    speed = min(speed, top)
-    rise = (top**2 - speed**2) / (2.0 * accel)
+class RedLightRunner(CrossingEvent):
+    """Runs its red light right before the ego."""
+
+    kind: ClassVar[str] = "red_light_runner"
+
+    def suits(self, connector: RoadConnector) -> bool:
+        """Only where there are traffic lights."""
+        return connector.signal is not None
+
+    def times_fit(self, conflict: Conflict, ego_speed: float) -> bool:
+        """It would be in the middle of the ego's way when the ego comes."""
+        settings = self.config.crossing
+        ego_s = conflict.ego_first / ego_speed
+        other_s = travel_time(conflict.other_first, settings.accel, settings.runner_speed)
+        in_time = settings.ego_eta_s[0] <= ego_s <= settings.ego_eta_s[1]
+        return in_time and settings.ahead_s[0] <= ego_s - other_s <= settings.ahead_s[1]
+
+    def drive_other(self, live: LiveTraffic, other: Neighbour) -> None:
+        """As fast as it can."""
+        self.push(live, self.config.crossing.runner_speed, self.config.crossing.accel)
+
+
+class BlockedIntersection(CrossingEvent):
+    """Drives into the junction and stands there, across the ego's way, until the ego has waited a while."""
+
+    kind: ClassVar[str] = "blocked_intersection"
+    _run = 0.0  # m that it has to drive
+    _came_from = 0.0  # its odometer at the start
+    _stands_until: Optional[int] = None
+
+    def suits(self, connector: RoadConnector) -> bool:
+        """Any junction will do."""
+        return True
+
+    def times_fit(self, conflict: Conflict, ego_speed: float) -> bool:
+        """It stands when the ego would be there."""
+        settings = self.config.crossing
+        ego_s = conflict.ego_first / ego_speed
+        self._run = conflict.other_first + settings.stand_share * (conflict.other_last - conflict.other_first)
+        in_s = travel_time(conflict.other_first, settings.accel, settings.blocker_speed)
+        low, high = settings.blocker_eta_s
+        return low <= ego_s <= high and in_s < ego_s
+
+    def drive_other(self, live: LiveTraffic, other: Neighbour) -> None:
+        """In, stop, wait for the ego to have waited, out."""
+        settings, vehicle = self.config.crossing, live.sumo.vehicle
+        driven = vehicle.getDistance(self._other)
+        if self._came_from == 0.0:
+            self._came_from = max(driven, 1e-6)
+        left = max(self._run - (driven - self._came_from), 0.0)
+        if self._stands_until is not None and live.step >= self._stands_until:
+            self.push(live, settings.blocker_speed, settings.accel)
+            return
+        if self._stands_until is None and self.ego_speed(live) < settings.calm_speed:
+            self._stands_until = live.step + self.steps(self.draw(settings.hold_s))
+        top = min(settings.blocker_speed, math.sqrt(2.0 * settings.blocker_decel * left))
+        self.push(live, top, settings.accel)
+
+
+def travel_time(distance: float, accel: float, top: float) -> float:
+    """Seconds for a distance from standing, speeding up to `top` first."""
+    rise = top**2 / (2.0 * accel)
     if distance < rise:
-        return (math.sqrt(speed**2 + 2.0 * accel * distance) - speed) / accel
-    return (top - speed) / accel + (distance - rise) / top
+        return math.sqrt(2.0 * distance / accel)
+    return top / accel + (distance - rise) / top

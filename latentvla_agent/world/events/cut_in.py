@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 SMALLEST_SHIFT, LARGEST_SHIFT = 2.4, 4.6  # m between the middles of two lanes side by side
 SLOWING_S = 2.0
+ASKED_LANE_CHANGE = 512  # only when asked, and safely
 
 
 class CutIn(EgoEvent):
@@ -37,10 +38,13 @@ class CutIn(EgoEvent):
             return False
         neighbours = self.neighbours(live, path, settings.stage_ahead)
         leader = find_leader(neighbours, self.half_width)
-        room = settings.ahead[1] + settings.room / 2.0
-        if leader is not None and leader.first < room:
-            return False
         beside = self._list_beside(live, neighbours)
+        if leader is None and not beside and not self._sent:
+            self.send_ahead(live, path, self.draw(settings.insert_ahead), self.draw_model(), settings.sent_speed)
+        if leader is not None and leader.first < settings.stage_ahead and not beside:
+            self._ask_aside(live, path, leader, speed)
+        if leader is not None and leader.first < settings.ahead[1] + settings.room / 2.0:
+            return False
         for item in beside:
             low = settings.ahead[0] + max(0.0, speed - item.speed) * settings.move_s[0] / 2.0
             if low <= item.first <= settings.ahead[1] + low and item.speed > speed - settings.slower[1]:
@@ -51,6 +55,20 @@ class CutIn(EgoEvent):
         elif beside and beside[0].first < settings.ahead[0] and beside[0].first > -settings.stage_ahead / 3.0:
             live.sumo.vehicle.slowDown(beside[0].key, speed + settings.slower[0], SLOWING_S)
         return False
+
+    def _ask_aside(self, live: LiveTraffic, path: Path, leader: Neighbour, speed: float) -> None:
+        """A leader on a road of several lanes is asked to take the next one: it becomes the cutter."""
+        vehicle = live.sumo.vehicle
+        lane = path.part_at(leader.first).lane
+        if lane.startswith(":") or vehicle.getLaneID(leader.key) != lane:
+            return
+        edge, index = lane.rsplit("_", 1)
+        for other in (int(index) + 1, int(index) - 1):
+            if 0 <= other < live.sumo.edge.getLaneNumber(edge) and f"{edge}_{other}" in live.roads.lanes:
+                vehicle.setLaneChangeMode(leader.key, ASKED_LANE_CHANGE)
+                vehicle.changeLane(leader.key, other, SLOWING_S)
+                vehicle.slowDown(leader.key, max(self.config.cut_in.stage_share * speed, 4.0), SLOWING_S)
+                return
 
     def _open_road(self, path: Path, speed: float) -> bool:
         here = path.part_at(0.0)

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, List, Optional, Tuple
+import math
+from typing import TYPE_CHECKING, ClassVar, List, Optional, Tuple
 
 import numpy as np
 
-from latentvla_agent.world.events.base import BRAKES_FREELY, OWN_SAFETY, EgoEvent
-from latentvla_agent.world.events.driver import Obstacle
+from latentvla_agent.world.events.base import ALL_CHECKS, NO_CHECKS, OWN_SAFETY, EgoEvent
+from latentvla_agent.world.events.driver import NO_LANE_CHANGE, SUMO_DRIVES, SUMO_LANE_CHANGE, Obstacle
 from latentvla_agent.world.events.kerbs import find_kerb
 from latentvla_agent.world.events.path import Path
-from latentvla_agent.world.events.surroundings import Neighbour, in_corridor, list_obstacles
+from latentvla_agent.world.events.surroundings import Neighbour, find_leader, heading_of, in_corridor, list_obstacles
 
 if TYPE_CHECKING:
     from latentvla_agent.world.traffic import LiveTraffic
 
-FOR_EVER_S = 10000.0
 ENTRY_STEPS = 10  # a vehicle that SUMO has not let in by then is not coming
 
 
@@ -43,16 +43,19 @@ class StalledVehicle(EgoEvent):
             first = max(first, place.sight + self.extent())
             if last <= first or find_kerb(live, path, first) is None:
                 continue
-            self._stalled = self.send_vehicle(live, path, self.draw((first, last)), self.choose_model(), 0.0) or ""
+            along = self.draw((first, last))
+            if find_leader(self.neighbours(live, path, along), self.half_width) is not None:
+                return False  # somebody else would have to queue there
+            self._stalled = self.send_ahead(live, path, along, self.choose_model(), 0.0) or ""
             if self._stalled:
+                live.hidden.add(self._stalled)
                 self._sent_at, self._overlap = live.step, self.draw(settings.kerb_overlap)
                 return True
         return False
 
     def choose_model(self) -> str:
         """The look of what stands there."""
-        models = self.config.detour.models
-        return models[int(self.rng.integers(len(models)))]
+        return self.draw_model()
 
     def extent(self) -> float:
         """Metres of lane that is taken behind the vehicle."""
@@ -66,15 +69,16 @@ class StalledVehicle(EgoEvent):
                 return True
             self._stalled = ""
             return False
-        vehicle.setSpeedMode(self._stalled, 0)
+        vehicle.setSpeedMode(self._stalled, NO_CHECKS)
         vehicle.setSpeed(self._stalled, 0.0)
-        vehicle.setLaneChangeMode(self._stalled, 0)
+        vehicle.setLaneChangeMode(self._stalled, NO_LANE_CHANGE)
         lane_width = live.sumo.lane.getWidth(vehicle.getLaneID(self._stalled))
         left = self._overlap + (lane_width - vehicle.getWidth(self._stalled)) / 2.0
         vehicle.setLateralLanePosition(self._stalled, -left)
         self._left_edge = vehicle.getWidth(self._stalled) / 2.0 - left
         self._length = vehicle.getLength(self._stalled)
-        self._front = vehicle.getPosition(self._stalled)
+        self._front = _move_left(vehicle.getPosition(self._stalled), heading_of(live.sumo, self._stalled), -left)
+        live.hidden.discard(self._stalled)  # from now on it stands where it stays
         return True
 
     def actors(self) -> List[str]:
@@ -91,75 +95,91 @@ class StalledVehicle(EgoEvent):
             return False
         front, left = path.locate(*self._front)
         gap = front - self._length
-        if abs(left) > 2.0 * self.config.place.ego_width and front > 0.0 or front <= -settings.restart_gap:
+        if abs(left) > self.config.place.ego_width and front > 0.0 or front <= -settings.restart_gap:
             return False
-        if self._seen_at is None and gap > min(settings.on_gap, settings.on_s * max(speed, settings.pass_speed)):
-            return True
+        if gap > settings.watch_gap:
+            return not self._is_taken(live, path, gap)
+        if self._seen_at is None and (gap < settings.on_s * speed or self.driver.braking):
+            self._seen_at = live.step
         return self._bring_past(live, path, gap, front)
+
+    def _is_taken(self, live: LiveTraffic, path: Path, gap: float) -> bool:
+        """Whether somebody else is stuck behind the obstacle: the ego would only queue."""
+        leader = find_leader(self.neighbours(live, path, gap), self.half_width)
+        return leader is not None and leader.first < gap and leader.speed < self.config.detour.stuck_speed
 
     def _bring_past(self, live: LiveTraffic, path: Path, gap: float, front: float) -> bool:
         settings = self.config.detour
         assert self._left_edge is not None
-        self._seen_at = live.step if self._seen_at is None else self._seen_at
         neighbours = [item for item in self.neighbours(live, path, settings.attention) if item.key != self._stalled]
         offset = self._left_edge + settings.pass_gap + self.half_width
         start = gap - settings.swing_length - settings.swing_margin  # where the ego has to start swinging out
-        if not self._passing and start < settings.swing_room * 2.0 and self._is_free(live, neighbours, gap, front, offset):
+        if not self._passing and start < settings.swing_start and self._is_free(live, neighbours, front, offset):
             self._passing = True
-            self.driver.swerve(live.sumo, offset, max(min(settings.swing_length, gap - settings.swing_margin), 8.0))
+            self.driver.swerve(live.sumo, offset, max(gap - settings.swing_margin, settings.swing_length / 2.0))
         if self._passing and front < -self.config.place.ego_length:
             self.driver.swerve(live.sumo, 0.0, settings.swing_length)
-        ahead = [item for item in neighbours if item.first > 0.0]
-        obstacles = list_obstacles(ahead, self.half_width + settings.side_clear, self.driver.left if self._passing else 0.0)
-        obstacles += self._for_obstacle(live, start, front)
-        self.take_ego(live, OWN_SAFETY if front > -self.config.place.ego_length else BRAKES_FREELY)
-        self.driver.drive(live.sumo, obstacles)
+        self.take_ego(live, OWN_SAFETY)
+        obstacles = self._list_others(neighbours, gap) + self._for_obstacle(live, start, front)
+        self.driver.drive(live.sumo, obstacles, settings.start_decel)
+        if self._seen_at is None:
+            return True
         if front > 0.0 or not self.happened:
             self.report(live, self.actors())
-        if not self._passing and live.step > self._seen_at + self.steps(settings.patience_s):
-            self.restart(live)
-            return False
-        return True
+        return self._passing or live.step < self._seen_at + self.steps(settings.patience_s)
+
+    def _list_others(self, neighbours: List[Neighbour], gap: float) -> List[Obstacle]:
+        """Whoever is ahead on the strip that the ego drives on: its lane, and while passing what lies left of it."""
+        half = self.half_width + self.config.detour.side_clear
+        ahead = [item for item in neighbours if item.first > 0.0]
+        if not self._passing:
+            return list_obstacles(ahead, half)
+        reached = max(self.driver.left, 0.0)
+        wide = list_obstacles(ahead, half + reached / 2.0, reached / 2.0)
+        return wide
 
     def _for_obstacle(self, live: LiveTraffic, start: float, front: float) -> List[Obstacle]:
         """Slow down to pass, stop if the way round is not free."""
         settings, standstill = self.config.detour, self.config.driver.standstill_gap
         if not self._passing:
-            # It slows as if it could go round; if not, it comes to a stop in time.
             return [Obstacle(start + settings.swing_room + standstill)]
         if front > 0.0 and self.ego_speed(live) > settings.pass_speed:
-            return [Obstacle(max(start, 0.0) + standstill, settings.pass_speed)]
+            return [Obstacle(max(start, 0.0) + standstill, settings.pass_speed, settings.decel)]
         return []
 
-    def _is_free(
-        self, live: LiveTraffic, neighbours: List[Neighbour], gap: float, front: float, offset: float
-    ) -> bool:
+    def _is_free(self, live: LiveTraffic, neighbours: List[Neighbour], front: float, offset: float) -> bool:
         """Whether nobody needs the strip beside the obstacle until the ego is past it."""
         settings = self.config.detour
         half = self.half_width + settings.side_clear
         needed = front + self.config.place.ego_length + settings.over_gap
         time = needed / max(self.ego_speed(live), settings.pass_speed) + settings.time_margin_s
         for item in neighbours:
-            if not in_corridor(item, half, offset) or in_corridor(item, half) and item.first > front:
+            if not in_corridor(item, half, offset):
                 continue
             if item.oncoming:
                 if item.last > 0.0 and item.first - time * max(item.speed, settings.others_speed) < needed:
                     return False
-            elif item.last > -settings.behind_clear and item.first < needed:
-                return False
+            elif item.middle > self.half_width and -settings.behind_clear < item.last and item.first < needed:
+                return False  # on the next lane of the same direction, beside the ego or coming up
+            elif item.last > 0.0 and item.first < needed:
+                return False  # between the ego and the obstacle, or right behind that
         return True
 
     def restart(self, live: LiveTraffic) -> None:
         """The obstacle drives off."""
         vehicle = live.sumo.vehicle
         if self._stalled in vehicle.getIDList():
-            vehicle.setSpeedMode(self._stalled, 31)
-            vehicle.setSpeed(self._stalled, -1.0)
-            vehicle.setLaneChangeMode(self._stalled, 1621)
+            vehicle.setSpeedMode(self._stalled, ALL_CHECKS)
+            vehicle.setSpeed(self._stalled, SUMO_DRIVES)
+            vehicle.setLaneChangeMode(self._stalled, SUMO_LANE_CHANGE)
 
     def clear(self, live: LiveTraffic) -> None:
         """A stalled vehicle drives off when the ego is past."""
         self.restart(live)
+
+
+def _move_left(place: Tuple[float, float], heading: float, left: float) -> Tuple[float, float]:
+    return place[0] - left * math.sin(heading), place[1] + left * math.cos(heading)
 
 
 class Cones(StalledVehicle):

@@ -9,13 +9,13 @@ import numpy as np
 
 from latentvla_agent.errors import ConfigError
 from latentvla_agent.world.events.base import EgoEvent, Turns
-from latentvla_agent.world.events.blocked import BlockedIntersection
 from latentvla_agent.world.events.config import EventConfig
-from latentvla_agent.world.events.crossing import RedLightRunner
+from latentvla_agent.world.events.crossing import BlockedIntersection, RedLightRunner
 from latentvla_agent.world.events.cut_in import CutIn
 from latentvla_agent.world.events.detour import Cones, StalledVehicle
 from latentvla_agent.world.events.lead_brakes import LeadBrakesHard
 from latentvla_agent.world.events.pedestrian import PedestrianStepsOut
+from latentvla_agent.world.events.roundabout import RoundaboutEntry
 from latentvla_agent.world.events.wrong_way import WrongWayVehicle
 
 EVENTS: Tuple[Type[EgoEvent], ...] = (
@@ -27,6 +27,7 @@ EVENTS: Tuple[Type[EgoEvent], ...] = (
     RedLightRunner,
     WrongWayVehicle,
     BlockedIntersection,
+    RoundaboutEntry,
 )
 KINDS: Dict[str, Type[EgoEvent]] = {event.kind: event for event in EVENTS}
 

@@ -48,14 +48,17 @@ class Driver:
         """Metres to the left of the lane's centre, as commanded."""
         return self._left
 
-    def drive(self, sumo: Any, obstacles: Sequence[Obstacle] = (), lowest_speed: float = 0.0) -> None:
-        """One step: brake as hard as the nearest obstacles demand, let go when none does any more."""
+    def drive(self, sumo: Any, obstacles: Sequence[Obstacle] = (), start_decel: Optional[float] = None) -> None:
+        """One step: brake as hard as the nearest obstacles demand, let go when none does any more.
+
+        `start_decel`: the deceleration that must be needed before it begins to brake, if other than usual.
+        """
         speed = sumo.vehicle.getSpeed(self.key)
         accel = sumo.vehicle.getAcceleration(self.key) if self._accel is None else self._accel
         need = max((self._needed(speed, obstacle, accel) for obstacle in obstacles), default=0.0)
         settings = self.settings
-        least = settings.release_decel if self.braking else settings.start_decel
-        if need < least or speed < lowest_speed:
+        least = settings.release_decel if self.braking else start_decel or settings.start_decel
+        if need < least:
             self._let_go(sumo, speed, held=need > 0.0 and speed < settings.ease_speed)
         else:
             self._brake(sumo, speed, need, accel)
@@ -110,6 +113,10 @@ class Driver:
             sumo.vehicle.setLaneChangeMode(self.key, NO_LANE_CHANGE if keeps else SUMO_LANE_CHANGE)
             self._keeps_lane = keeps
 
+    def start_from(self, left: float) -> None:
+        """Where the vehicle is across its lane, before a swerve."""
+        self._left = left
+
     def swerve(self, sumo: Any, left: float, length: Optional[float] = None) -> None:
         """Begin to move to `left` metres left of the lane's centre, over `length` metres of driving."""
         if self._swerve is not None and self._swerve[3] == left:
@@ -118,6 +125,10 @@ class Driver:
         if length is None:
             length = float(np.clip(sumo.vehicle.getSpeed(self.key) * settings.shift_time_s, *settings.shift_length))
         self._swerve = (sumo.vehicle.getDistance(self.key), length, self._left, left)
+
+    def end_swerve(self) -> None:
+        """Leave the vehicle where it is across its lane; SUMO brings it back to the middle."""
+        self._swerve = None
 
     def move_sideways(self, sumo: Any) -> None:
         """One step of the swerve that has begun."""

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
 RISE_S = 0.4  # of the lead's brake
 SLOWING_S = 2.0
-LEAD_MODELS = ("sedan", "hatchback", "suv", "van")
 
 
 class LeadBrakesHard(EgoEvent):
@@ -50,8 +49,7 @@ class LeadBrakesHard(EgoEvent):
     def _send_lead(self, live: LiveTraffic, path: Path) -> None:
         """A slow vehicle far ahead, which the ego catches up with."""
         settings = self.config.lead_brakes
-        model = LEAD_MODELS[int(self.rng.integers(len(LEAD_MODELS)))]
-        self.send_vehicle(live, path, self.draw(settings.insert_ahead), model, settings.lead_speed)
+        self.send_ahead(live, path, self.draw(settings.insert_ahead), self.draw_model(), settings.lead_speed)
 
     def _choose_decel(self, lead: Neighbour, speed: float) -> Optional[float]:
         """As hard as the ego can bear; None if the lead is too near, too far or too fast to matter."""

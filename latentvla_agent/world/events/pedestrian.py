@@ -40,6 +40,7 @@ class PedestrianStepsOut(EgoEvent):
     _top_speed = 0.0
     _seen_at: Optional[int] = None
     _pause_until: Optional[int] = None
+    _centred = False
     _walker = ""
     _walker_size: Tuple[float, float, float] = (0.0, 0.0, 0.0)
     _model = "adult"
@@ -109,22 +110,29 @@ class PedestrianStepsOut(EgoEvent):
     # The event ------------------------------------------------------------------------------------------------------------
     def play(self, live: LiveTraffic, path: Path) -> bool:
         """Walk when the ego is near; the ego brakes once it can see the pedestrian."""
+        settings = self.config.pedestrian
         along, left = path.locate(self._place[0], self._place[1])
         gap = along - self._walker_size[1] / 2.0
         if abs(left) > self.config.place.ego_width or along <= 0.0 and self._walk is Walk.HIDDEN:
             return False  # the ego took another lane or is past: nothing happens
         self._step_walker(live, path, gap)
         live.move_prop(self._walker, self._walker_state())
+        if 0.0 < gap < settings.center_gap and not self._centred:
+            self.take_ego(live, BRAKES_FREELY)
+            self.driver.start_from(live.sumo.vehicle.getLateralLanePosition(self.ego))
+            self.driver.swerve(live.sumo, 0.0)
+            self._centred = True
         if self._seen_at is None:
+            self.driver.move_sideways(live.sumo)
             return True
-        obstacles = list_obstacles(self.neighbours(live, path, self.config.pedestrian.attention), self.half_width)
-        if self._in_the_way() and live.step >= self._seen_at + self.steps(self.config.pedestrian.reaction_s):
+        obstacles = list_obstacles(self.neighbours(live, path, settings.attention), self.half_width)
+        if self._in_the_way() and live.step >= self._seen_at + self.steps(settings.reaction_s):
             obstacles.append(Obstacle(gap))
         self.take_ego(live, BRAKES_FREELY)
         self.driver.drive(live.sumo, obstacles)
         self.report(live, self._actors())
-        over = self._walk is Walk.ON and not self._in_the_way() and abs(self._left - self._goal_left) < 1e-6
-        return not (over and not self.driver.braking)
+        over = self._walk is Walk.ON and self._left == self._goal_left
+        return not over
 
     def _actors(self) -> List[str]:
         return [self._walker, *(key for key in self._props if key != self._walker)]
@@ -163,8 +171,9 @@ class PedestrianStepsOut(EgoEvent):
             return False
         distance = self._visible_left - settings.peek - self._start_left
         walk_s = distance / self._top_speed + self._top_speed / settings.walk_accel / 2.0
-        time_left = gap / speed - walk_s
-        return settings.time_left_s[0] <= time_left <= settings.time_left_s[1]
+        brake_s = speed / (2.0 * settings.ego_decel) + self.config.driver.standstill_gap / speed
+        spare_s = gap / speed - walk_s - brake_s
+        return settings.spare_s[0] <= spare_s <= settings.spare_s[1]
 
     def _advance(self, goal: float) -> None:
         """One step towards the goal: speeds up and slows down at the walker's pace."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, List, Optional
+from typing import TYPE_CHECKING, ClassVar, List
+
+import shapely
 
 from latentvla_agent.world.events.base import ALL_CHECKS, BRAKES_FREELY, NO_CHECKS, EgoEvent
 from latentvla_agent.world.events.driver import Driver, Obstacle
@@ -38,6 +40,7 @@ class WrongWayVehicle(EgoEvent):
         oncoming = [item for item in neighbours if item.oncoming and settings.shift[0] < item.middle < settings.shift[1]]
         oncoming = [item for item in oncoming if item.first > 0.0 and item.last - item.first > self.config.cut_in.least_length]
         if not oncoming:
+            self._send_oncoming(live, path)
             return False
         other = min(oncoming, key=lambda item: item.first)
         if not settings.gap[0] <= other.first <= settings.gap[1] or other.last + other.speed > here.last:
@@ -46,6 +49,22 @@ class WrongWayVehicle(EgoEvent):
             return False
         self._begin(live, other)
         return True
+
+    def _send_oncoming(self, live: LiveTraffic, path: Path) -> None:
+        """Somebody on the opposite lane at the other end of the ego's road, out of sight."""
+        settings, here = self.config.wrong_way, path.part_at(0.0)
+        edge, index = here.lane.rsplit("_", 1)
+        opposite = edge[1:] if edge.startswith("-") else f"-{edge}"
+        lanes = [lane for lane in live.roads.lanes.values() if lane.edge == opposite]
+        along = self.draw(settings.stage)
+        if len(self._sent) >= settings.most_sent or not lanes or along > here.last - settings.end_clear:
+            return
+        lane = min(lanes, key=lambda item: item.index).key
+        x, y, _ = path.point_at(along)
+        shape = shapely.LineString(live.sumo.lane.getShape(lane))
+        place = shape.project(shapely.Point(x, y)) * live.sumo.lane.getLength(lane) / shape.length
+        route = self.onward(live, opposite, self.config.place.route_edges)
+        self.send_vehicle(live, lane, place, route, self.draw_model(), settings.speed[0])
 
     def _is_alone(self, neighbours: List[Neighbour], other: Neighbour) -> bool:
         reach = self.config.wrong_way.shift[1] + self.half_width
