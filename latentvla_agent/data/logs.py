@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Dict, List, cast
 
 from latentvla_agent.data.checks import (
     OBJECT_NAMES,
@@ -44,6 +44,12 @@ def read_log(path: Path) -> List[LogFrame]:
     Raises `DataError` naming file, frame, key, expected and got, or `UnsafePickleError`.
     """
     frames = read_pickle(path)
+    check_frames(path, frames)
+    return cast(List[LogFrame], frames)
+
+
+def check_frames(path: Path, frames: object) -> None:
+    """Raise `DataError` for the first thing in the frames of the log `path` that is not as `read_log` promises."""
     if not isinstance(frames, list):
         raise DataError(f"{path}: expected a list of frames, got {describe(frames)}")
     for index, frame in enumerate(frames):
@@ -52,7 +58,6 @@ def read_log(path: Path) -> List[LogFrame]:
         problem = find_problem(frame, _FRAME_CHECKS) or find_row_problem(frame["anns"], _ANNOTATION_CHECKS, "anns.")
         if problem is not None:
             raise DataError(f"{path}: frame {index}: {problem}")
-    return frames
 
 
 _FRAME_CHECKS: Dict[str, Check] = {

@@ -76,7 +76,7 @@ class Mesh:
         return len(self.faces)
 
     def transformed(self, matrix: FloatArray, shift: FloatArray) -> Mesh:
-        """A copy with each vertex v at `matrix` (3, 3) @ v + `shift` (3,); a mirroring matrix turns faces inside out."""
+        """A copy with each vertex v at `matrix` (3, 3) @ v + `shift` (3,). A mirroring turns faces inside out."""
         moved = self.vertices.astype(np.float64) @ np.asarray(matrix, np.float64).T + shift
         return Mesh(moved.astype(np.float32), self.faces, self.colours, self.materials, self.objects, self.uv)
 
