@@ -189,28 +189,39 @@ GROUND_ALBEDO: Mapping[Ground, Colour] = {
 
 
 class LidarHead(NamedTuple):
-    """One spinning lidar: where it is in the ego frame (metres, radians) and which way its beams go."""
+    """One spinning lidar: where it is in the ego frame, the elevations of its beams from the lowest up [rad], how many
+    columns it measures per sweep and between which azimuths; `code` goes to the field lidar_info."""
 
     position: Tuple[float, float, float]
-    beams: int
-    lowest: float  # elevation of the lowest beam
-    highest: float
-    columns: int  # beams per turn
-    azimuth_from: float = -np.pi
-    azimuth_to: float = np.pi
-    code: int = 0  # lidar_info
+    elevations: Tuple[float, ...]
+    columns: int
+    azimuths: Tuple[float, float]
+    code: int
+
+
+def spread_beams(*fans: Tuple[float, float, int]) -> Tuple[float, ...]:
+    """Elevations [rad] of beams in fans (from, to, count), in degrees, from the lowest up, without the end of each."""
+    return tuple(
+        float(np.radians(low + (high - low) * index / count)) for low, high, count in fans for index in range(count)
+    )
+
+
+TURN = (-float(np.pi), float(np.pi))
+SIDE_BEAMS = spread_beams((-60.0, -12.0, 14), (-12.0, 4.0, 6))
+BUMPER_BEAMS = spread_beams((-16.0, 8.0, 16))
 
 
 @dataclass(frozen=True)
 class LidarConfig:
-    """The lidars that OpenScene merges into one cloud: one on the roof, four at the sides for what is near."""
+    """The lidars that OpenScene merges into one cloud: one on the roof, four around the car for what is near."""
 
     heads: Tuple[LidarHead, ...] = (
-        LidarHead((1.2, 0.0, 1.95), 40, np.radians(-25.0), np.radians(7.0), 1440, code=0),
-        LidarHead((3.9, 0.0, 0.75), 16, np.radians(-16.0), np.radians(8.0), 300, -1.75, 1.75, 1),
-        LidarHead((-1.15, 0.0, 0.85), 16, np.radians(-16.0), np.radians(8.0), 300, np.pi - 1.75, np.pi + 1.75, 2),
-        LidarHead((1.6, 1.25, 1.6), 20, np.radians(-60.0), np.radians(4.0), 300, 0.0, np.pi, 3),
-        LidarHead((1.6, -1.25, 1.6), 20, np.radians(-60.0), np.radians(4.0), 300, -np.pi, 0.0, 4),
+        # Dense where objects at 10 to 60 m are, as the beams of roof lidars are.
+        LidarHead((1.2, 0.0, 1.95), spread_beams((-25.0, -9.0, 14), (-9.0, 1.5, 42), (1.5, 12.0, 8)), 1024, TURN, 0),
+        LidarHead((4.1, 0.0, 0.75), BUMPER_BEAMS, 300, (-1.75, 1.75), 1),
+        LidarHead((-1.2, 0.0, 0.85), BUMPER_BEAMS, 300, (np.pi - 1.75, np.pi + 1.75), 2),
+        LidarHead((1.6, 1.2, 1.6), SIDE_BEAMS, 300, (0.0, np.pi), 3),
+        LidarHead((1.6, -1.2, 1.6), SIDE_BEAMS, 300, (-np.pi, 0.0), 4),
     )
     max_range_m: float = 100.0
     min_range_m: float = 0.9
@@ -219,10 +230,15 @@ class LidarConfig:
     noise_clip: float = 3.0  # standard deviations
     dropout: float = 0.02
     glass_dropout: float = 0.8
-    half_signal_m: float = 110.0  # range at which a surface of albedo 0.1, seen straight on, is lost half of the time
+    half_signal_m: float = 95.0  # range at which a surface of that reflectance, seen straight on, is lost at half
+    half_signal_reflectance: float = 0.1
+    dark_reflectance: float = 0.02  # added to every surface
+    loss_power: float = 4.0
+    glass_reflectance: float = 0.05
+    lamp_reflectance: float = 0.9  # lenses reflect back
     intensity_gain: float = 330.0
-    fog_half_m: float = 26.0  # range at which fog loses half of the points
-    rain_half_m: float = 80.0
+    half_in_weather_m: Mapping[str, float] = field(default_factory=lambda: {"fog": 26.0, "rain": 80.0})
+    always_seen_m: float = 45.0  # an object that a beam meets this near keeps at least one point
     ego_front_m: float = 4.15  # the own car, left out of the cloud
     ego_rear_m: float = 1.25
     ego_half_width_m: float = 1.25

@@ -53,7 +53,7 @@ class MeshScene:
         if self._scene is None or count == 0:
             nothing = np.zeros(count, np.float32)
             return Hits(np.full(count, np.inf, np.float32), np.full(count, NO_FACE, np.int32), nothing, nothing)
-        found = self._scene.run(origins, directions, output=True)
+        found = self._scene.run(np.broadcast_to(origins, directions.shape), directions, output=True)
         distances = found["tfar"]
         distances[found["primID"] < 0] = np.inf
         return Hits(distances, found["primID"], found["u"], found["v"])
