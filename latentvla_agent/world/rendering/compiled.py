@@ -27,8 +27,7 @@ def hash_cell(x: int, y: int, seed: int) -> float:
     """A number in [0, 1) that depends on the cell (x, y) and the seed alone."""
     value = (x * _PRIME_X + y * _PRIME_Y + seed * _PRIME_SEED) & _MASK
     value = ((value ^ (value >> 15)) * _PRIME_MIX) & _MASK
-    value = ((value ^ (value >> 13)) * _PRIME_X) & _MASK
-    return float(value ^ (value >> 16)) * _SCALE
+    return float(value ^ (value >> 13)) * _SCALE
 
 
 @compile_inlined

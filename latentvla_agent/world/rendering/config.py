@@ -256,7 +256,7 @@ class RenderConfig:
     edge_samples: int = 3  # more rays for a pixel at an edge
     edge_normal_cosine: float = 0.94
     edge_depth_ratio: float = 1.06
-    max_taps: int = 6
+    max_taps: int = 5
     shadow_offset_m: float = 0.02
     near_m: float = 0.05
     grid_cell_m: float = 0.125  # of contact shadows

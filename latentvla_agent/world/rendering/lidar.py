@@ -13,7 +13,7 @@ from latentvla_agent.world.rendering.compiled import compile_kernel
 from latentvla_agent.world.rendering.config import LidarConfig, LidarHead
 from latentvla_agent.world.rendering.embree import Float32Array, Hits
 from latentvla_agent.world.rendering.frame_scene import FrameScene
-from latentvla_agent.world.rendering.ground_texture import GroundTexture, add_sample
+from latentvla_agent.world.rendering.ground_texture import GroundTexture, sample_level
 from latentvla_agent.world.rendering.shading import LEVEL
 from latentvla_agent.world.rendering.views import rotate_up
 
@@ -99,7 +99,6 @@ def _read_reflectances(
     """Share of the light (N,) that comes back: brightness of the surface times the root of the cosine it is hit at.
     A beam that meets nothing but goes down ends on open land; its distance is set."""
     distances, faces, _, _ = hits
-    ground = np.empty(len(texture.palette[0]), np.float64)
     for ray in range(len(faces)):
         face = faces[ray]
         nx, ny, nz, material = 0.0, 0.0, 1.0, GROUND
@@ -112,10 +111,9 @@ def _read_reflectances(
             continue
         cosine = abs(nx * directions[ray, 0] + ny * directions[ray, 1] + nz * directions[ray, 2])
         if material == GROUND and abs(nz) > LEVEL:
-            ground[:] = 0.0
             x = origins[ray, 0] + distances[ray] * directions[ray, 0]
             y = origins[ray, 1] + distances[ray] * directions[ray, 1]
-            add_sample(texture, x, y, min(GROUND_LEVEL, len(texture.shapes) - 1), 1.0, ground)
+            ground = sample_level(texture, x, y, min(GROUND_LEVEL, len(texture.shapes) - 1))
             bright = (ground[0] + ground[1] + ground[2]) / 3.0
         elif material == GLASS:
             bright = numbers[0]

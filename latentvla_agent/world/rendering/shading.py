@@ -11,7 +11,6 @@ from latentvla_agent.world.rendering.compiled import cell_noise, compile_inlined
 from latentvla_agent.world.rendering.config import SurfaceConfig
 from latentvla_agent.world.rendering.grids import read_grid
 from latentvla_agent.world.rendering.ground_texture import (
-    CHANNELS,
     PAVED,
     SLAB,
     GroundTexture,
@@ -115,11 +114,16 @@ def _fresnel(cosine: float, straight: float) -> float:
     return straight + (1.0 - straight) * square * square * opposite
 
 
-@compile_kernel
+@compile_inlined
 def _grain_ground(
-    x: float, y: float, widths: Tuple[float, float], ground: Any, look: SurfaceConfig, seed: int
+    x: float,
+    y: float,
+    widths: Tuple[float, float],
+    ground: Tuple[float, float, float, float, float],
+    look: SurfaceConfig,
+    seed: int,
 ) -> Tuple[float, float, float]:
-    """Albedo of the ground after grain, patches, tufts and joints; `ground` (5,) is what the texture says."""
+    """Albedo of the ground after grain, patches, tufts and joints; `ground` is what the texture says."""
     paved, slab = ground[PAVED], ground[SLAB]
     grass = max(1.0 - paved - slab, 0.0)
     width = np.sqrt(widths[0] * widths[1])
@@ -186,7 +190,6 @@ def shade_hits(
     """Radiance (N, 3) of rays into `out`. `hits`: distances, faces, u, v; `sunlit` (N,) share of the sun;
     `mirrored` (N, 3): what a wet ground reflects, negative where nobody looked."""
     distances, faces, us, vs = hits
-    ground = np.empty(CHANNELS, np.float64)
     for ray in range(len(faces)):
         dx, dy, dz = rays.directions[ray, 0], rays.directions[ray, 1], rays.directions[ray, 2]
         face = faces[ray]
@@ -212,7 +215,8 @@ def shade_hits(
         if material == GROUND and nz > LEVEL:
             flat = max(np.sqrt(dx * dx + dy * dy), 1e-6)
             widths = (width, width / max(-dz, 0.02))
-            sample_ground(texture, (x, y), (dx / flat, dy / flat), widths, max_taps, ground)
+            dither = hash_cell(ray, face, 3)
+            ground = sample_ground(texture, (x, y), (dx / flat, dy / flat), widths, max_taps, dither)
             red, green, blue = _grain_ground(x, y, widths, ground, look, 21)
             shade = 1.0 - read_grid(light.contacts, x, y)
             wet = light.wetness * min(ground[PAVED] + 0.6 * ground[SLAB], 1.0)

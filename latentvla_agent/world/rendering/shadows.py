@@ -10,7 +10,7 @@ import numpy.typing as npt
 from latentvla_agent.world.meshes.mesh import Material
 from latentvla_agent.world.rendering.compiled import cell_noise, compile_kernel, mix
 from latentvla_agent.world.rendering.grids import Grid
-from latentvla_agent.world.rendering.ground_texture import PAVED, SLAB, GroundTexture, add_sample
+from latentvla_agent.world.rendering.ground_texture import PAVED, SLAB, GroundTexture, sample_level
 from latentvla_agent.world.rendering.lighting import Light
 from latentvla_agent.world.rendering.shading import LEVEL, MIN_DESCENT
 from latentvla_agent.world.rendering.sky import look_up_sky
@@ -44,7 +44,6 @@ def aim_mirrored(
     """Which rays (N,) end on wet pavement near by; their mirrored unit directions (N, 3) go into `out`."""
     distances, faces, _, _ = hits
     chosen = np.zeros(len(faces), np.bool_)
-    ground = np.empty(len(texture.palette[0]), np.float64)
     level = min(MIRROR_LEVEL, len(texture.shapes) - 1)
     for ray in range(len(faces)):
         face = faces[ray]
@@ -54,8 +53,7 @@ def aim_mirrored(
         if surfaces.materials[face] != GROUND or abs(surfaces.normals[face, 2]) < LEVEL:
             continue
         x, y = origin[0] + distances[ray] * dx, origin[1] + distances[ray] * dy
-        ground[:] = 0.0
-        add_sample(texture, x, y, level, 1.0, ground)
+        ground = sample_level(texture, x, y, level)
         if ground[PAVED] + ground[SLAB] < LEAST_PAVED:
             continue
         nx, ny = 0.0, 0.0
