@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from latentvla_agent.data.checks import describe, is_finite
-from latentvla_agent.data.scene import CAMERA_NAMES, FloatArray
+from latentvla_agent.data.sensors import CAMERA_NAMES
 from latentvla_agent.errors import DataError
 
 FULL_SIZE = (1920, 1080)  # width, height [px] of nuPlan's pictures
@@ -27,6 +27,7 @@ FOCAL_LENGTH = 1545.0  # px at full size, in both directions
 PRINCIPAL_POINT = (960.0, 560.0)  # px at full size; not the middle
 PITCH_DOWN = np.deg2rad(1.0)
 LIDAR_FOLDER = "MergedPointCloud"
+FloatArray = npt.NDArray[np.float64]
 ROTATION_DECIMALS = 12  # the last bit of a sine differs between machines; files must not
 
 # Yaw [degrees], and x, y, z [m] in the ego frame: rear axle, on the road.

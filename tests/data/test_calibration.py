@@ -17,7 +17,7 @@ from latentvla_agent.data.calibration import (
     project_points,
     rig_of_frame,
 )
-from latentvla_agent.data.scene import CAMERA_NAMES
+from latentvla_agent.data.sensors import CAMERA_NAMES
 from latentvla_agent.errors import DataError
 
 YAWS = {"cam_f0": 0.0, "cam_l0": 55.0, "cam_r0": -55.0, "cam_l1": 111.5, "cam_r2": -141.0, "cam_b0": 180.0}
