@@ -25,11 +25,11 @@ def draw_ground(area: StreetArea, config: StreetConfig) -> GroundRaster:
     resolution = max(config.ground.resolution, float(np.sqrt(size[0] * size[1] / config.ground.max_cells)))
     width, height = (int(np.ceil(side / resolution)) for side in size)
     labels = np.full((height, width), Ground.TERRAIN, np.uint8)
-    kerb = shapely.buffer(area.drivable, config.ground.kerb_width, join_style="mitre")
+    kerb = shapely.buffer(area.road, config.ground.kerb_width, join_style="mitre")
     layers = [
         (area.walkways, int(Ground.WALKWAY)),
         (kerb, int(Ground.KERB)),
-        (area.drivable, int(Ground.ASPHALT)),
+        (area.road, int(Ground.ASPHALT)),
         (area.carparks, int(Ground.PARKING)),
         *list_markings(area, config.marking),
     ]
@@ -54,10 +54,10 @@ def _build_plain(area: StreetArea, config: GroundConfig) -> Mesh:
 
 def find_raised(area: StreetArea, config: GroundConfig) -> shapely.Geometry:
     """The area of walkways and kerbs at kerb height."""
-    kerb = shapely.buffer(area.drivable, config.kerb_width, join_style="mitre")
+    kerb = shapely.buffer(area.road, config.kerb_width, join_style="mitre")
     crosswalks = shapely.union_all(list(area.crosswalks))
     ramps = shapely.buffer(crosswalks, config.crosswalk_ramp, join_style="mitre")
-    raised = shapely.difference(shapely.union(area.walkways, kerb), shapely.union(area.drivable, ramps))
+    raised = shapely.difference(shapely.union(area.walkways, kerb), shapely.union(area.road, ramps))
     return shapely.simplify(shapely.intersection(raised, area.region), config.simplify)
 
 

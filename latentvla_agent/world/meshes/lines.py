@@ -10,6 +10,7 @@ import shapely
 from latentvla_agent.world.meshes.mesh import FloatArray
 
 MITRE_LIMIT = 2.0
+MIN_STEP = 0.05  # metres: a shorter step's direction is noise
 
 
 def offset_line(line: FloatArray, distance: float) -> FloatArray:
@@ -43,7 +44,7 @@ def cut_line(line: FloatArray, start: float, end: float) -> FloatArray:
     """The part of the line between two distances from its start."""
     lengths = np.linalg.norm(np.diff(line, axis=0), axis=1)
     at = np.concatenate([[0.0], np.cumsum(lengths)])
-    inner = line[(at > start) & (at < end)]
+    inner = line[(at > start + MIN_STEP) & (at < end - MIN_STEP)]
     tips, _ = sample_line(line, np.array([start, end]))
     return np.vstack([tips[:1], inner, tips[1:]])
 

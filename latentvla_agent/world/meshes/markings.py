@@ -16,6 +16,14 @@ from latentvla_agent.world.meshes.street_config import MarkingConfig
 Paint = Tuple[shapely.Geometry, int]  # an area and its label
 
 
+# An arrow in metres from its tip: forward, to the left.
+_ARROW_SHAFT = [(-4.6, -0.10), (-1.2, -0.10), (-1.2, 0.10), (-4.6, 0.10)]
+_ARROW_HEAD = [(-1.4, -0.40), (0.0, 0.0), (-1.4, 0.40)]
+_ARROW_ARM = [(-0.9, -0.05), (-0.55, -0.10), (0.12, 0.60), (-0.12, 0.75)]
+_ARROW_SIDE_HEAD = [(-0.60, 0.60), (0.60, 0.60), (0.0, 1.40)]
+_ARROW_BEND, _ARROW_FORK = -1.2, -2.6  # where an arrow turns, alone and beside one that goes straight
+
+
 class Beside(IntEnum):
     """What lies beside a lane."""
 
@@ -26,41 +34,43 @@ class Beside(IntEnum):
 
 def list_markings(area: StreetArea, config: MarkingConfig) -> List[Paint]:
     """All road markings, in the order in which they are painted."""
-    ends = find_lane_ends(area, config)
+    spans = find_lane_spans(area, config)
     return [
-        *_paint_lanes(area, ends, config),
-        *_paint_stop_lines(area, ends, config),
+        *_paint_lanes(area, spans, config),
+        *_paint_stop_lines(area, spans, config),
         *_paint_bays(area, config),
         *_paint_crosswalks(area, config),
     ]
 
 
-def find_lane_ends(area: StreetArea, config: MarkingConfig) -> Dict[str, float]:
-    """Where along each lane, by id, its lines end: at its end, or before a crosswalk that lies across it there."""
+def find_lane_spans(area: StreetArea, config: MarkingConfig) -> Dict[str, Tuple[float, float]]:
+    """From where to where along each lane, by id, its lines go: all of it but for crosswalks across its ends."""
     tree = shapely.STRtree(list(area.crosswalks)) if area.crosswalks else None
-    ends: Dict[str, float] = {}
+    spans: Dict[str, Tuple[float, float]] = {}
     for lane in area.lanes:
-        total = measure_line(lane.line)
-        ends[lane.id] = total
-        if tree is None:
-            continue
-        tail = shapely.LineString(cut_line(lane.line, max(total - config.stop_search, 0.0), total))
-        for row in sorted(tree.query(tail, predicate="intersects").tolist()):
-            crossed = shapely.get_coordinates(shapely.intersection(tail, area.crosswalks[row]))
-            along = shapely.line_locate_point(shapely.LineString(lane.line), shapely.points(crossed))
-            ends[lane.id] = min(ends[lane.id], max(float(along.min()) - config.stop_setback, 0.0))
-    return ends
+        total, line = measure_line(lane.line), shapely.LineString(lane.line)
+        start, end = 0.0, total
+        for row in [] if tree is None else sorted(tree.query(line, predicate="intersects").tolist()):
+            crossed = shapely.points(shapely.get_coordinates(shapely.intersection(line, area.crosswalks[row])))
+            along = shapely.line_locate_point(line, crossed)
+            if along.max() > total - config.stop_search:
+                end = min(end, max(float(along.min()) - config.stop_setback, 0.0))
+            elif along.min() < config.stop_search:
+                start = max(start, float(along.max()))
+        spans[lane.id] = (min(start, end), end)
+    return spans
 
 
-def _paint_lanes(area: StreetArea, ends: Dict[str, float], config: MarkingConfig) -> List[Paint]:
+def _paint_lanes(area: StreetArea, spans: Dict[str, Tuple[float, float]], config: MarkingConfig) -> List[Paint]:
     tree = shapely.STRtree([shapely.LineString(lane.line) for lane in area.lanes])
     solid: List[FloatArray] = []
     centre: List[FloatArray] = []
     broken: List[FloatArray] = []
     for row, lane in enumerate(area.lanes):
-        if ends[lane.id] < config.min_lane:
+        start, end = spans[lane.id]
+        if end - start < config.min_lane:
             continue
-        line = cut_line(lane.line, 0.0, ends[lane.id])
+        line = cut_line(lane.line, start, end)
         for side in (1.0, -1.0):
             beside = look_beside(area.lanes, tree, row, side, config)
             edge = side * 0.5 * lane.width
@@ -77,9 +87,7 @@ def _paint_lanes(area: StreetArea, ends: Dict[str, float], config: MarkingConfig
     ]
 
 
-def look_beside(
-    lanes: Sequence[Strip], tree: shapely.STRtree, row: int, side: float, config: MarkingConfig
-) -> Beside:
+def look_beside(lanes: Sequence[Strip], tree: shapely.STRtree, row: int, side: float, config: MarkingConfig) -> Beside:
     """What most of the lane in `row` has on its left (`side` 1) or right (-1)."""
     lane = lanes[row]
     distances = measure_line(lane.line) * (np.arange(config.samples) + 0.5) / config.samples
@@ -106,11 +114,15 @@ def _look_at(lanes: Sequence[Strip], tree: shapely.STRtree, own: int, place: Flo
 def _paint_lines(lines: Sequence[FloatArray], width: float, label: Ground) -> List[Paint]:
     if not lines:
         return []
-    drawn = shapely.linestrings(np.concatenate(lines), indices=np.repeat(np.arange(len(lines)), [len(a) for a in lines]))
-    return [(polygon, int(label)) for polygon in shapely.buffer(drawn, 0.5 * width, cap_style="flat", join_style="bevel")]
+    drawn = shapely.linestrings(
+        np.concatenate(lines), indices=np.repeat(np.arange(len(lines)), [len(a) for a in lines])
+    )
+    return [
+        (polygon, int(label)) for polygon in shapely.buffer(drawn, 0.5 * width, cap_style="flat", join_style="bevel")
+    ]
 
 
-def _paint_stop_lines(area: StreetArea, ends: Dict[str, float], config: MarkingConfig) -> List[Paint]:
+def _paint_stop_lines(area: StreetArea, spans: Dict[str, Tuple[float, float]], config: MarkingConfig) -> List[Paint]:
     """Bars across the lanes that end at a traffic light or at a stop polygon, and arrows before them."""
     turns = _list_turns(area)
     must_stop = {strip.source_id for strip in area.signalised}
@@ -118,7 +130,7 @@ def _paint_stop_lines(area: StreetArea, ends: Dict[str, float], config: MarkingC
     bars: List[FloatArray] = []
     arrows: List[Paint] = []
     for lane in area.lanes:
-        end = ends[lane.id] - 0.5 * config.stop_width
+        end = spans[lane.id][1] - 0.5 * config.stop_width
         if end < config.min_lane:
             continue
         points, tangents = sample_line(lane.line, np.array([end]))
@@ -129,7 +141,7 @@ def _paint_stop_lines(area: StreetArea, ends: Dict[str, float], config: MarkingC
             continue
         bars.append(np.array([points[0] - across, points[0] + across]))
         if end > config.arrow_min_lane:
-            arrows += paint_arrow(lane.line, end - config.arrow_before_stop, turns.get(lane.id, ()))
+            arrows += paint_arrow(lane.line, end - config.arrow_before_stop, turns.get(lane.id, ()), config)
     return [*_paint_lines(bars, config.stop_width, Ground.WHITE), *arrows]
 
 
@@ -147,19 +159,20 @@ def measure_turn(line: FloatArray) -> float:
     return float(np.arctan2(first[0] * last[1] - first[1] * last[0], first @ last))
 
 
-def paint_arrow(line: FloatArray, at: float, turns: Sequence[float], turn_angle: float = 0.6) -> List[Paint]:
+def paint_arrow(line: FloatArray, at: float, turns: Sequence[float], config: MarkingConfig) -> List[Paint]:
     """An arrow whose heads show the ways that a lane goes on; `at` is its tip's distance from the lane's start."""
     points, tangents = sample_line(line, np.array([at]))
     forward, left = tangents[0], np.array([-tangents[0, 1], tangents[0, 0]])
+    goes_on = any(abs(turn) < config.turn_angle for turn in turns)
+    bend = _ARROW_FORK if goes_on else _ARROW_BEND
     shapes: List[List[Tuple[float, float]]] = []
-    if turns:
-        shapes.append([(-4.0, -0.09), (-1.3, -0.09), (-1.3, 0.09), (-4.0, 0.09)])
-    if any(abs(turn) < turn_angle for turn in turns):
-        shapes += [[(-1.4, -0.09), (-0.9, -0.09), (-0.9, 0.09), (-1.4, 0.09)], [(-1.0, -0.4), (0.0, 0.0), (-1.0, 0.4)]]
+    if goes_on:
+        shapes += [_ARROW_SHAFT, _ARROW_HEAD]
+    elif turns:
+        shapes.append([(x if x < bend else bend, y) for x, y in _ARROW_SHAFT])
     for sign in (1.0, -1.0):
-        if any(sign * turn >= turn_angle for turn in turns):
-            shapes.append([(-2.0, sign * 0.0), (-1.75, sign * 0.0), (-1.45, sign * 0.45), (-1.7, sign * 0.55)])
-            shapes.append([(-1.9, sign * 0.35), (-1.05, sign * 0.35), (-1.45, sign * 1.0)])
+        if any(sign * turn >= config.turn_angle for turn in turns):
+            shapes += [[(bend + x, sign * y) for x, y in shape] for shape in (_ARROW_ARM, _ARROW_SIDE_HEAD)]
     return [
         (shapely.Polygon([points[0] + x * forward + y * left for x, y in shape]), int(Ground.WHITE)) for shape in shapes
     ]
@@ -169,7 +182,7 @@ def _paint_crosswalks(area: StreetArea, config: MarkingConfig) -> List[Paint]:
     """Stripes along the traffic, side by side from kerb to kerb."""
     painted: List[Paint] = []
     for crosswalk in area.crosswalks:
-        on_road = shapely.intersection(shapely.buffer(crosswalk, -config.crosswalk_inset), area.drivable)
+        on_road = shapely.intersection(shapely.buffer(crosswalk, -config.crosswalk_inset), area.road)
         if on_road.area < config.stripe:
             continue
         painted.append((on_road, int(Ground.ASPHALT)))  # no lane line goes through a crosswalk
@@ -210,8 +223,6 @@ def _paint_bays(area: StreetArea, config: MarkingConfig) -> List[Paint]:
             count = int(np.linalg.norm(along) // config.bay_width)
             starts = [a + along * (i / max(count, 1)) for i in range(count + 1)]
             lines = [np.array([start, start + reach]) for start in starts]
-            painted += [
-                (shapely.intersection(line, polygon), label) for line, label in _paint_lines(lines, config.line_width,
-                                                                                            Ground.WHITE)
-            ]  # fmt: skip
+            drawn = _paint_lines(lines, config.line_width, Ground.WHITE)
+            painted += [(shapely.intersection(line, polygon), label) for line, label in drawn]
     return painted

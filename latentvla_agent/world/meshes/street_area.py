@@ -14,6 +14,7 @@ from latentvla_agent.world.meshes.mesh import FloatArray
 
 DRIVABLE_LAYERS = ("lane_groups_polygons", "intersections", "carpark_areas", "generic_drivable_areas")
 GAP = 0.05  # metres between areas that count as touching
+SLIVER = 0.45  # half the width in metres of a road that is none
 MIN_AREA = 0.05  # square metres of what is worth drawing
 
 
@@ -33,12 +34,14 @@ class Strip:
 class StreetArea:
     """`region`: all that is within the radius; areas as one (multi)polygon each, `crosswalks` and `stops` one by one.
 
-    `signalised`: connectors that have a traffic light.
+    `drivable` is the map's, where nothing solid stands; `road` is what looks like it: without the slivers by which
+    intersections reach into walkways, which belong to `walkways` here. `signalised`: connectors with a traffic light.
     """
 
     origin: FloatArray
     region: shapely.Geometry
     drivable: shapely.Geometry
+    road: shapely.Geometry
     carparks: shapely.Geometry
     walkways: shapely.Geometry
     crosswalks: Tuple[shapely.Geometry, ...]
@@ -59,18 +62,31 @@ def read_area(city_map: CityMap, path: FloatArray, radius: float, signalised: Co
     around = shapely.buffer(shapely.simplify(spine, 1.0), radius, quad_segs=4)
     reader = _Reader(city_map, around, origin)
     connectors = reader.read_strips(is_connector=True)
+    drivable = reader.read_union(DRIVABLE_LAYERS)
+    road, walkways = _trim_road(drivable, reader.read_union(("walkways",)))
     return StreetArea(
         origin=origin,
         region=reader.move(around),
-        drivable=reader.read_union(DRIVABLE_LAYERS),
+        drivable=drivable,
+        road=road,
         carparks=reader.read_union(("carpark_areas",)),
-        walkways=reader.read_union(("walkways",)),
+        walkways=walkways,
         crosswalks=reader.read_polygons("crosswalks"),
         stops=reader.read_polygons("stop_polygons"),
         lanes=reader.read_strips(is_connector=False),
         connectors=connectors,
         signalised=tuple(strip for strip in connectors if strip.id in set(signalised)),
     )
+
+
+def _trim_road(drivable: shapely.Geometry, walkways: shapely.Geometry) -> Tuple[shapely.Geometry, shapely.Geometry]:
+    """Road and walkways, where slivers of the drivable area between walkways are walkway."""
+    broad = shapely.buffer(shapely.buffer(drivable, -SLIVER, join_style="mitre"), SLIVER + GAP, join_style="mitre")
+    slivers = [part for part in list_polygons(shapely.difference(drivable, broad)) if part.distance(walkways) < GAP]
+    if not slivers:
+        return drivable, walkways
+    between = shapely.buffer(shapely.union_all(slivers), 2.0 * GAP, join_style="mitre")
+    return shapely.difference(drivable, between), shapely.union(walkways, between)
 
 
 class _Reader:

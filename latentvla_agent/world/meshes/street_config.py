@@ -30,6 +30,7 @@ class MarkingConfig:
     bay_depth: float = 5.0
     arrow_before_stop: float = 7.0
     arrow_min_lane: float = 25.0
+    turn_angle: float = 0.6  # radians from which a connector turns
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ class BuildingConfig:
     row_gables: float = 0.4  # share of row houses with a gabled roof
     pitch: float = 0.75  # height of a gable, relative to half the depth
     overhang: float = 0.35
+    roof_thickness: float = 0.16
     parapet: float = 0.6
     parapet_width: float = 0.3
     walls: Tuple[Colour, ...] = (
@@ -84,7 +86,8 @@ class PlantConfig:
     far_offset: Tuple[float, float] = (8.0, 26.0)
     tree_height: Tuple[float, float] = (5.5, 10.5)
     crown: Tuple[float, float] = (1.5, 2.8)
-    min_crown: float = 0.9
+    min_crown: float = 1.0
+    slender: float = 4.0  # the most that a tree's height is, in radii of its crown
     conifer_share: float = 0.25
     trunk_radius: float = 0.17
     crown_clearance: float = 0.4  # of a crown from drivable area
