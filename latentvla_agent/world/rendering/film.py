@@ -1,20 +1,19 @@
-"""From radiance to a picture: bloom, exposure, tone curve, noise of the sensor, drops on the lens, JPEG."""
+"""From radiance to a picture: bloom, exposure, tone curve, noise of the sensor, drops on the lens."""
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from latentvla_agent.errors import DataError
 from latentvla_agent.world.rendering.compiled import compile_kernel
-from latentvla_agent.world.rendering.config import RenderConfig, WeatherConfig
+from latentvla_agent.world.rendering.config import WeatherConfig
 from latentvla_agent.world.rendering.embree import Float32Array
 
 TONE_STEPS = 4096
 TONE_WHITE = 6.0  # exposed radiance at the end of the table
+TONE_CONTRAST = 0.35
 NOISE_POOL = 1 << 18
 BLOOM_BLOCK = 4  # the glow is blurred at a quarter of the size
 BLOOM_FROM = 0.9  # exposed radiance above which lamps glow
@@ -22,21 +21,12 @@ BLOOM_MOST = 5.0
 MAX_RADIANCE = 20.0
 
 
-def load_pillow() -> Any:
-    """Pillow's Image module; raises `DataError` naming the extra where it is not installed."""
-    try:
-        from PIL import Image
-    except ImportError as error:
-        message = f'pictures need Pillow, which is missing ({error}): pip install "latentvla-agent[world]"'
-        raise DataError(message) from error
-    return Image
-
-
 def make_tone_table() -> Float32Array:
     """sRGB values (0…255, as float) of exposed radiance; the index is the root of it. Bright light rolls off."""
     exposed = (np.arange(TONE_STEPS) / (TONE_STEPS - 1)) ** 2 * TONE_WHITE
     share = 1.0 - np.exp(-exposed)
     share = share / share[-1]
+    share = share + TONE_CONTRAST * share * (1.0 - share) * (2.0 * share - 1.0)
     encoded = np.where(share <= 0.0031308, 12.92 * share, 1.055 * share ** (1.0 / 2.4) - 0.055)  # IEC 61966-2-1
     table: Float32Array = (255.0 * encoded).astype(np.float32)
     return table
@@ -78,13 +68,13 @@ def _spread_bloom(image: Any, glow: Any, strength: float, exposure: float, reach
     total = 0.0
     for row in range(rows):
         for column in range(columns):
-            for channel in range(3):
-                value = 0.0
-                for part in range(block * block):
-                    bright = image[row * block + part // block, column * block + part % block, channel] * exposure
-                    value += min(max(bright - BLOOM_FROM, 0.0), BLOOM_MOST)
-                glow[row, column, channel] = value / (block * block)
-                total += value
+            for part in range(block * block):
+                pixel = image[row * block + part // block, column * block + part % block]
+                bright = exposure * (pixel[0] + pixel[1] + pixel[2]) / 3.0
+                share = min(max(bright - BLOOM_FROM, 0.0), BLOOM_MOST) / max(bright, 1e-6) / (block * block)
+                for channel in range(3):
+                    glow[row, column, channel] += share * pixel[channel] * exposure
+                total += share
     if total <= 0.0:
         return
     for _ in range(2):  # two box blurs in each direction are nearly a Gaussian
@@ -213,10 +203,3 @@ def _draw_drops(source: Any, drops: Any, picture: Any) -> None:
                     value = source[i, j, channel] * shade
                     mixed = picture[row, column, channel] * (1.0 - cover) + cover * value
                     picture[row, column, channel] = np.uint8(min(mixed, 255.0))
-
-
-def encode_jpeg(picture: npt.NDArray[np.uint8], config: RenderConfig) -> bytes:
-    """JPEG bytes of a picture (H, W, 3)."""
-    buffer = io.BytesIO()
-    load_pillow().fromarray(picture).save(buffer, "JPEG", quality=config.jpeg_quality)
-    return buffer.getvalue()

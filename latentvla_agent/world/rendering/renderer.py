@@ -10,7 +10,9 @@ import numpy.typing as npt
 
 from latentvla_agent.data.calibration import CameraCalibration, rig_of_frame
 from latentvla_agent.errors import DataError
-from latentvla_agent.world.meshes.mesh import Material, Mesh, Street
+from latentvla_agent.world.meshes.actors import build_actors
+from latentvla_agent.world.meshes.mesh import Material, Mesh, Street, join_meshes
+from latentvla_agent.world.meshes.signals import build_signals
 from latentvla_agent.world.rendering.config import FrameSetting, RenderConfig, WeatherConfig, read_setting
 from latentvla_agent.world.rendering.embree import Float32Array, Hits, MeshScene
 from latentvla_agent.world.rendering.film import (
@@ -52,20 +54,22 @@ from latentvla_agent.world.rendering.views import (
 )
 
 Picture = npt.NDArray[np.uint8]
-ActorBuilder = Callable[[Mapping[str, Any], npt.NDArray[np.float64]], Mesh]
+ActorBuilder = Callable[[Mapping[str, Any], Street], Mesh]
 MIRROR_FROM = 0.5  # wetness from which a street mirrors what stands on it
 
 
 class Renderer:
-    """Sensors along one street. `build_actors` makes the mesh of what moves, from a raw frame and the street's origin.
+    """Sensors along one street. `build_actors` makes the mesh of what changes, from a raw frame, in the street's frame.
 
     One frame's scene is kept, so that asking for its cameras and its lidar one after the other builds it once.
     """
 
-    def __init__(self, street: Street, build_actors: ActorBuilder, config: RenderConfig = RenderConfig()):
+    def __init__(
+        self, street: Street, config: RenderConfig = RenderConfig(), build_actors: Optional[ActorBuilder] = None
+    ):
         self.street = street
         self.config = config
-        self._build_actors = build_actors
+        self._build_actors = build_actors or build_moving
         self._static = MeshScene(street.mesh)
         self._table = SurfaceTable(street.mesh)
         self._texture = make_texture(street.ground)
@@ -74,7 +78,7 @@ class Renderer:
         self._views = ViewCache()
         self._beams = aim_beams(config.lidar)
         self._skies: Dict[Tuple[Any, ...], npt.NDArray[np.float32]] = {}
-        self._scene: Optional[Tuple[str, FrameScene]] = None
+        self._scene: Optional[Tuple[Tuple[str, FrameSetting], FrameScene]] = None
 
     def render_cameras(self, frame: Mapping[str, Any], names: Iterable[str]) -> Dict[str, Picture]:
         """Pictures (H, W, 3) of the cameras `names` (`cam_f0` …) of a raw log frame."""
@@ -114,9 +118,9 @@ class Renderer:
 
     def scene_of(self, frame: Mapping[str, Any]) -> FrameScene:
         """Street and actors of a raw log frame."""
-        token = str(frame["token"])
-        if self._scene is None or self._scene[0] != token:
-            self._scene = (token, self._build_scene(frame))
+        key = (str(frame["token"]), read_setting(frame, self.config))
+        if self._scene is None or self._scene[0] != key:
+            self._scene = (key, self._build_scene(frame))
         return self._scene[1]
 
     def _weather_of(self, frame: Mapping[str, Any]) -> Tuple[FrameSetting, WeatherConfig]:
@@ -128,7 +132,7 @@ class Renderer:
         setting, weather = self._weather_of(frame)
         sun = direction_of_sun(setting)
         pose = pose_in_street(frame, self.street.origin)
-        actors = self._build_actors(frame, self.street.origin)
+        actors = self._build_actors(frame, self.street)
         contacts = make_grid(pose, config.grid_cells, config.grid_cell_m)
         boxes = boxes_in_street(frame, pose)
         shade_contacts(contacts, boxes, config.surface.contact_reach_m, config.surface.contact_shade)
@@ -236,6 +240,12 @@ class Renderer:
         aimed = directions[numbers]
         found = scene.cast_from(places[numbers], aimed)
         shade_mirrored(aimed, tuple(found), scene.surfaces, scene.light, numbers, mirrored)
+
+
+def build_moving(frame: Mapping[str, Any], street: Street) -> Mesh:
+    """The annotated boxes of a raw frame and the lit lamps of traffic lights, in the street's frame."""
+    entries = dict(frame)
+    return join_meshes([build_actors(entries, street.origin), build_signals(entries, street, street.origin)])
 
 
 def seed_noise(token: str, sensor: str, seed: int) -> np.random.Generator:

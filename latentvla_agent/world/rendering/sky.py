@@ -21,7 +21,7 @@ GLOW_POWERS = (12.0, 220.0)
 GLOW_SHARES = (0.12, 0.5)
 HILL_HEIGHTS = (0.030, 0.016)  # of the far and the near skyline, sine of the elevation
 HILL_SCALES = (3.0, 14.0)
-HILL_HAZE = (0.82, 0.62)  # share of haze in the colour of each
+HILL_DISTANCES = (1700.0, 900.0)  # metres, for the haze before each
 HILL_ALBEDO = (0.10, 0.12, 0.07)
 TURN = 2.0 * np.pi
 
@@ -33,12 +33,15 @@ def make_sky(
     dome = np.empty((config.sky_rows, config.sky_columns, 3), np.float32)
     colours = np.array([weather.zenith, weather.horizon, weather.cloud, weather.haze, weather.sun], np.float64)
     hills = np.array(HILL_ALBEDO) * (np.array(weather.ambient) + np.array(weather.sun) / 2.0)
-    _paint_sky(dome, colours, hills, sun, weather.cloud_cover, weather.sun_glow, seed)
+    haze = 1.0 - np.exp(-weather.haze_per_m * np.array(HILL_DISTANCES))
+    _paint_sky(dome, colours, hills, haze, sun, weather.cloud_cover, weather.sun_glow, seed)
     return dome
 
 
 @compile_kernel
-def _paint_sky(dome: Any, colours: Any, hills: Any, sun: Any, cover: float, glow: float, seed: int) -> None:
+def _paint_sky(
+    dome: Any, colours: Any, hills: Any, hill_haze: Any, sun: Any, cover: float, glow: float, seed: int
+) -> None:
     rows, columns, _ = dome.shape
     zenith, horizon, cloud, haze, sunlight = colours[0], colours[1], colours[2], colours[3], colours[4]
     for row in range(rows):
@@ -65,7 +68,7 @@ def _paint_sky(dome: Any, colours: Any, hills: Any, sun: Any, cover: float, glow
                 for layer in range(2):
                     edge = ridge[layer]
                     covered = smooth_step(edge + 0.0015, edge - 0.0015, height)
-                    hill = mix(hills[channel], haze[channel], HILL_HAZE[layer])
+                    hill = mix(hills[channel], haze[channel], hill_haze[layer])
                     value = mix(value, hill, covered)
                 dome[row, column, channel] = value
 

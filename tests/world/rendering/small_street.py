@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
 import numpy as np
-import numpy.typing as npt
 
 from latentvla_agent.data.calibration import camera_rig, describe_cameras, lidar_path
 from latentvla_agent.world.meshes.mesh import Ground, GroundRaster, Material, Mesh, Street, join_meshes
@@ -75,9 +74,9 @@ def make_street(*more: Mesh) -> Street:
     return Street(join_meshes([make_floor(), house, pole, *more]), make_raster(), ORIGIN, ())
 
 
-def build_boxes(frame: Mapping[str, Any], origin: npt.NDArray[np.float64]) -> Mesh:
-    """Every annotated box as a red cuboid (the street's origin is that of the map here)."""
-    x, y, *_ = np.asarray(frame["ego2global_translation"]) - [*origin, 0.0]
+def build_boxes(frame: Mapping[str, Any], street: Street) -> Mesh:
+    """Every annotated box as a red cuboid."""
+    x, y, *_ = np.asarray(frame["ego2global_translation"]) - [*street.origin, 0.0]
     cuboids = []
     for index, box in enumerate(np.asarray(frame["anns"]["gt_boxes"], np.float64)):
         placed = [box[0] + x, box[1] + y, *box[2:]]
