@@ -25,6 +25,7 @@ from latentvla_agent.cli.options import (
     Workers,
     results_folder,
 )
+from latentvla_agent.cli.world_sensors import find_sensor_source
 from latentvla_agent.data.roots import find_roots
 from latentvla_agent.errors import ConfigError
 from latentvla_agent.evaluation.agents import build_agent, find_agents
@@ -98,6 +99,7 @@ def submit_command(
         devkit=choice.devkit,
         workers=workers or count_cores(),
         time_limit=time_limit,
+        sensor_source=find_sensor_source(source.roots),
     )
     run = run.into(None)
     source.prepare()

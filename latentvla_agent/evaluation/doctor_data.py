@@ -31,9 +31,7 @@ MEND_LOGS = "name the data with --data or OPENSCENE_DATA_ROOT; the folder must h
 def check_roots(patient: Patient) -> Sequence[Finding]:
     """Logs by split, and sensor files."""
     try:
-        roots = find_roots(
-            patient.data, patient.maps, synthetic_scenes=patient.synthetic_scenes, split=patient.split
-        )
+        roots = find_roots(patient.data, patient.maps, synthetic_scenes=patient.synthetic_scenes, split=patient.split)
     except DataError as error:
         return [Finding(Status.FAULT, "data", str(error), MEND_LOGS)]
     counts = {name: len(list((roots.logs / name).glob("*.pkl"))) for name in list_splits(roots)}
@@ -74,9 +72,7 @@ def check_maps(patient: Patient) -> Sequence[Finding]:
 
 def _find_roots(patient: Patient) -> Optional[DataRoots]:
     try:
-        return find_roots(
-            patient.data, patient.maps, synthetic_scenes=patient.synthetic_scenes, split=patient.split
-        )
+        return find_roots(patient.data, patient.maps, synthetic_scenes=patient.synthetic_scenes, split=patient.split)
     except DataError:
         return None  # check_roots has said so
 

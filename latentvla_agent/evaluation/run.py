@@ -12,6 +12,7 @@ from typing import Any, Callable, Dict, Generator, List, Mapping, Optional, Tupl
 
 from latentvla_agent.data.roots import DataRoots
 from latentvla_agent.data.scene_loader import SceneIndex
+from latentvla_agent.data.sensors import SensorSource
 from latentvla_agent.data.splits import Split
 from latentvla_agent.errors import ConfigError
 from latentvla_agent.evaluation.agents import AgentSpec
@@ -58,6 +59,7 @@ class Run:
     executor: str = "processes"
     devkit: Optional[Devkit] = None
     shadow_scenes: int = 0
+    sensor_source: Optional[SensorSource] = None  # makes sensor files that are not there yet
 
     @property
     def scorer(self) -> str:
@@ -87,7 +89,14 @@ class Run:
 
     def setup(self) -> StageSetup:
         """What the workers get."""
-        return StageSetup(self.roots, self.index.scene_filter, self.cache_folder, self.agents, self.metric.name)
+        return StageSetup(
+            self.roots,
+            self.index.scene_filter,
+            self.cache_folder,
+            self.agents,
+            self.metric.name,
+            sensor_source=self.sensor_source,
+        )
 
     def official_setup(self) -> OfficialSetup:
         """What the workers get where the devkit scores."""

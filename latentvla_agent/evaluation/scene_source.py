@@ -58,9 +58,7 @@ def open_source(
 
     Raises `ConfigError` for a two-stage split, unless the caller knows how to score `two_stages`.
     """
-    roots = find_roots(
-        request.data, request.maps, synthetic_scenes=request.synthetic_scenes, split=request.split
-    )
+    roots = find_roots(request.data, request.maps, synthetic_scenes=request.synthetic_scenes, split=request.split)
     split = find_split(request, roots)
     if split.synthetic_folder is not None and not two_stages:
         raise ConfigError(

@@ -67,7 +67,9 @@ def _write_maps(maps: Path, towns: Mapping[Town, Path]) -> None:
     """One map per location, of all its towns: their ids and places don't meet."""
     for location, slot in LOCATIONS.items():
         parts = [
-            CityMap(map_path(folder / MAPS_FOLDER, location)) for town, folder in towns.items() if town.location == location
+            CityMap(map_path(folder / MAPS_FOLDER, location))
+            for town, folder in towns.items()
+            if town.location == location
         ]
         if parts:
             layers = {name: _join([part.layer(name) for part in parts]) for name in GEOMETRY_TYPES}

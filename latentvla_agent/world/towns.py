@@ -124,7 +124,9 @@ def _write_town_map(town: Town, roads: Roads, maps: Path) -> RoadIds:
 def _simulate(town: Town, net_file: Path, roads: Roads, traffic_seed: int, event_seed: int) -> Recording:
     traffic = TrafficConfig(seed=traffic_seed, duration_s=town.split.duration_s, num_egos=town.split.egos)
     rng = np.random.Generator(np.random.PCG64(event_seed))
-    directors = make_directors(_choose_events(town), [f"{EGO_TYPE}_{number}" for number in range(traffic.num_egos)], rng)
+    directors = make_directors(
+        _choose_events(town), [f"{EGO_TYPE}_{number}" for number in range(traffic.num_egos)], rng
+    )
     return record_traffic(net_file, roads, traffic, directors)
 
 

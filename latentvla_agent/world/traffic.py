@@ -164,7 +164,16 @@ def _sumo_options(net_file: Path, route_file: Path, config: TrafficConfig) -> Li
             "--no-warnings",
             "true",
         ),
-        *("--ignore-route-errors", "true", "--xml-validation", "never", "--duration-log.disable", "true", "--begin", "0"),
+        *(
+            "--ignore-route-errors",
+            "true",
+            "--xml-validation",
+            "never",
+            "--duration-log.disable",
+            "true",
+            "--begin",
+            "0",
+        ),
     ]
 
 

@@ -32,7 +32,9 @@ def make_archive(path: Path, files: Dict[str, bytes], link: str = "") -> Path:
 def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "shipped"
     monkeypatch.setattr(worlds, "SHIPPED_FOLDER", folder)
-    return make_archive(folder / "minitown-val.tar.xz", {"navsim_logs/minitown-val/a.pkl": b"log", "manifest.json": b"{}"})
+    return make_archive(
+        folder / "minitown-val.tar.xz", {"navsim_logs/minitown-val/a.pkl": b"log", "manifest.json": b"{}"}
+    )
 
 
 @pytest.fixture

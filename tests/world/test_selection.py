@@ -28,7 +28,8 @@ TOWNS = st.lists(st.lists(st.tuples(st.integers(0, 3), KINDS), max_size=12), max
 
 def make_town(number: int, windows: Sequence[Tuple[int, Tuple[str, ...]]]) -> List[Window]:
     return [
-        Window(f"{number}-{index}", f"town{number}-log{log}", index, kinds) for index, (log, kinds) in enumerate(windows)
+        Window(f"{number}-{index}", f"town{number}-log{log}", index, kinds)
+        for index, (log, kinds) in enumerate(windows)
     ]
 
 

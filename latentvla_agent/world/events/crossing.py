@@ -133,7 +133,11 @@ class CrossingEvent(EgoEvent):
         x, y = path.point_at(0.5 * (conflict.ego_first + conflict.ego_last))[:2]
         for item in neighbours:
             px, py = vehicle.getPosition(item.key)
-            if item.key == self._other or item.speed < settings.moving or math.hypot(px - x, py - y) > settings.calm_radius:
+            if (
+                item.key == self._other
+                or item.speed < settings.moving
+                or math.hypot(px - x, py - y) > settings.calm_radius
+            ):
                 continue
             heading = math.radians(90.0 - vehicle.getAngle(item.key))
             if (x - px) * math.cos(heading) + (y - py) * math.sin(heading) > 0.0:

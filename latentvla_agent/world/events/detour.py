@@ -91,7 +91,10 @@ class StalledVehicle(EgoEvent):
         if self._left_edge is None:
             return self._settle(live, path)
         settings, speed = self.config.detour, self.ego_speed(live)
-        if live.step > self._sent_at + self.steps(settings.longest_s) or self._stalled not in live.sumo.vehicle.getIDList():
+        if (
+            live.step > self._sent_at + self.steps(settings.longest_s)
+            or self._stalled not in live.sumo.vehicle.getIDList()
+        ):
             return False
         front, left = path.locate(*self._front)
         gap = front - self._length
@@ -202,7 +205,9 @@ class Cones(StalledVehicle):
             return came
         front, _ = path.locate(*self._front)
         lane_half = live.sumo.lane.getWidth(path.part_at(front).lane) / 2.0
-        lateral = np.linspace(-lane_half, self._left_edge + settings.cone_outside - settings.cone_size[1], settings.cones)
+        lateral = np.linspace(
+            -lane_half, self._left_edge + settings.cone_outside - settings.cone_size[1], settings.cones
+        )
         rear = front - self._length
         for number, left in enumerate(lateral.tolist()):
             along = rear - (settings.cones - number - 0.5) * settings.cone_gap

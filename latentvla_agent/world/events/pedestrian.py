@@ -32,7 +32,11 @@ class PedestrianStepsOut(EgoEvent):
     """
 
     kind: ClassVar[str] = "pedestrian_steps_out"
-    _place: Tuple[float, float, float] = (0.0, 0.0, 0.0)  # x, y on the lane's middle where the pedestrian crosses; heading
+    _place: Tuple[float, float, float] = (
+        0.0,
+        0.0,
+        0.0,
+    )  # x, y on the lane's middle where the pedestrian crosses; heading
     _kerb: Kerb
     _walk = Walk.HIDDEN
     _left = _start_left = _pause_left = _goal_left = _visible_left = 0.0

@@ -105,7 +105,9 @@ def in_corridor(neighbour: Neighbour, half_width: float, left: float = 0.0) -> b
 
 def list_obstacles(neighbours: Sequence[Neighbour], half_width: float, left: float = 0.0) -> List[Obstacle]:
     """Obstacles on the strip ahead of the ego."""
-    ahead = [item for item in neighbours if item.last > 0.0 and item.first > -1.0 and in_corridor(item, half_width, left)]
+    ahead = [
+        item for item in neighbours if item.last > 0.0 and item.first > -1.0 and in_corridor(item, half_width, left)
+    ]
     return [Obstacle(item.first, max(0.0, item.speed * math.cos(item.turned))) for item in ahead]
 
 

@@ -37,8 +37,12 @@ class WrongWayVehicle(EgoEvent):
         if self.ego_speed(live) < self.config.place.ego_speed or here.inside_junction:
             return False
         neighbours = self.neighbours(live, path, settings.gap[1] + settings.clear)
-        oncoming = [item for item in neighbours if item.oncoming and settings.shift[0] < item.middle < settings.shift[1]]
-        oncoming = [item for item in oncoming if item.first > 0.0 and item.last - item.first > self.config.cut_in.least_length]
+        oncoming = [
+            item for item in neighbours if item.oncoming and settings.shift[0] < item.middle < settings.shift[1]
+        ]
+        oncoming = [
+            item for item in oncoming if item.first > 0.0 and item.last - item.first > self.config.cut_in.least_length
+        ]
         if not oncoming:
             self._send_oncoming(live, path)
             return False
@@ -99,7 +103,9 @@ class WrongWayVehicle(EgoEvent):
         share = (self._mover.left - self._start_left) / self._shift
         if share > settings.seen_share or not self._returning and share > 0.1:
             # It keeps coming: the ego wants to stand before the place where the other has to turn back.
-            stop = (other.first - settings.back_gap) * self.ego_speed(live) / max(self.ego_speed(live) + other.speed, 1.0)
+            stop = (
+                (other.first - settings.back_gap) * self.ego_speed(live) / max(self.ego_speed(live) + other.speed, 1.0)
+            )
             obstacles.append(Obstacle(max(stop, 0.0) + settings.ego_stop_gap))
         self.take_ego(live, BRAKES_FREELY)
         self.driver.drive(live.sumo, obstacles)

@@ -139,9 +139,7 @@ def develop(
                 out[row, column, channel] = np.uint8(min(max(value + 0.5, 0.0), 255.0))
 
 
-def add_rain(
-    picture: npt.NDArray[np.uint8], weather: WeatherConfig, rng: np.random.Generator
-) -> npt.NDArray[np.uint8]:
+def add_rain(picture: npt.NDArray[np.uint8], weather: WeatherConfig, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
     """Streaks of falling drops, and drops on the lens that show the scene upside down."""
     height, width, _ = picture.shape
     scale = width / 480.0

@@ -186,7 +186,11 @@ def sample_ground(
     label = plain_label(texture, point[0], point[1], widths[1])
     if label != MIXED:
         bits = np.int64(texture.palette[label])
-        red, green, blue = (bits & 0xFF) * BYTE_SHARE, ((bits >> 8) & 0xFF) * BYTE_SHARE, (bits >> 16 & 0xFF) * BYTE_SHARE
+        red, green, blue = (
+            (bits & 0xFF) * BYTE_SHARE,
+            ((bits >> 8) & 0xFF) * BYTE_SHARE,
+            (bits >> 16 & 0xFF) * BYTE_SHARE,
+        )
         return red, green, blue, (bits >> 24 & 0xF) * NIBBLE_SHARE, (bits >> 28 & 0xF) * NIBBLE_SHARE
     taps = int(min(max(np.ceil(widths[1] / widths[0]), 1.0), float(max_taps)))
     width = max(widths[0], widths[1] / taps)

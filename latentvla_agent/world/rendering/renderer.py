@@ -141,9 +141,7 @@ class Renderer:
             mark_shadows(shadows, actors.vertices, actors.faces, sun)
         sky = self._sky_of(setting, weather, sun)
         light = gather_light(weather, sun, pose, sky, (contacts, self._lamps))
-        return FrameScene(
-            self._static, MeshScene(actors), self._table.with_actors(actors), light, shadows, pose
-        )
+        return FrameScene(self._static, MeshScene(actors), self._table.with_actors(actors), light, shadows, pose)
 
     def _sky_of(
         self, setting: FrameSetting, weather: WeatherConfig, sun: npt.NDArray[np.float64]
@@ -221,9 +219,7 @@ class Renderer:
             out,
         )
 
-    def _mirror(
-        self, scene: FrameScene, rays: Rays, hits: Hits, places: Float32Array, mirrored: Float32Array
-    ) -> None:
+    def _mirror(self, scene: FrameScene, rays: Rays, hits: Hits, places: Float32Array, mirrored: Float32Array) -> None:
         """What the wet ground at `places` mirrors, into `mirrored`."""
         directions = np.empty_like(rays.directions)
         columns = tuple(hits)

@@ -88,9 +88,7 @@ def draw_sheet(
     shown = boxes[seen] if overlays else boxes[:0]
     colours = [CLASS_COLOURS[name] for name, is_seen in zip(names, seen) if is_seen]
     rows = [
-        np.concatenate(
-            [draw_camera(sensors.pictures[name], rig[name], shown, colours, config) for name in row], axis=1
-        )
+        np.concatenate([draw_camera(sensors.pictures[name], rig[name], shown, colours, config) for name in row], axis=1)
         for row in config.rows
     ]
     return np.concatenate([*rows, _draw_views(sensors, frames, city_map, boxes, names, overlays, config)])

@@ -1,0 +1,134 @@
+"""`latentvla world render` and `latentvla world show`."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Dict, List, Optional, Tuple
+
+import typer
+
+from latentvla_agent.cli.options import EXIT_INCOMPLETE, Data, MaxScenes, SplitName, Workers
+from latentvla_agent.data.logs import read_log
+from latentvla_agent.data.roots import DataRoots
+from latentvla_agent.data.scene_loader import SceneRef
+from latentvla_agent.data.sensors import CAMERA_NAMES, LIDAR_NAME
+from latentvla_agent.data.worlds import MANIFEST_FILE
+from latentvla_agent.errors import ConfigError, DataError
+from latentvla_agent.evaluation.chunks import chunk_refs
+from latentvla_agent.evaluation.folders import prepare_file
+from latentvla_agent.evaluation.progress import StageProgress
+from latentvla_agent.evaluation.provenance import count_cores
+from latentvla_agent.evaluation.scene_source import SceneSource, SplitRequest, open_source
+from latentvla_agent.evaluation.workers import run_in_workers
+from latentvla_agent.world.rendering.cache import SensorRenderer
+from latentvla_agent.world.rendering.sheets import make_sheet, save_sheet
+
+SCENE_TIME_LIMIT_S = 600.0
+SENSORS = (*CAMERA_NAMES, LIDAR_NAME)
+FRAME_CHOICES = ("current", "history", "all")
+
+
+def render_command(
+    split: SplitName = None,
+    data: Data = None,
+    sensor: Annotated[
+        Optional[List[str]], typer.Option("--sensor", help=f"One of {', '.join(SENSORS)}; repeat it. Default: all.")
+    ] = None,
+    frames: Annotated[str, typer.Option("--frames", help=f"Of each scene: {', '.join(FRAME_CHOICES)}.")] = "history",
+    max_scenes: MaxScenes = None,
+    workers: Workers = None,
+) -> None:
+    """Render sensor files of a split ahead of time, for readers that expect them on disk, such as NAVSIM's devkit.
+
+    What is there is kept. Without this command our own readers render what they need on first use.
+
+    \b
+    Example:
+      latentvla world render --split minitown-val --sensor cam_f0 --sensor cam_l0 --sensor cam_r0 --frames current
+    """
+    names = _check_names(sensor)
+    if frames not in FRAME_CHOICES:
+        raise ConfigError(f"--frames: expected one of {', '.join(FRAME_CHOICES)}, got {frames!r}")
+    source = open_source(SplitRequest(data, split=split, max_scenes=max_scenes))
+    refs, count = source.index.refs, workers or count_cores()
+    factory = partial(SceneRenderer, source.roots, names, _frame_range(source, frames))
+    failures: List[str] = []
+    with StageProgress("render", len(refs), 0) as progress:
+        for outcome in run_in_workers(chunk_refs(refs, count), factory, count, SCENE_TIME_LIMIT_S):
+            failures += [f"{outcome.item.token}: {outcome.error}"] if outcome.error else []
+            progress.advance(failed=bool(outcome.error))
+    print(f"{len(refs) - len(failures)} of {len(refs)} scenes in {source.roots.sensors}")
+    for failure in failures:
+        print(f"latentvla: failed: {failure}", file=sys.stderr)
+    if failures:
+        raise typer.Exit(EXIT_INCOMPLETE)
+
+
+def show_command(
+    split: SplitName = None,
+    data: Data = None,
+    token: Annotated[Optional[str], typer.Option("--token", help="Scene; default: the first of the split.")] = None,
+    out: Annotated[Path, typer.Option("--out", help="Picture to write, .png or .jpg.")] = Path("scene.png"),
+    boxes: Annotated[bool, typer.Option(help="Draw boxes, and the human's way from above.")] = True,
+) -> None:
+    """Draw a sheet of one scene: eight cameras with projected boxes, the scene and its lidar cloud from above.
+
+    \b
+    Example:
+      latentvla world show --split minitown-val --out scene.png
+    """
+    source = open_source(SplitRequest(data, split=split), tokens=None if token is None else [token])
+    if not source.index.refs:
+        raise DataError(f"split {source.split.name}: expected a scene {token}, got none of that token")
+    prepare_file(out)
+    ref = source.index.refs[0]
+    sheet = make_sheet(source.roots, ref.log_path, ref.token, overlays=boxes)
+    save_sheet(out, sheet)
+    print(f"scene {ref.token} of {ref.log_name} -> {out}")
+
+
+@dataclass(frozen=True)
+class FrameRange:
+    """Frames of a scene's window, from its start."""
+
+    first: int
+    end: int
+
+
+class SceneRenderer:
+    """Renders the sensors of scenes; one instance per worker process."""
+
+    def __init__(self, roots: DataRoots, names: Tuple[str, ...], frames: FrameRange):
+        self._source = SensorRenderer(roots.maps)
+        self._folder, self._names, self._frames = roots.sensors, names, frames
+        self._tokens: Dict[Path, List[str]] = {}
+
+    def __call__(self, ref: SceneRef) -> bool:
+        """Make sure that the files are there."""
+        if ref.log_path not in self._tokens:
+            self._tokens = {ref.log_path: [frame["token"] for frame in read_log(ref.log_path)]}
+        for token in self._tokens[ref.log_path][ref.start + self._frames.first : ref.start + self._frames.end]:
+            self._source.prepare(self._folder / ref.log_path.parent.name, ref.log_path, token, self._names)
+        return True
+
+
+def find_sensor_source(roots: DataRoots) -> Optional[SensorRenderer]:
+    """What renders sensor files on first use, where the data is a world that was made here."""
+    return SensorRenderer(roots.maps) if (roots.logs.parent / MANIFEST_FILE).is_file() else None
+
+
+def _frame_range(source: SceneSource, frames: str) -> FrameRange:
+    window = source.index.scene_filter
+    history = window.num_history_frames
+    ranges = {"current": (history - 1, history), "history": (0, history), "all": (0, window.num_frames)}
+    return FrameRange(*ranges[frames])
+
+
+def _check_names(names: Optional[List[str]]) -> Tuple[str, ...]:
+    for name in names or ():
+        if name not in SENSORS:
+            raise ConfigError(f"--sensor: expected one of {', '.join(SENSORS)}, got {name!r}")
+    return tuple(names or SENSORS)
