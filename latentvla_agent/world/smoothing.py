@@ -25,7 +25,7 @@ class SmoothingConfig:
     path_step_m: float = 0.25
     bend_sigma_m: float = 3.0
     bend_shift: float = 0.5 * 4.049**2  # m^2: the ego's rear axle cuts a bend by so much times its curvature, which is
-    max_bend_shift: float = 0.35  # what its front swings out, but by no more than this
+    max_bend_shift: float = 0.45  # what its front swings out, but by no more than this
     kernel_reach: float = 4.0
     standstill_speed: float = 0.04  # slower is standing: SUMO's drivers creep to the end of a queue
     catch_up: float = 0.03  # what standing costs in distance is caught up by so much more speed
