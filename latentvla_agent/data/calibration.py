@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from latentvla_agent.data.checks import describe, is_finite
-from latentvla_agent.data.scene import CAMERA_NAMES, FloatArray
+from latentvla_agent.data.sensors import CAMERA_NAMES
 from latentvla_agent.errors import DataError
 
 FULL_SIZE = (1920, 1080)  # width, height [px] of nuPlan's pictures
@@ -27,6 +27,7 @@ FOCAL_LENGTH = 1545.0  # px at full size, in both directions
 PRINCIPAL_POINT = (960.0, 560.0)  # px at full size; not the middle
 PITCH_DOWN = np.deg2rad(1.0)
 LIDAR_FOLDER = "MergedPointCloud"
+FloatArray = npt.NDArray[np.float64]
 ROTATION_DECIMALS = 12  # the last bit of a sine differs between machines; files must not
 
 # Yaw [degrees], and x, y, z [m] in the ego frame: rear axle, on the road.
@@ -86,18 +87,20 @@ def _place_camera(name: str, width: int, height: int) -> CameraCalibration:
             [0.0, 0.0, 1.0],
         ]
     )
-    arrays = (look_along(float(np.deg2rad(yaw)), PITCH_DOWN), np.array(translation), intrinsic, np.zeros(5))
-    for array in arrays:
+    rotation, distortion = look_along(float(np.deg2rad(yaw)), PITCH_DOWN), np.zeros(5)
+    camera = CameraCalibration(name, rotation, np.array(translation), intrinsic, distortion, width, height)
+    for array in (camera.sensor2lidar_rotation, camera.sensor2lidar_translation, intrinsic, distortion):
         array.setflags(write=False)
-    return CameraCalibration(name, *arrays, width, height)
+    return camera
 
 
 def look_along(yaw: float, pitch_down: float) -> FloatArray:
     """Axes of a level camera, as columns, that looks along `yaw` [rad] and `pitch_down` [rad] below the horizon."""
     forward = [np.cos(yaw) * np.cos(pitch_down), np.sin(yaw) * np.cos(pitch_down), -np.sin(pitch_down)]
     right = [np.sin(yaw), -np.cos(yaw), 0.0]
-    axes = np.column_stack([right, np.cross(forward, right), forward])
-    return np.round(axes, ROTATION_DECIMALS) + 0.0  # no -0.0
+    axes: FloatArray = np.column_stack([right, np.cross(forward, right), forward])
+    axes = np.round(axes, ROTATION_DECIMALS) + 0.0  # no -0.0
+    return axes
 
 
 def describe_cameras(rig: Rig, log_name: str, token: str) -> Dict[str, Dict[str, Any]]:
@@ -128,20 +131,18 @@ def rig_of_frame(cams: Mapping[str, Mapping[str, Any]]) -> Dict[str, CameraCalib
 
 
 def _read_camera(name: str, entry: Mapping[str, Any]) -> CameraCalibration:
-    arrays = []
-    for key, shape in _SHAPES.items():
-        if not is_finite(entry.get(key, "")) or np.shape(entry[key]) != shape:
-            raise DataError(f"{name.upper()}.{key}: expected finite numbers of shape {shape}, got {_got(entry, key)}")
-        arrays.append(np.asarray(entry[key], dtype=np.float64))
-    intrinsic = arrays[2]
+    rotation, translation, intrinsic, distortion = (_read_array(name, entry, *item) for item in _SHAPES.items())
     width, height = (int(round(FULL_SIZE[i] * intrinsic[i, 2] / PRINCIPAL_POINT[i])) for i in (0, 1))
     if width < 1 or height < 1:
         raise DataError(f"{name.upper()}.cam_intrinsic: expected a principal point inside, got {intrinsic[:2, 2]}")
-    return CameraCalibration(name, *arrays, width, height)
+    return CameraCalibration(name, rotation, translation, intrinsic, distortion, width, height)
 
 
-def _got(entry: Mapping[str, Any], key: str) -> str:
-    return describe(entry[key]) if key in entry else "no such key"
+def _read_array(name: str, entry: Mapping[str, Any], key: str, shape: Tuple[int, ...]) -> FloatArray:
+    if key not in entry or not is_finite(entry[key]) or np.shape(entry[key]) != shape:
+        got = describe(entry[key]) if key in entry else "no such key"
+        raise DataError(f"{name.upper()}.{key}: expected finite numbers of shape {shape}, got {got}")
+    return np.asarray(entry[key], dtype=np.float64)
 
 
 _SHAPES: Mapping[str, Tuple[int, ...]] = MappingProxyType(

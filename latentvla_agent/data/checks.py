@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
 from typing import Any, Callable, Dict, Optional, Tuple
 
 import numpy as np
@@ -69,6 +70,16 @@ def is_rotation(value: Any) -> bool:
 def is_table(width: int) -> Callable[[Any], bool]:
     """Finite numbers of shape (N, width); an empty table may have shape (0,)."""
     return lambda value: is_finite(value) and (np.shape(value) == (0,) or np.shape(value)[1:] == (width,))
+
+
+def find_path_problem(value: Any) -> Optional[str]:
+    """In words, why a value is no relative path that stays in its folder; None for one that is."""
+    path = PurePosixPath(value) if isinstance(value, (str, PurePosixPath)) and str(value) not in ("", ".") else None
+    if path is None:
+        return f"expected a path, got {describe(value)}"
+    if path.is_absolute() or ".." in path.parts or any(letter in str(path) for letter in "\\:\0"):
+        return f"expected a path that stays in the folder of sensor files, got {str(path)[:80]!r}"
+    return None
 
 
 def is_text(value: Any) -> bool:

@@ -8,6 +8,7 @@ from typing import Any, Dict, List, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
+import pyogrio
 import pyogrio.raw
 import shapely
 from pyogrio.errors import DataLayerError, DataSourceError
@@ -19,7 +20,7 @@ from latentvla_agent.errors import DataError
 IdArray = npt.NDArray[np.int64]
 NO_ID = -1  # a null foreign key
 
-# Only these columns are read: foreign keys, and the speed limit.
+# What the score needs; a map without one of them is an error. No other columns of these layers are read.
 LAYER_COLUMNS: Mapping[str, Sequence[str]] = {
     "lanes_polygons": ("lane_group_fid", "speed_limit_mps"),
     "lane_connectors": ("exit_lane_fid", "entry_lane_fid", "lane_group_connector_fid", "speed_limit_mps"),
@@ -29,6 +30,15 @@ LAYER_COLUMNS: Mapping[str, Sequence[str]] = {
     "baseline_paths": ("lane_fid", "lane_connector_fid"),
     "intersections": (),
     "carpark_areas": (),
+}
+# What pictures and bird's-eye views show beyond that. A layer that a map lacks is empty, a column is left out.
+OPTIONAL_COLUMNS: Mapping[str, Sequence[str]] = {
+    "lanes_polygons": ("lane_index",),
+    "boundaries": ("boundary_type_fid",),
+    "stop_polygons": ("stop_polygon_type_fid",),
+    "crosswalks": (),
+    "walkways": (),
+    "generic_drivable_areas": (),
 }
 
 
@@ -41,7 +51,7 @@ def _to_ids(values: npt.NDArray[Any]) -> IdArray:
 
 
 class MapLayer:
-    """One layer: `ids` (R,) FIDs, `geometry` (R,) in UTM metres and the columns of `LAYER_COLUMNS`, in file order."""
+    """One layer: `ids` (R,) FIDs, `geometry` (R,) in UTM metres and columns (see `LAYER_COLUMNS`), in file order."""
 
     def __init__(self, ids: IdArray, geometry: npt.NDArray[np.object_], columns: Dict[str, npt.NDArray[Any]]):
         self.ids = ids
@@ -93,15 +103,30 @@ def read_projection(path: Path) -> str:
 
 
 def read_layer(path: Path, name: str, projection: str) -> MapLayer:
-    """Read the layer `name` and project it; raises `DataError` for a missing layer or column, or a broken geometry."""
-    wanted = LAYER_COLUMNS[name]
-    meta, fids, geometry, fields = _read(path, name, columns=wanted)
+    """Read the layer `name` and project it; raises `DataError` for a missing layer or column, or a broken geometry.
+
+    An optional layer that the map lacks is empty.
+    """
+    if name not in LAYER_COLUMNS and name not in OPTIONAL_COLUMNS:
+        raise DataError(f"{path}: {name}: expected a layer among {', '.join({**LAYER_COLUMNS, **OPTIONAL_COLUMNS})}")
+    if name not in LAYER_COLUMNS and not has_layer(path, name):
+        return MapLayer(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.object_), {})
+    wanted = LAYER_COLUMNS.get(name, ())
+    meta, fids, geometry, fields = _read(path, name, columns=[*wanted, *OPTIONAL_COLUMNS.get(name, ())])
     found = dict(zip(meta["fields"].tolist(), fields))
     missing = [column for column in wanted if column not in found]
     if missing:
         raise DataError(f"{path}: layer {name} lacks the column(s) {', '.join(missing)}")
     columns = {key: values if key == "speed_limit_mps" else _to_ids(values) for key, values in found.items()}
     return MapLayer(fids.astype(np.int64), _project(path, name, geometry, meta["crs"], projection), columns)
+
+
+def has_layer(path: Path, name: str) -> bool:
+    """Whether the map file holds a layer of that name."""
+    try:
+        return any(name == found for found, _ in pyogrio.list_layers(str(path)))
+    except (DataSourceError, ValueError) as error:
+        raise DataError(f"{path}: expected a readable map ({_first_line(error)})") from error
 
 
 def _read(path: Path, layer: str, columns: Sequence[str]) -> Any:

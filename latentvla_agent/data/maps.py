@@ -85,13 +85,13 @@ class CityMap:
         self._roadblocks: Dict[Tuple[str, bool], Roadblock] = {}
 
     def layer(self, name: str) -> MapLayer:
-        """The layer of that name (see `map_layers.LAYER_COLUMNS`)."""
+        """The layer of that name (see `map_layers`); one of `OPTIONAL_COLUMNS` alone may be empty for want of it."""
         if name not in self._layers:
             self._layers[name] = read_layer(self.path, name, self._projection)
         return self._layers[name]
 
     def read_all_layers(self) -> None:
-        """Read every layer now, so that a missing one is found before anything runs."""
+        """Read every layer that the score needs now, so that a missing one is found before anything runs."""
         for name in LAYER_COLUMNS:
             self.layer(name)
 

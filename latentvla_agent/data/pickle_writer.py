@@ -19,6 +19,7 @@ from latentvla_agent.errors import DataError
 PROTOCOL = 4
 _PLAIN = (bool, int, float, bytes, type(None))
 _KINDS = "biufcSU"  # of arrays: numbers and texts; objects and dates are refused
+_PythonPickler: Any = pickle._Pickler  # the stubs know it by halves
 
 
 class _Name:
@@ -45,7 +46,7 @@ _DTYPE = _Name("numpy", "dtype")
 _EMPTY_ARRAY = (_Name("numpy", "ndarray"), (0,), b"b")
 
 
-class PortablePickler(pickle._Pickler):
+class PortablePickler(_PythonPickler):
     """Writes arrays under numpy 1's names. In Python, because pickle in C takes names only of what it can import."""
 
     def __init__(self, file: Any, protocol: int = PROTOCOL) -> None:

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Dict, List, Mapping, Optional, Sequence, Tuple
 import numpy as np
 import numpy.typing as npt
 
+from latentvla_agent.data.sensors import NO_CAMERAS, NO_LIDAR, Cameras, Lidar, LogSensors, SensorConfig, load_history
 from latentvla_agent.errors import DataError, TrajectoryError
 
 FloatArray = npt.NDArray[np.float64]
@@ -20,7 +21,6 @@ FloatArray = npt.NDArray[np.float64]
 LOG_INTERVAL_S = 0.5  # frames of an OpenScene log are 2 Hz
 MIN_INTERVAL_S = 1e-3  # of a planned trajectory; the scorer's clock counts microseconds
 UNIT_TOLERANCE = 1e-14  # of a squared quaternion
-CAMERA_NAMES = ("cam_f0", "cam_l0", "cam_l1", "cam_l2", "cam_r0", "cam_r1", "cam_r2", "cam_b0")
 
 
 class PoseIndex(IntEnum):
@@ -107,26 +107,6 @@ class Trajectory:
 
 
 @dataclass(frozen=True)
-class SensorConfig:
-    """Which sensors an agent wants: True for all history frames, or the list of their frame indices (0 = oldest)."""
-
-    cam_f0: Any = False
-    cam_l0: Any = False
-    cam_l1: Any = False
-    cam_l2: Any = False
-    cam_r0: Any = False
-    cam_r1: Any = False
-    cam_r2: Any = False
-    cam_b0: Any = False
-    lidar_pc: Any = False
-
-    @classmethod
-    def build_no_sensors(cls) -> SensorConfig:
-        """For agents that only read ego status and command."""
-        return cls()
-
-
-@dataclass(frozen=True)
 class EgoStatus:
     """Ego pose (3,), velocity and acceleration (2,), one-hot command (4,): left, straight, right, unknown."""
 
@@ -139,11 +119,14 @@ class EgoStatus:
 
 @dataclass(frozen=True)
 class AgentInput:
-    """What an agent may see: history and current frame, oldest first, poses in the current ego frame."""
+    """What an agent may see: history and current frame, oldest first, poses in the current ego frame.
+
+    Sensors that it did not ask for are None in `cameras` and `lidars`.
+    """
 
     ego_statuses: Sequence[EgoStatus]
-    cameras: Sequence[Any] = field(default_factory=list)
-    lidars: Sequence[Any] = field(default_factory=list)
+    cameras: Sequence[Cameras] = field(default_factory=list)
+    lidars: Sequence[Lidar] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -192,12 +175,14 @@ class SceneMetadata:
 class Scene:
     """A window of a log: history, current and future frames. Only privileged agents and the scorer see it.
 
-    `map_api` is the map of the scene's city (`latentvla_agent.data.maps.CityMap`), loaded when first asked for.
+    `map_api` is the map of the scene's city (`latentvla_agent.data.maps.CityMap`), loaded when first asked for;
+    `sensor_files` is where an agent's cameras and lidar are read.
     """
 
     scene_metadata: SceneMetadata
     frames: Sequence[Frame]
     map_source: Optional[Any] = None
+    sensor_files: Optional[LogSensors] = None
     pose_type: ClassVar[Any] = np.float32  # of an agent's input
 
     @property
@@ -238,8 +223,12 @@ class Scene:
         local = to_local_frame(poses[1:], poses[0])
         return Trajectory(local, TrajectorySampling(len(local), LOG_INTERVAL_S))
 
-    def get_agent_input(self) -> AgentInput:
-        """History and current ego status, poses in the current ego frame (NAVSIM's `AgentInput`, to the last bit)."""
+    def get_agent_input(self, sensor_config: Optional[SensorConfig] = None) -> AgentInput:
+        """History and current ego status, poses in the current ego frame (NAVSIM's `AgentInput`, to the last bit).
+
+        The sensors that `sensor_config`, ours or NAVSIM's, asks for are read, and no others: none by default. Raises
+        `DataError` naming a sensor file that is missing or broken.
+        """
         history = self.frames[: self.scene_metadata.num_history_frames]
         local = _to_last_frame(self.global_ego_poses()[: len(history)])
         statuses: List[EgoStatus] = [
@@ -251,7 +240,9 @@ class Scene:
             )
             for frame, pose in zip(history, local)
         ]
-        return AgentInput(statuses)
+        if sensor_config is None:
+            return AgentInput(statuses, [NO_CAMERAS] * len(statuses), [NO_LIDAR] * len(statuses))
+        return AgentInput(statuses, *load_history(self.sensor_files, history, sensor_config))
 
 
 def yaw_of_quaternion(rotation: Any) -> float:

@@ -11,6 +11,7 @@ from latentvla_agent.data.logs import LogFrame, list_logs, read_log
 from latentvla_agent.data.outlines import OutlineStore
 from latentvla_agent.data.scene import Frame, Scene, SceneMetadata, frame_from_log
 from latentvla_agent.data.second_stage import SecondStage, SyntheticOutline, choose_synthetic_scenes
+from latentvla_agent.data.sensors import SensorStore
 from latentvla_agent.data.splits import SceneFilter, Split
 from latentvla_agent.data.synthetic_scenes import read_synthetic_scene
 from latentvla_agent.errors import DataError
@@ -105,11 +106,15 @@ def index_scenes(
 
 
 class SceneLoader:
-    """Builds scenes of an index; holds the frames of one log. `maps` is what `Scene.map_api` loads city maps from."""
+    """Builds scenes of an index; holds the frames of one log. `maps` is what `Scene.map_api` loads city maps from.
 
-    def __init__(self, index: SceneIndex, maps: Optional[Any] = None) -> None:
+    `sensors` is where `Scene.get_agent_input` finds cameras and lidar.
+    """
+
+    def __init__(self, index: SceneIndex, maps: Optional[Any] = None, sensors: Optional[SensorStore] = None) -> None:
         self._index = index
         self._maps = maps
+        self._sensors = sensors
         self._refs = {ref.token: ref for ref in index.all_refs}
         self._log_path: Optional[Path] = None
         self._log: List[LogFrame] = []
@@ -136,7 +141,8 @@ class SceneLoader:
     def build(self, ref: SceneRef) -> Scene:
         """The scene of a reference, whether or not the index holds it."""
         if ref.is_synthetic:
-            scene = read_synthetic_scene(ref.log_path, self._maps)
+            files = self._sensors.open_synthetic_scene(ref.log_path) if self._sensors else None
+            scene = read_synthetic_scene(ref.log_path, self._maps, files)
             if scene.token != ref.token:
                 raise DataError(f"{ref.log_path}: expected the scene {ref.token}, got {scene.token}; it has changed")
             return scene
@@ -154,7 +160,7 @@ class SceneLoader:
             num_future_frames=window.num_future_frames,
         )
         frames = [self._build_frame(position) for position in range(ref.start, ref.start + window.num_frames)]
-        return Scene(metadata, frames, self._maps)
+        return Scene(metadata, frames, self._maps, self._sensors.open_log(ref.log_path) if self._sensors else None)
 
     def _open_log(self, path: Path) -> None:
         if path != self._log_path:

@@ -16,6 +16,7 @@ from latentvla_agent.data.checks import (
     OBJECT_NAMES,
     Check,
     describe,
+    find_path_problem,
     find_problem,
     find_row_problem,
     holds_ids,
@@ -32,6 +33,7 @@ from latentvla_agent.data.checks import (
 from latentvla_agent.data.devkit_records import LIGHT_CLASSES, PATH_CLASSES, TRACK_CLASSES, make_stand_ins
 from latentvla_agent.data.pickles import Record, load_pickle, read_content
 from latentvla_agent.data.scene import Annotations, EgoStatus, Frame, Scene, SceneMetadata
+from latentvla_agent.data.sensors import LogSensors
 from latentvla_agent.errors import DataError
 
 STAND_INS = make_stand_ins({**TRACK_CLASSES, **LIGHT_CLASSES, **PATH_CLASSES})
@@ -57,8 +59,10 @@ def list_synthetic_scenes(folder: Path) -> List[Path]:
     return paths
 
 
-def read_synthetic_scene(path: Path, maps: Optional[Any] = None) -> SyntheticScene:
-    """The scene of a file; `maps` is what `Scene.map_api` loads city maps from.
+def read_synthetic_scene(
+    path: Path, maps: Optional[Any] = None, sensor_files: Optional[LogSensors] = None
+) -> SyntheticScene:
+    """The scene of a file; `maps` is what `Scene.map_api` loads city maps from, `sensor_files` where its pictures lie.
 
     Raises `DataError` naming file, frame, key, expected and got, or `UnsafePickleError`. Sensor files are not opened,
     and their paths stay in their root.
@@ -68,7 +72,8 @@ def read_synthetic_scene(path: Path, maps: Optional[Any] = None) -> SyntheticSce
     if problem is not None or not isinstance(content, dict):
         raise DataError(f"{path}: {problem}")
     metadata = {key: content["scene_metadata"][key] for key in _METADATA_CHECKS}
-    return SyntheticScene(SceneMetadata(**metadata), [_build_frame(frame) for frame in content["frames"]], maps)
+    frames = [_build_frame(frame) for frame in content["frames"]]
+    return SyntheticScene(SceneMetadata(**metadata), frames, maps, sensor_files)
 
 
 def _find_scene_problem(content: object) -> Optional[str]:
@@ -117,11 +122,10 @@ def _find_camera_problem(cameras: Mapping[Any, Any]) -> Optional[str]:
 
 def _find_path_problem(key: str, value: Any) -> Optional[str]:
     path = _as_path(value)
-    if path is None and value is not None:
-        return f"{key}: expected a path, got {describe(value)}"
-    if path is not None and (path.is_absolute() or ".." in path.parts or "\\" in str(path) or ":" in str(path)):
-        return f"{key}: expected a path that stays in the folder of sensor files, got {str(path)[:80]!r}"
-    return None
+    if path is None:
+        return None if value is None else f"{key}: expected a path, got {describe(value)}"
+    problem = None if path == PurePosixPath() else find_path_problem(path)  # an empty one is none
+    return None if problem is None else f"{key}: {problem}"
 
 
 def _as_path(value: Any) -> Optional[PurePosixPath]:

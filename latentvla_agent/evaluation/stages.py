@@ -15,6 +15,7 @@ from latentvla_agent.data.maps import MapStore
 from latentvla_agent.data.roots import DataRoots
 from latentvla_agent.data.scene import FloatArray, PoseIndex, Trajectory, TrajectorySampling
 from latentvla_agent.data.scene_loader import SceneIndex, SceneLoader, SceneRef
+from latentvla_agent.data.sensors import SensorConfig, SensorSource, SensorStore
 from latentvla_agent.data.splits import SceneFilter
 from latentvla_agent.errors import DataError, TrajectoryError
 from latentvla_agent.evaluation.agents import Agent, AgentSpec, build_agent
@@ -42,6 +43,7 @@ class StageSetup:
     agents: Tuple[AgentSpec, ...] = ()
     metric: str = "pdms-v1.1"
     human_filter: bool = True
+    sensor_source: Optional[SensorSource] = None  # what makes sensor files that are not there yet
 
 
 @dataclass(frozen=True)
@@ -68,22 +70,32 @@ class PlanHandler:
 
     def __init__(self, setup: StageSetup):
         maps = MapStore(setup.roots.maps)
-        self._loader = SceneLoader(SceneIndex((), setup.scene_filter), maps)
+        sensors = SensorStore(setup.roots.sensors, setup.sensor_source)
+        self._loader = SceneLoader(SceneIndex((), setup.scene_filter), maps, sensors)
         self._agents: Dict[str, Agent] = {}
+        self._sensor_configs: Dict[str, Any] = {}
         for spec in setup.agents:
-            self._agents[spec.name] = build_agent(spec)
-            self._agents[spec.name].initialize()
+            agent = build_agent(spec)
+            agent.initialize()
+            self._agents[spec.name], self._sensor_configs[spec.name] = agent, find_sensor_config(agent)
 
     def __call__(self, item: PlanItem) -> Prediction:
         """The agent's prediction; whatever it raises is for the caller to count."""
         agent, scene = self._agents[item.agent], self._loader.build(item.ref)
-        arguments = (scene.get_agent_input(), scene) if agent.requires_scene else (scene.get_agent_input(),)
+        agent_input = scene.get_agent_input(self._sensor_configs[item.agent])
+        arguments = (agent_input, scene) if agent.requires_scene else (agent_input,)
         begun = time.perf_counter()
         trajectory = agent.compute_trajectory(*arguments)
         costs = describe_costs(agent, time.perf_counter() - begun)
         poses = check_poses(trajectory)
         interval = float(trajectory.trajectory_sampling.interval_length)
         return {"agent": item.agent, "poses": poses.tolist(), "interval": interval, "costs": costs}
+
+
+def find_sensor_config(agent: Agent) -> Any:
+    """The sensors that an agent asks for; one that doesn't say needs none."""
+    ask = getattr(agent, "get_sensor_config", SensorConfig.build_no_sensors)
+    return ask()
 
 
 def check_poses(trajectory: Any) -> Any:

@@ -1,13 +1,12 @@
 """The pickle that NAVSIM's leaderboards take, written and read back without the devkit.
 
-It holds objects of the devkit's classes, by name: stand-ins of these names are pickled in their place. Arrays are
-written as lists with a type, so that a file made under numpy 2 loads under the leaderboards' numpy 1.
+It holds objects of the devkit's classes, by name: stand-ins of these names are pickled in their place. A file made
+under numpy 2 loads under the leaderboards' numpy 1.
 """
 
 from __future__ import annotations
 
 import io
-import pickle
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from typing import Any, Dict, Iterator, Mapping, Sequence, Tuple, Type
 
 import numpy as np
 
+from latentvla_agent.data.pickle_writer import PortablePickler
 from latentvla_agent.data.pickles import Record, load_pickle, read_content
 from latentvla_agent.data.scene import Trajectory, TrajectorySampling
 from latentvla_agent.errors import DataError, LatentVLAError
@@ -24,14 +24,13 @@ from latentvla_agent.evaluation.chunks import Predictions
 from latentvla_agent.evaluation.folders import write_output
 from latentvla_agent.evaluation.stages import read_prediction
 
-PROTOCOL = 4
 STAGES = {1: ("predictions",), 2: ("first_stage_predictions", "second_stage_predictions")}
 CLASSES = {
     "navsim.common.dataclasses": "Trajectory",
     "nuplan.planning.simulation.trajectory.trajectory_sampling": "TrajectorySampling",
 }
 _READ: Dict[Tuple[str, str], Type[Record]] = {
-    (module, name): type(name, (Record,), {"__slots__": ()}) for module, name in (*CLASSES.items(), ("numpy", "array"))
+    (module, name): type(name, (Record,), {"__slots__": ()}) for module, name in CLASSES.items()
 }
 
 Plans = Mapping[str, Trajectory]  # by token
@@ -78,14 +77,6 @@ def collect_plans(tokens: Sequence[str], agent: str, predictions: Predictions) -
     return {token: Trajectory(poses.astype(np.float32), sampling) for token, (poses, sampling) in plans.items()}
 
 
-class _Pickler(pickle.Pickler):
-    def reducer_override(self, obj: Any) -> Any:
-        """Arrays as lists with a type."""
-        if isinstance(obj, np.ndarray):
-            return np.array, (obj.tolist(), obj.dtype.str)
-        return NotImplemented
-
-
 def write_submission(submission: Submission, path: Path) -> None:
     """Write the file for the leaderboard of v1.1 (one stage) or v2.2 (two stages)."""
     content = io.BytesIO()
@@ -95,7 +86,7 @@ def write_submission(submission: Submission, path: Path) -> None:
             for plans in submission.stages
         ]
         keys = STAGES[len(submission.stages)]
-        _Pickler(content, PROTOCOL).dump({**submission.team.describe(), **dict(zip(keys, stages))})
+        PortablePickler(content).dump({**submission.team.describe(), **dict(zip(keys, stages))})
     write_output(path, content.getvalue())
 
 
@@ -151,9 +142,10 @@ def _read_stage(path: Path, key: str, seeds: Any) -> Dict[str, Trajectory]:
 def _read_plan(place: str, record: Any) -> Trajectory:
     try:
         poses, sampling = record.attribute("poses"), record.attribute("trajectory_sampling")
-        array = np.array(poses.argument(0), dtype=poses.argument(1))
+        if not isinstance(poses, np.ndarray):
+            raise TypeError("expected an array")
         return Trajectory(
-            array, TrajectorySampling(sampling.attribute("num_poses"), sampling.attribute("interval_length"))
+            poses, TrajectorySampling(sampling.attribute("num_poses"), sampling.attribute("interval_length"))
         )
     except (AttributeError, LookupError, TypeError, ValueError) as error:
         reason = str(error) if isinstance(error, LatentVLAError) else f"not a trajectory ({type(error).__name__})"

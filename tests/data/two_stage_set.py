@@ -23,7 +23,8 @@ import yaml
 from latentvla_agent.data.logs import LogFrame, read_log
 from latentvla_agent.data.maps import MAP_VERSIONS_FILE
 from latentvla_agent.data.roots import find_roots
-from latentvla_agent.data.scene import CAMERA_NAMES, BoxIndex, frame_from_log, to_global_frame, to_local_frame
+from latentvla_agent.data.scene import BoxIndex, frame_from_log, to_global_frame, to_local_frame
+from latentvla_agent.data.sensors import CAMERA_NAMES
 
 SPLIT, LOGS = "tiny_two_stage", "tiny"
 HISTORY, FUTURE = 4, 8  # frames, as in NAVSIM's two-stage splits: the window ends 4 s after its current frame
