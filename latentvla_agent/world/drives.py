@@ -15,10 +15,11 @@ from latentvla_agent.data.scene import BoxIndex
 from latentvla_agent.errors import DataError
 from latentvla_agent.scoring.config import DEFAULT_CONFIG
 from latentvla_agent.world.recording import FloatArray, Recording, StateIndex, Track
-from latentvla_agent.world.routes import Command, Route, RouteConfig, follow_route
+from latentvla_agent.world.routes import Command, IntArray, Route, RouteConfig, follow_route
 
 if TYPE_CHECKING:
-    from latentvla_agent.world.roads import RoadIds, Roads
+    from latentvla_agent.world.road_map import RoadIds
+    from latentvla_agent.world.roads import Roads
 
 TOKEN_LENGTH = 16
 QUATERNION_DECIMALS, POSITION_DECIMALS, ANGLE_DECIMALS, MOTION_DECIMALS = 12, 3, 6, 6
@@ -188,7 +189,7 @@ class _Drive:
             "world": self._describe_world(step, rows, lights),
         }
 
-    def _command(self, row: int, pose: FloatArray) -> FloatArray:
+    def _command(self, row: int, pose: FloatArray) -> IntArray:
         command = np.zeros(len(Command), dtype=np.int64)
         command[self._route.command(row, pose[:2])] = 1
         return command

@@ -18,15 +18,17 @@ class TopologyConfig:
     grid_junctions: Tuple[int, int] = (4, 6)  # a side, least and most
     grid_spacing_m: Tuple[float, float] = (125.0, 165.0)
     arm_length_m: float = 110.0  # roads that leave the town
-    spider_arms: Tuple[int, int] = (7, 10)
+    spider_arms: Tuple[int, int] = (6, 8)
     spider_rings: Tuple[int, int] = (3, 4)
-    spider_spacing_m: Tuple[float, float] = (105.0, 125.0)
+    spider_spacing_m: Tuple[float, float] = (110.0, 130.0)
     random_roads: Tuple[int, int] = (45, 70)
     random_distance_m: Tuple[float, float] = (130.0, 210.0)
     random_angle_deg: float = 62.0
     jitter_m: float = 18.0  # of a junction's place, in grids and spiders
     dropped_share: float = 0.12  # of the roads between junctions, in grids and spiders
+    apart_m: float = 45.0  # least, between the chords of roads without a common junction
     joined_m: float = 260.0  # the two roads of a junction that has no third become one, if its ends are so near
+    joined_angle_deg: float = 50.0  # and no road comes closer to its neighbours there
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ class JunctionConfig:
     roundabout_gap_deg: float = 68.0  # at least, between its arms
     roundabout_mps: float = 8.33
     corner_radius_m: float = 9.0
-    narrowing_rounds: int = 3  # networks built until every lane has a way on
+    narrowing_rounds: int = 4  # networks built until every lane has a way on
     detail: int = 24  # points of a turn
     turn_acceleration: float = 2.5  # m/s^2, sets the speed limit of turns
 

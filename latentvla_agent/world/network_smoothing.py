@@ -54,7 +54,9 @@ def _join(before: Line, after: Line, config: NetworkConfig) -> Line:
     return join_straights(before[-1], headings[0], after[0], headings[1], config.smoothing.connector_step_m)
 
 
-def _trim_edges(roads: Roads, lines: Dict[str, Line], curves: Dict[str, Line], config: NetworkConfig) -> Dict[str, None]:
+def _trim_edges(
+    roads: Roads, lines: Dict[str, Line], curves: Dict[str, Line], config: NetworkConfig
+) -> Dict[str, None]:
     """Shorten the lanes next to tight turns a little, all of an edge alike: longer turns are wider. Returns which."""
     tight = [c for c in roads.connectors.values() if smallest_radius(curves[c.key]) < config.smoothing.turn_radius_m]
     ends = {

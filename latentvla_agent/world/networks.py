@@ -14,7 +14,7 @@ import numpy as np
 from latentvla_agent.errors import DataError
 from latentvla_agent.world.network_config import NetworkConfig
 from latentvla_agent.world.network_smoothing import smooth_network
-from latentvla_agent.world.roads import Roads, find_roads
+from latentvla_agent.world.roads import find_car_lanes
 from latentvla_agent.world.street_plan import Street, StreetPlan, narrow_streets, plan_streets
 from latentvla_agent.world.sumo import run_program
 from latentvla_agent.world.topology import draw_topology
@@ -56,22 +56,24 @@ def _build_plan(config: NetworkConfig, work: Path) -> ElementTree.Element:
     plan = plan_streets(draw_topology(config, rng, work), config, rng)
     for _ in range(config.junctions.narrowing_rounds):
         root = _convert(_write_plan(plan, config, work), config, work)
-        blocked = count_blocked_lanes(find_roads(root))
+        blocked = count_blocked_lanes(root)
         if not blocked:
             break
         plan = narrow_streets(plan, blocked)
     return root
 
 
-def count_blocked_lanes(roads: Roads) -> Dict[str, int]:
-    """Lanes without a way on, by edge; edges that end outright don't count."""
-    left = {connector.from_lane for connector in roads.connectors.values()}
-    counts = {
-        edge: sum(lane.key not in left for lane in lanes)
-        for edge, lanes in roads.edges().items()
-        if any(lane.key in left for lane in lanes)
+def count_blocked_lanes(root: ElementTree.Element) -> Dict[str, int]:
+    """Lanes for cars without a way on, by edge; edges that end outright don't count."""
+    lanes = find_car_lanes(root)
+    known = {key for keys in lanes.values() for key in keys}
+    left = {
+        f"{link.attrib['from']}_{link.attrib['fromLane']}"
+        for link in root.iter("connection")
+        if f"{link.attrib['to']}_{link.attrib['toLane']}" in known
     }
-    return {edge: count for edge, count in counts.items() if count}
+    counts = {edge: sum(key not in left for key in keys) for edge, keys in lanes.items()}
+    return {edge: count for edge, count in counts.items() if 0 < count < len(lanes[edge])}
 
 
 def _write_plan(plan: StreetPlan, config: NetworkConfig, work: Path) -> List[str]:

@@ -84,11 +84,22 @@ def read_roads(net_file: Path) -> Roads:
     return roads
 
 
+def find_car_lanes(root: ElementTree.Element) -> Dict[str, List[str]]:
+    """Ids of the lanes that cars may use, by edge, the leftmost first; junctions are left out."""
+    found: Dict[str, List[str]] = {}
+    for edge in root.iter("edge"):
+        usable = [lane.attrib["id"] for lane in edge.iter("lane") if _allows(lane, CAR)]
+        if usable and edge.get("function", "normal") == "normal":
+            found[edge.attrib["id"]] = usable[::-1]  # SUMO counts from the right
+    return found
+
+
 def find_roads(root: ElementTree.Element) -> Roads:
     """The roads in a parsed network."""
     edges = {edge.attrib["id"]: edge for edge in root.iter("edge")}
-    lanes = _read_lanes(edges)
-    connectors = _read_connectors(root, lanes, find_lane_elements(edges.values()))
+    elements = find_lane_elements(edges.values())
+    lanes = _read_lanes(root, elements)
+    connectors = _read_connectors(root, lanes, elements)
     return Roads(
         lanes=lanes,
         connectors=connectors,
@@ -100,17 +111,13 @@ def find_roads(root: ElementTree.Element) -> Roads:
     )
 
 
-def _read_lanes(edges: Mapping[str, ElementTree.Element]) -> Dict[str, RoadLane]:
+def _read_lanes(root: ElementTree.Element, elements: Dict[str, ElementTree.Element]) -> Dict[str, RoadLane]:
     lanes: Dict[str, RoadLane] = {}
-    for key, edge in edges.items():
-        if edge.get("function", "normal") != "normal":
-            continue
-        usable = [lane for lane in edge.iter("lane") if _allows(lane, CAR)]
-        for index, lane in enumerate(reversed(usable)):  # SUMO counts from the right
+    for edge, keys in find_car_lanes(root).items():
+        for index, key in enumerate(keys):
+            lane = elements[key]
             line = drop_repeats(_points(lane))
-            lanes[lane.attrib["id"]] = RoadLane(
-                lane.attrib["id"], key, index, line, _width(lane), float(lane.attrib["speed"])
-            )
+            lanes[key] = RoadLane(key, edge, index, line, _width(lane), float(lane.attrib["speed"]))
     return lanes
 
 

@@ -14,7 +14,8 @@ from latentvla_agent.world.recording import FloatArray, Recording
 from latentvla_agent.world.smoothing import measure_arc
 
 if TYPE_CHECKING:
-    from latentvla_agent.world.roads import RoadConnector, RoadIds, Roads
+    from latentvla_agent.world.road_map import RoadIds
+    from latentvla_agent.world.roads import RoadConnector, Roads
 
 IntArray = npt.NDArray[np.int64]
 
@@ -40,7 +41,7 @@ class RouteConfig:
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """A piece of a route: an edge's lane group, or the connectors from one edge to the next. `line`: one of its lanes."""
+    """A piece of a route: an edge's lane group, or the connectors between two edges. `line`: one of its lanes."""
 
     edges: Tuple[str, ...]  # one of a lane group, two of a connector
     line: FloatArray
@@ -61,9 +62,9 @@ class Route:
     config: RouteConfig
 
     def roadblock_ids(self, row: int, road_ids: RoadIds) -> List[str]:
-        """Ids of the route from the block under the ego on, at the row of its track; lane group and connector alternate.
+        """Ids of the route from the block under the ego on, at the row of its track.
 
-        The last is a lane group.
+        Lane groups and connectors alternate; the last is a lane group.
         """
         first = self.block_of_step[row]
         end = first + 1

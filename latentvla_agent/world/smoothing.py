@@ -23,6 +23,9 @@ class SmoothingConfig:
     speed_sigma_s: float = 0.4
     path_sigma_m: float = 2.0
     path_step_m: float = 0.25
+    bend_sigma_m: float = 3.0
+    bend_shift: float = 0.5 * 4.049**2  # m^2: the ego's rear axle cuts a bend by so much times its curvature, which is
+    max_bend_shift: float = 0.35  # what its front swings out, but by no more than this
     kernel_reach: float = 4.0
     standstill_speed: float = 0.04  # slower is standing: SUMO's drivers creep to the end of a queue
     catch_up: float = 0.03  # what standing costs in distance is caught up by so much more speed
@@ -89,12 +92,26 @@ def make_path(points: FloatArray, start_heading: float, room: float, config: Smo
     half = len(kernel) // 2
     dense = [np.interp(at, arc, points[:, i]) for i in range(2)]
     smooth = np.column_stack([np.convolve(values, kernel, mode="valid") for values in dense])
-    steps = np.gradient(smooth, axis=0)
-    headings = np.unwrap(np.arctan2(steps[:, 1], steps[:, 0]))
-    return Path(smooth, headings, float(at[half]), step)
+    return Path(smooth, _measure_headings(smooth), float(at[half]), step)
 
 
 MIN_MOVE_M = 1e-4
+
+
+def cut_bends(path: Path, config: SmoothingConfig) -> Path:
+    """The path of a rear axle that is moved to the inside of bends, as drivers of long cars do; arc lengths stay."""
+    bends = smooth_signal(
+        np.gradient(path.headings, path.step), make_kernel(config.bend_sigma_m, path.step, config.kernel_reach)
+    )
+    limit = config.max_bend_shift
+    left = np.column_stack([-np.sin(path.headings), np.cos(path.headings)])
+    points = path.points + (limit * np.tanh(config.bend_shift * bends / limit))[:, None] * left
+    return Path(points, _measure_headings(points), path.start, path.step)
+
+
+def _measure_headings(points: FloatArray) -> FloatArray:
+    steps = np.gradient(points, axis=0)
+    return np.unwrap(np.arctan2(steps[:, 1], steps[:, 0]))
 
 
 def smooth_progress(arc: FloatArray, step_s: float, config: SmoothingConfig) -> Tuple[FloatArray, FloatArray]:
@@ -136,6 +153,7 @@ def smooth_drive(
     path = make_path(points, start_heading, ROOM_LENGTHS * length + config.kernel_reach * config.path_sigma_m, config)
     progress, speed = smooth_progress(measure_arc(points), step_s, config)
     rear_arc = progress - config.rear_axle_share * length
+    path = cut_bends(path, config) if is_ego else path
     rear = path.place(rear_arc)
     if is_ego:
         heading = path.heading(rear_arc)

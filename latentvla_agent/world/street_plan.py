@@ -131,7 +131,7 @@ def _lanes_onward(street: Street, junction: str, sections: Dict[Pair, Street]) -
 def _draw_one_ways(
     sections: Dict[Pair, Street], topology: Topology, config: StreetConfig, rng: np.random.Generator
 ) -> Dict[Pair, Street]:
-    """Make some streets one-way, as long as every junction can still be reached from every other one."""
+    """Make some streets one-way, as long as the town stays open (see `_is_open`)."""
     degree = {key: len(others) for key, others in topology.neighbours().items()}
     chosen = dict(sections)
     wanted = int(round(config.one_way_share * len(sections)))
@@ -151,9 +151,14 @@ def _draw_one_ways(
 
 
 def _is_open(sections: Dict[Pair, Street]) -> bool:
+    """Whether every junction can be reached from every other, and no road leads where only a U-turn leads on."""
     ways = [(street.start, street.end) for street in sections.values()]
     ways += [(street.end, street.start) for street in sections.values() if street.backward]
-    start, count = ways[0][0], len({key for way in ways for key in way})
+    keys = [key for pair in sections for key in pair]
+    for start, end in ways:
+        if keys.count(end) > 1 and not any(first == end and last != start for first, last in ways):
+            return False
+    start, count = ways[0][0], len(set(keys))
     return len(reach(start, ways)) == count == len(reach(start, [(second, first) for first, second in ways]))
 
 

@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import numpy.typing as npt
+import shapely
 
 from latentvla_agent.world.network_config import NetworkConfig, TopologyConfig
 from latentvla_agent.world.sumo import run_program
@@ -45,7 +46,7 @@ def draw_topology(config: NetworkConfig, rng: np.random.Generator, folder: Path)
         topology = _join_roads(topology, config.topology)
     else:
         topology = _drop_roads(_jitter(topology, config.topology, rng), config.topology, rng)
-    return _place(topology, config.margin_m)
+    return _place(_part_roads(topology, config.topology), config.margin_m)
 
 
 def _shape(kind: str, config: TopologyConfig, rng: np.random.Generator) -> List[str]:
@@ -103,17 +104,33 @@ def _drop_roads(topology: Topology, config: TopologyConfig, rng: np.random.Gener
 
 
 def _join_roads(topology: Topology, config: TopologyConfig) -> Topology:
-    """Take out junctions of two roads, which become one, as long as it is not too long and joins no pair twice."""
-    places, pairs = dict(topology.places), list(topology.pairs)
+    """Take out junctions of two roads, which become one, where it is short enough and no junction gets too sharp."""
     for key in topology.places:
-        others = Topology(places, tuple(pairs)).neighbours()[key]
-        if len(others) != 2 or tuple(sorted(others)) in pairs:
+        others = topology.neighbours()[key]
+        if len(others) != 2 or tuple(sorted(others)) in topology.pairs:
             continue
-        if float(np.hypot(*(places[others[0]] - places[others[1]]))) <= config.joined_m:
-            first, second = sorted(others)
-            pairs = [pair for pair in pairs if key not in pair] + [(first, second)]
-            del places[key]
-    return Topology(places, tuple(sorted(pairs)))
+        first, second = sorted(others)
+        pairs = [pair for pair in topology.pairs if key not in pair] + [(first, second)]
+        places = {name: place for name, place in topology.places.items() if name != key}
+        joined = Topology(places, tuple(sorted(pairs)))
+        short = float(np.hypot(*(places[first] - places[second]))) <= config.joined_m
+        if short and min(measure_gap(joined, end) for end in others) >= math.radians(config.joined_angle_deg):
+            topology = joined
+    return topology
+
+
+def _part_roads(topology: Topology, config: TopologyConfig) -> Topology:
+    """Drop roads that come too near to a road of other junctions, then whatever hangs together with the town no more."""
+    chords = {pair: shapely.LineString([topology.places[key] for key in pair]) for pair in topology.pairs}
+    kept: List[Pair] = []
+    for pair, chord in chords.items():
+        strangers = [chords[other] for other in kept if not set(other) & set(pair)]
+        if not any(shapely.distance(chord, other) < config.apart_m for other in strangers):
+            kept.append(pair)
+    parts = [reach(key, [*kept, *((second, first) for first, second in kept)]) for key in topology.places]
+    town = max(parts, key=len)
+    places = {key: place for key, place in topology.places.items() if key in town}
+    return Topology(places, tuple(pair for pair in kept if pair[0] in town))
 
 
 def is_connected(places: Dict[str, Point], pairs: List[Pair]) -> bool:

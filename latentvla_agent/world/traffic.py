@@ -8,21 +8,26 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Dict, List, Protocol, Sequence, Set, Tuple
 
 import numpy as np
+from shapely import Polygon
 
 from latentvla_agent.errors import DataError
+from latentvla_agent.world.parked_cars import park_cars
 from latentvla_agent.world.recording import EGO_TYPE, EventSpan, Recording, extend_events
+from latentvla_agent.world.road_graph import build_graph, read_links
 from latentvla_agent.world.smoothing import SmoothingConfig
 from latentvla_agent.world.sumo import load_libsumo
 from latentvla_agent.world.traffic_capture import Capture, Prop
 from latentvla_agent.world.traffic_config import STEP_S, TrafficConfig
-from latentvla_agent.world.traffic_demand import build_graph, draw_trips, draw_walks, write_routes
+from latentvla_agent.world.traffic_demand import draw_trips, write_routes
 from latentvla_agent.world.traffic_speed import limit_curve_speeds
 from latentvla_agent.world.traffic_tracks import make_tracks
+from latentvla_agent.world.walks import draw_walks
 
 if TYPE_CHECKING:
     from latentvla_agent.world.roads import Roads
 
-DEMAND_STREAM, DIRECTOR_STREAM = 1, 2  # of random numbers
+DEMAND_STREAM, DIRECTOR_STREAM, PARKING_STREAM = 1, 2, 3  # of random numbers
+BICYCLE = "bicycle"
 
 
 class LiveTraffic:
@@ -36,7 +41,7 @@ class LiveTraffic:
         self.roads = roads
         self.config = config
         self.step = 0
-        self.rng = np.random.Generator(np.random.PCG64([config.seed, DIRECTOR_STREAM]))
+        self.rng = _make_rng(config, DIRECTOR_STREAM)
         self.props: Dict[str, Prop] = {}  # those that exist now
         self.past_props: List[Prop] = []
         self.events: List[EventSpan] = []
@@ -101,14 +106,17 @@ def record_traffic(
     config: TrafficConfig,
     directors: Sequence[Director] = (),
     smoothing: SmoothingConfig = SmoothingConfig(),
+    parking: Sequence[Polygon] = (),
 ) -> Recording:
     """Simulate the town and return smooth tracks of everybody; the same arguments give the same recording.
 
+    `parking`: areas for parked cars in the town frame (`parked_cars.areas_of_map` takes them from a map's layers).
     Raises `DataError` where SUMO is missing or refuses the town. libsumo holds one simulation per process.
     """
     sumo = load_libsumo()
-    rng = np.random.Generator(np.random.PCG64([config.seed, DEMAND_STREAM]))
-    trips = draw_trips(build_graph(roads), config, rng)
+    rng = _make_rng(config, DEMAND_STREAM)
+    cycle_graph = build_graph(roads, read_links(net_file, BICYCLE))
+    trips = draw_trips(build_graph(roads), cycle_graph, config, rng)
     live = LiveTraffic(sumo, roads, config)
     with tempfile.TemporaryDirectory() as folder:
         route_file = Path(folder) / "town.rou.xml"
@@ -122,7 +130,9 @@ def record_traffic(
         finally:
             sumo.close()
     routes = {trip.key: trip.edges for trip in trips if trip.type_key == EGO_TYPE}
+    parked = park_cars(parking, roads, config.num_steps, config, _make_rng(config, PARKING_STREAM))
     tracks, lane_of = make_tracks(capture, [*live.past_props, *live.props.values()], smoothing)
+    tracks.update({track.key: track for track in parked})
     return Recording(
         STEP_S,
         config.num_steps,
@@ -134,11 +144,26 @@ def record_traffic(
     )
 
 
+def _make_rng(config: TrafficConfig, stream: int) -> np.random.Generator:
+    return np.random.Generator(np.random.PCG64([config.seed, stream]))
+
+
 def _sumo_options(net_file: Path, route_file: Path, config: TrafficConfig) -> List[str]:
     return [
         *("--net-file", str(net_file), "--route-files", str(route_file), "--step-length", str(STEP_S)),
-        *("--seed", str(config.seed % MAX_SUMO_SEED), "--lateral-resolution", str(config.lateral_resolution)),
-        *("--time-to-teleport", "-1", "--collision.action", "warn", "--no-step-log", "true", "--no-warnings", "true"),
+        *("--seed", str(config.seed % MAX_SUMO_SEED), "--lanechange.duration", str(config.lane_change_s)),
+        *(
+            "--time-to-teleport",
+            "-1",
+            "--time-to-impatience",
+            str(config.impatience_s),
+            "--collision.action",
+            "warn",
+            "--no-step-log",
+            "true",
+            "--no-warnings",
+            "true",
+        ),
         *("--xml-validation", "never", "--duration-log.disable", "true", "--begin", "0"),
     ]
 

@@ -20,20 +20,20 @@ BEND_WINDOW = 5  # spacings over which a bend is measured: single vertices of a 
 def limit_curve_speeds(sumo: ModuleType, roads: Roads, config: TrafficConfig) -> None:
     """Lower the limit of each lane to what its tightest bend allows at the configured lateral acceleration."""
     for lane in roads.lanes.values():
-        speed = min(lane.speed_limit, curve_speed(lane.line, config))
+        speed = min(lane.speed_limit, curve_speed(lane.line, config.curve_acceleration, config))
         sumo.lane.setMaxSpeed(lane.key, speed)
     for connector in roads.connectors.values():
-        speed = min(connector.speed_limit, curve_speed(connector.line, config))
+        speed = min(connector.speed_limit, curve_speed(connector.line, config.turn_acceleration, config))
         for part in connector.parts:
             sumo.lane.setMaxSpeed(part, speed)
 
 
-def curve_speed(line: FloatArray, config: TrafficConfig) -> float:
+def curve_speed(line: FloatArray, acceleration: float, config: TrafficConfig) -> float:
     """Speed [m/s] at which the tightest bend of a line (M, 2) is comfortable; infinite for a straight line."""
     bend = tightest_bend(line)
     if bend < MIN_BEND:
         return float("inf")
-    return max(float(np.sqrt(config.curve_acceleration / bend)), config.min_curve_speed)
+    return max(float(np.sqrt(acceleration / bend)), config.min_curve_speed)
 
 
 MIN_BEND = 1e-6
