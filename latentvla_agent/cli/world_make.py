@@ -42,10 +42,10 @@ def make_command(
     workers: Workers = None,
     out: Annotated[Optional[Path], typer.Option("--out", help="Folder; default: the user's cache folder.")] = None,
 ) -> None:
-    """Make a split: towns, traffic, rare events, logs and maps in NAVSIM's format. No pictures: they are rendered on use.
+    """Make a split: towns, traffic, rare events, logs and maps in NAVSIM's format. Pictures are rendered on use.
 
-    Killed or interrupted, the same command goes on where it stopped. The result depends on the split's seed alone; a full
-    split is compared with the manifest that comes with the package.
+    Killed or interrupted, the same command goes on where it stopped. The result depends on the split's seed alone; a
+    full split is compared with the manifest that comes with the package.
 
     \\b
     Examples:
@@ -71,7 +71,7 @@ def make_command(
 
 
 def _open_parts(root: Path, config: SplitConfig) -> Path:
-    """Folder of finished towns; those of another state of the code or the config are removed, as is what a kill left."""
+    """Folder of finished towns; those of another state of code or config are removed, as is what a kill left."""
     code = hash_folder(Path(__file__).resolve().parent.parent / "world", ".py")
     key = hashlib.sha256(f"{code} {config}".encode()).hexdigest()[:12]
     parts = root / f"{TOWNS_PREFIX}{key}"
@@ -124,8 +124,8 @@ def _compare(split: str, manifest: Dict[str, Any]) -> None:
     differences = find_differences(manifest, committed)
     if differences:
         print(
-            f"latentvla: {split} is not the published one: {len(differences)} of {len(committed['files'])} files differ,"
-            f" such as {differences[0]}; scores on it are not comparable",
+            f"latentvla: {split} is not the published one: {len(differences)} of {len(committed['files'])} files"
+            f" differ, such as {differences[0]}; scores on it are not comparable",
             file=sys.stderr,
         )
         raise typer.Exit(EXIT_INCOMPLETE)

@@ -121,8 +121,8 @@ def resolve_split(
     max_scenes: Optional[int] = None,
     devkit_config_dirs: Sequence[Path] = (),
 ) -> Split:
-    """Find a split: a YAML file, else a `train_test_split` of NAVSIM, else one that lies with the data, else a folder of
-    logs (every frame a scene).
+    """Find a split: a YAML file, else a `train_test_split` of NAVSIM, else one that lies with the data, else a folder
+    of logs (every frame a scene).
 
     `devkit_config_dirs` are folders that hold `train_test_split/`. `frame_interval` and `max_scenes` override what the
     split says. Raises `DataError` for an unknown name, an unknown key, or a missing folder.

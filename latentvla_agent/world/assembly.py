@@ -1,4 +1,4 @@
-"""Puts finished towns together: the root of a split in NAVSIM's layout, which our readers and the devkit take as it is."""
+"""Puts finished towns together: the root of a split in NAVSIM's layout, for our readers and the devkit alike."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def assemble(root: Path, towns: Mapping[Town, Path], config: SplitConfig, window
     Of an evaluated log only the frames that its windows need are kept. What an earlier edition of the split left is
     removed first.
     """
-    for folder in ("navsim_logs", "maps", SPLIT_FOLDER):
-        shutil.rmtree(root / folder, ignore_errors=True)
+    for name in ("navsim_logs", "maps", SPLIT_FOLDER):
+        shutil.rmtree(root / name, ignore_errors=True)
     by_log: Dict[str, List[Window]] = {}
     for window in windows:
         by_log.setdefault(window.log, []).append(window)
@@ -85,7 +85,7 @@ def _join(layers: Sequence[MapLayer]) -> MapLayer:
 
 
 def _write_split(path: Path, config: SplitConfig, windows: Iterable[Window]) -> None:
-    """The split in the form of NAVSIM's own: `--config-dir ROOT` makes `train_test_split=<name>` work in its scripts."""
+    """The split as NAVSIM has its own: `--config-dir ROOT` makes `train_test_split=<name>` work in its scripts."""
     scene_filter = {
         "_target_": "navsim.common.dataclasses.SceneFilter",
         "_convert_": "all",

@@ -15,7 +15,7 @@ Towns = Sequence[Sequence[Window]]
 def choose_scenes(config: SplitConfig, towns: Towns, scenes: int) -> Optional[List[Window]]:
     """The scenes of a split from its first towns, in their order; None where these towns don't offer enough.
 
-    More towns never change a choice that fewer towns allow, so a split does not depend on how far ahead they were built.
+    More towns never change a choice that fewer towns allow: how far ahead they were built makes no difference.
     """
     for count in range(1, len(towns) + 1):
         chosen = _choose_balanced(config, towns[:count], scenes) if config.balance else _take(towns[:count])

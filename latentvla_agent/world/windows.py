@@ -38,7 +38,7 @@ class Window:
 
 
 def cut_windows(logs: Path, maps: Path, drives: Mapping[str, Sequence[LogFrame]], rules: WindowRules) -> List[Window]:
-    """Windows of the drives (written to the folder `logs`, one file each) that `rules` allow, log by log, in time order.
+    """Windows of the drives (written to the folder `logs`, one file each) that `rules` allow, by log, in time order.
 
     Of a log at most `per_log` windows at least `min_gap` frames apart are taken; those with an event come first.
     """
