@@ -50,7 +50,7 @@ WEATHERS: Mapping[str, WeatherConfig] = {
         cloud_cover=0.42,
         haze_per_m=0.0011,
         haze=(0.72, 0.9, 1.12),
-        exposure=0.62,
+        exposure=0.8,
     ),
     "overcast": WeatherConfig(
         sun=(0.0, 0.0, 0.0),

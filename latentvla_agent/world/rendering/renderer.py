@@ -76,7 +76,7 @@ class Renderer:
         self._lamps = light_lamps(street.mesh, config)
         self._noise = make_noise_pool(0)
         self._views = ViewCache()
-        self._beams = aim_beams(config.lidar)
+        self.beams = aim_beams(config.lidar)
         self._skies: Dict[Tuple[Any, ...], npt.NDArray[np.float32]] = {}
         self._scene: Optional[Tuple[Tuple[str, FrameSetting], FrameScene]] = None
 
@@ -107,7 +107,7 @@ class Renderer:
         setting, _ = self._weather_of(frame)
         rng = seed_noise(str(frame["token"]), "lidar", setting.seed)
         scene = self.scene_of(frame)
-        return scan_scene(scene, self._texture, self._beams, self.config.lidar, setting.weather, rng)
+        return scan_scene(scene, self._texture, self.beams, self.config.lidar, setting.weather, rng)
 
     def find_objects(self, frame: Mapping[str, Any], camera: CameraCalibration) -> npt.NDArray[np.int32]:
         """Row of the box that each pixel shows (H, W); -1 for the street, -2 for the sky."""
@@ -122,6 +122,10 @@ class Renderer:
         if self._scene is None or self._scene[0] != key:
             self._scene = (key, self._build_scene(frame))
         return self._scene[1]
+
+    def forget_frame(self) -> None:
+        """Build the scene anew next time, though the token be the same."""
+        self._scene = None
 
     def _weather_of(self, frame: Mapping[str, Any]) -> Tuple[FrameSetting, WeatherConfig]:
         setting = read_setting(frame, self.config)
