@@ -61,7 +61,9 @@ class _Canvas:
 
     def place(self, points: npt.NDArray[Any]) -> List[Tuple[float, float]]:
         """Pixels of points (N, 2) in the ego frame: forward is up."""
-        return [(self.centre[0] - self.scale * y, self.centre[1] - self.scale * x) for x, y in np.asarray(points)[:, :2]]
+        return [
+            (self.centre[0] - self.scale * y, self.centre[1] - self.scale * x) for x, y in np.asarray(points)[:, :2]
+        ]
 
 
 def draw_bird_view(
@@ -111,7 +113,9 @@ def _draw_map(canvas: _Canvas, city_map: CityMap, pose: FloatArray, config: Bird
         for row in layer.rows_in(area):
             for part in shapely.get_parts(layer.geometry[row]):
                 if part.geom_type == "Polygon":
-                    canvas.draw.polygon(canvas.place(_to_ego(shapely.get_coordinates(part.exterior), pose)), fill=colour)
+                    canvas.draw.polygon(
+                        canvas.place(_to_ego(shapely.get_coordinates(part.exterior), pose)), fill=colour
+                    )
     layer = city_map.layer("baseline_paths")
     for row in layer.rows_in(area):
         line = _to_ego(shapely.get_coordinates(layer.geometry[row]), pose)
@@ -145,4 +149,3 @@ def _draw_boxes(canvas: _Canvas, boxes: FloatArray, names: Sequence[str]) -> Non
         canvas.draw.polygon(canvas.place(outline), outline=CLASS_COLOURS[name])
         front = (corners[0, :2] + corners[1, :2]) / 2.0
         canvas.draw.line(canvas.place(np.array([np.asarray(box)[:2], front])), fill=CLASS_COLOURS[name])
-

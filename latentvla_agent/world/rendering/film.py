@@ -112,7 +112,7 @@ def _spread_bloom(image: Any, glow: Any, strength: float, exposure: float, reach
 
 
 def make_noise_pool(seed: int) -> Float32Array:
-    """Standard normal numbers that all pictures draw from; drawing anew for each pixel would take as long as tracing."""
+    """Standard normal numbers that all pictures draw from; drawing anew for each pixel takes as long as tracing."""
     pool: Float32Array = np.random.Generator(np.random.PCG64(seed)).standard_normal(NOISE_POOL, dtype=np.float32)
     return pool
 
@@ -139,9 +139,7 @@ def develop(
                 out[row, column, channel] = np.uint8(min(max(value + 0.5, 0.0), 255.0))
 
 
-def add_rain(
-    picture: npt.NDArray[np.uint8], weather: WeatherConfig, rng: np.random.Generator
-) -> npt.NDArray[np.uint8]:
+def add_rain(picture: npt.NDArray[np.uint8], weather: WeatherConfig, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
     """Streaks of falling drops, and drops on the lens that show the scene upside down."""
     height, width, _ = picture.shape
     scale = width / 480.0

@@ -63,7 +63,9 @@ def boxes_with_points(boxes: npt.NDArray[Any], cloud: npt.NDArray[np.float32], m
         local = np.column_stack(
             [cos * offset[:, 0] + sin * offset[:, 1], cos * offset[:, 1] - sin * offset[:, 0], offset[:, 2]]
         )
-        found[row] = bool(np.any(np.all(np.abs(local) <= box[BoxIndex.LENGTH : BoxIndex.HEADING] / 2.0 + margin, axis=1)))
+        found[row] = bool(
+            np.any(np.all(np.abs(local) <= box[BoxIndex.LENGTH : BoxIndex.HEADING] / 2.0 + margin, axis=1))
+        )
     return found
 
 
@@ -83,4 +85,3 @@ def colour_points(
         colours[seen] = picture[rows, columns]
         open_ &= ~seen
     return colours
-

@@ -28,7 +28,8 @@ FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
 
 @dataclass(frozen=True)
 class SheetConfig:
-    """`rows` of cameras, once around the car clockwise, each `camera_size` (width, height) on the sheet; below them the views from above."""
+    """`rows` of cameras, once around the car clockwise, each `camera_size` (width, height); below them two views from
+    above: map, boxes and way, and the cloud in colour."""
 
     rows: Tuple[Tuple[str, ...], ...] = (
         ("cam_l1", "cam_l0", "cam_f0", "cam_r0"),
@@ -90,9 +91,7 @@ def draw_sheet(
     shown = boxes[seen] if overlays else boxes[:0]
     colours = [CLASS_COLOURS[name] for name, is_seen in zip(names, seen) if is_seen]
     rows = [
-        np.concatenate(
-            [draw_camera(sensors.pictures[name], rig[name], shown, colours, config) for name in row], axis=1
-        )
+        np.concatenate([draw_camera(sensors.pictures[name], rig[name], shown, colours, config) for name in row], axis=1)
         for row in config.rows
     ]
     return np.concatenate([*rows, _draw_views(sensors, frames, city_map, boxes, names, overlays, config)])

@@ -22,9 +22,7 @@ SIDES = np.array(
 )
 
 
-def make_cuboid(
-    box: Sequence[float], colour: Tuple[int, int, int], material: Material, index: int = -1
-) -> Mesh:
+def make_cuboid(box: Sequence[float], colour: Tuple[int, int, int], material: Material, index: int = -1) -> Mesh:
     """A box x, y, z (centre), length, width, height, heading as a mesh."""
     x, y, z, length, width, height, heading = (float(value) for value in box)
     cos, sin = np.cos(heading), np.sin(heading)

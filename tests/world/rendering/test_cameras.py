@@ -139,7 +139,9 @@ def test_unknown_camera_and_weather_are_named() -> None:
 @pytest.mark.parametrize("weather", ["clear", "rain"])
 def test_two_processes_paint_the_same_bytes(weather: str) -> None:
     runs = [
-        subprocess.run([sys.executable, "-c", SCRIPT.format(weather=weather)], capture_output=True, text=True, check=True)
+        subprocess.run(
+            [sys.executable, "-c", SCRIPT.format(weather=weather)], capture_output=True, text=True, check=True
+        )
         for _ in range(2)
     ]
     assert runs[0].stdout == runs[1].stdout and len(runs[0].stdout.strip()) == 2 * hashlib.sha256().digest_size
