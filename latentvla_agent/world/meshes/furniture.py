@@ -11,7 +11,7 @@ import shapely
 from latentvla_agent.world.meshes.lines import list_roadsides, measure_line, sample_line
 from latentvla_agent.world.meshes.mesh import FloatArray, Material, Mesh, join_meshes
 from latentvla_agent.world.meshes.placement import FreeGround, make_square, turn_right
-from latentvla_agent.world.meshes.shapes import Colour, build_box, build_cylinder, build_disc, build_quads
+from latentvla_agent.world.meshes.shapes import Colour, build_box, build_cylinder, build_disc, build_mesh
 from latentvla_agent.world.meshes.street_area import StreetArea
 from latentvla_agent.world.meshes.street_config import FurnitureConfig
 
@@ -127,13 +127,17 @@ def _build_parking_sign(height: float, radius: float) -> List[Mesh]:
 
 def _build_warning_sign(height: float, radius: float) -> List[Mesh]:
     """A red triangle about yellow."""
-    plate = []
-    for x, size, colour in ((0.05, 1.15, RED), (0.056, 0.78, YELLOW)):
-        points = [(x, -size * radius, height - 0.6 * size * radius), (x, size * radius, height - 0.6 * size * radius),
-                  (x, 0.0, height + size * radius), (x, 0.0, height + size * radius)]  # fmt: skip
-        plate.append(build_quads(points, [(0, 1, 2, 3)], colour, Material.MATTE))
-    back = [(0.045, y, z) for _, y, z in points[:3]]
-    return [*plate, build_quads([*back[::-1], back[0]], [(0, 1, 2, 3)], GREY, Material.METAL)]
+    plate = [
+        _build_triangle(x, size * radius, height, colour)
+        for x, size, colour in ((0.05, 1.15, RED), (0.056, 0.78, YELLOW))
+    ]
+    back = _build_triangle(0.045, 1.15 * radius, height, GREY)
+    return [*plate, Mesh(back.vertices, back.faces[:, ::-1], back.colours, back.materials, back.objects, back.uv)]
+
+
+def _build_triangle(x: float, size: float, height: float, colour: Colour) -> Mesh:
+    corners = [(x, -size, height - 0.6 * size), (x, size, height - 0.6 * size), (x, 0.0, height + size)]
+    return build_mesh(corners, [(0, 1, 2)], colour, Material.MATTE)
 
 
 _SIGNS: List[Callable[[float, float], List[Mesh]]] = [_build_speed_sign, _build_parking_sign, _build_warning_sign]

@@ -30,6 +30,7 @@ def draw_ground(area: StreetArea, config: StreetConfig) -> GroundRaster:
         (area.walkways, int(Ground.WALKWAY)),
         (kerb, int(Ground.KERB)),
         (area.road, int(Ground.ASPHALT)),
+        (shapely.intersection(area.junctions, area.road), int(Ground.JUNCTION)),
         (area.carparks, int(Ground.PARKING)),
         *list_markings(area, config.marking),
     ]

@@ -38,6 +38,10 @@ class FreeGround:
         """Metres from `point` (2,) to the drivable area; infinite where there is none."""
         return float(shapely.distance(self._drivable, shapely.Point(point))) if self._drivable.area > 0.0 else np.inf
 
+    def measure_paved_room(self, point: FloatArray) -> float:
+        """Metres from `point` (2,) to anything paved; infinite where there is none."""
+        return float(shapely.distance(self.paved, shapely.Point(point))) if self.paved.area > 0.0 else np.inf
+
 
 def make_rectangle(corner: FloatArray, along: FloatArray, outward: FloatArray) -> shapely.Polygon:
     """The rectangle with a `corner` and two sides."""

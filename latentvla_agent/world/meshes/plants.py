@@ -6,7 +6,6 @@ from functools import lru_cache
 from typing import List
 
 import numpy as np
-import shapely
 
 from latentvla_agent.world.meshes.lines import list_roadsides, measure_line, sample_line
 from latentvla_agent.world.meshes.mesh import FloatArray, Material, Mesh, join_meshes
@@ -17,6 +16,8 @@ from latentvla_agent.world.meshes.street_config import PlantConfig
 
 # Blobs of a broad crown, in crown radii from its middle, and their radii.
 _BLOBS = ((0.0, 0.0, 0.0, 0.82), (0.42, 0.12, -0.25, 0.56), (-0.36, 0.34, -0.15, 0.58), (-0.1, -0.44, -0.2, 0.55))
+
+_LOWEST_LEAF = 0.37  # of a broad tree's height
 
 
 def build_trees(area: StreetArea, ground: FreeGround, rng: np.random.Generator, config: PlantConfig) -> List[Mesh]:
@@ -41,14 +42,14 @@ def _plant_tree(place: FloatArray, ground: FreeGround, rng: np.random.Generator,
         draw_from(rng, (0.0, 6.28)),
     )
     crown = min(crown, ground.measure_room(place) - config.crown_clearance)
+    room = ground.measure_paved_room(place)
+    if is_conifer or _LOWEST_LEAF * min(height, config.slender * crown) < config.crown_bottom:
+        crown = min(crown, room)  # too low to reach over a walkway
     if crown < config.min_crown or not ground.claim(make_square(place, 0.6 * crown), 0.0):
         return []
     palette = config.needles if is_conifer else config.leaves
     colour = palette[int(colour_draw * len(palette))]
-    # A crown of a conifer starts low: it must not reach over a walkway.
-    if is_conifer and ground.is_free(shapely.Point(place).buffer(crown), 0.0):
-        is_conifer = False
-    model = _make_conifer(config) if is_conifer else _make_broadleaf(config, int(4.0 * rng.random()))
+    model = _make_conifer(config) if is_conifer else _make_broadleaf(config, int(4.0 * colour_draw))
     scale = np.array([crown, crown, min(height, config.slender * crown)])
     turn = np.array([(np.cos(angle), -np.sin(angle), 0.0), (np.sin(angle), np.cos(angle), 0.0), (0.0, 0.0, 1.0)])
     return [_tint(model.transformed(turn * scale, np.array([*place, 0.0])), colour)]

@@ -26,21 +26,28 @@ def place_signals(area: StreetArea, ground: FreeGround, config: FurnitureConfig)
     heads: List[SignalHead] = []
     for strips in _list_approaches(area):
         shown = _choose_shown(strips, config)
-        start = max(strips, key=lambda strip: -_left_of(strip, strips[0]))
-        straight = min(strips, key=lambda strip: abs(measure_turn(strip.line)))
-        facing = straight.line[1] - straight.line[0]
-        places = [(start.line[0], start.width, config.signal_height)]
-        if abs(measure_turn(straight.line)) < config.turn_angle:
-            exits = [s for s in strips if abs(measure_turn(s.line)) < config.turn_angle]
-            last = max(exits, key=lambda strip: -_left_of(strip, strips[0]))
-            places.append((last.line[-1], last.width, config.far_signal_height))
-        for place, width, height in places:
-            pole = _place_pole(place, facing / np.linalg.norm(facing), 0.5 * width, ground, config)
-            if pole is not None:
-                new_meshes, new_heads = _build_pole(pole, facing, height, shown, ground, config)
+        span = config.head_spacing * (len(shown) - 1) + 0.5 * config.head_width
+        for place, forward, width, height in _list_places(strips, config):
+            spot = _place_pole(place, forward, 0.5 * width, span, ground, config)
+            if spot is not None:
+                new_meshes, new_heads = _build_pole(spot, forward, height, shown, span, ground, config)
                 meshes += new_meshes
                 heads += new_heads
     return meshes, heads
+
+
+def _list_places(strips: List[Strip], config: FurnitureConfig) -> List[Tuple[FloatArray, FloatArray, float, float]]:
+    """Where an approach has poles beside its rightmost lane: its end, driving direction, width and the heads' height,
+    before the junction and, where the way goes on straight, behind it."""
+    start = min(strips, key=lambda strip: _left_of(strip, strips[0]))
+    straight = [strip for strip in strips if abs(measure_turn(strip.line)) < config.turn_angle]
+    step = strips[0].line[1] - strips[0].line[0]
+    forward = step / np.linalg.norm(step)
+    places = [(start.line[0], forward, start.width, config.signal_height)]
+    if straight:
+        last = min(straight, key=lambda strip: _left_of(strip, strips[0]))
+        places.append((last.line[-1], forward, last.width, config.far_signal_height))
+    return places
 
 
 def _list_approaches(area: StreetArea) -> List[List[Strip]]:
@@ -68,29 +75,40 @@ def _choose_shown(strips: List[Strip], config: FurnitureConfig) -> List[str]:
 
 
 def _place_pole(
-    place: FloatArray, forward: FloatArray, half_width: float, ground: FreeGround, config: FurnitureConfig
+    place: FloatArray,
+    forward: FloatArray,
+    half_width: float,
+    span: float,
+    ground: FreeGround,
+    config: FurnitureConfig,
 ) -> Optional[FloatArray]:
-    """The first free place to the right of a lane's end, or a little before or behind it; None where there is none."""
+    """The first free place to the right of a lane's end, or a little before or behind it, from where heads `span`
+    metres wide stay clear of the drivable area; None where there is none."""
     right = turn_right(forward)
     for aside in np.arange(half_width + config.clearance, half_width + config.signal_search, config.signal_step):
-        for shift in (0.5, -1.0, 2.0, -2.5, 3.5):
+        for shift in config.signal_shifts:
             spot = place + aside * right + shift * forward
-            if ground.measure_room(spot) > config.clearance + _HALF_POST and ground.claim(
-                make_square(spot, _HALF_POST), 0.2
-            ):
+            has_room = ground.measure_room(spot) > config.clearance + _HALF_POST
+            if not has_room or ground.measure_room(spot - span * right) < config.clearance + config.head_width:
+                continue
+            if ground.claim(make_square(spot, _HALF_POST), _POST_CLEARANCE):
                 return spot
     return None
 
 
 def _build_pole(
-    spot: FloatArray, facing: FloatArray, height: float, shown: List[str], ground: FreeGround, config: FurnitureConfig
+    spot: FloatArray,
+    forward: FloatArray,
+    height: float,
+    shown: List[str],
+    span: float,
+    ground: FreeGround,
+    config: FurnitureConfig,
 ) -> Tuple[List[Mesh], List[SignalHead]]:
-    """A pole with an arm towards the road that carries the heads, which look against `facing`."""
-    forward = facing / np.linalg.norm(facing)
+    """A pole with an arm towards the road that carries the heads, which look against `forward`."""
     heading = float(np.arctan2(-forward[1], -forward[0]))
     left = -turn_right(forward)
-    span = config.head_spacing * (len(shown) - 1) + 0.5 * config.head_width
-    arm = max(_measure_arm(spot, left, span, ground, config), span)
+    arm = _measure_arm(spot, left, span, ground, config)
     top = height + 0.5 * config.head_height
     post = build_cylinder((0, 0, 0), (0, 0, top), (0.1, 0.07), 7, config.pole_colour, Material.METAL)
     meshes = [post.transformed(np.eye(3), np.append(spot, 0.0)), _build_arm(spot, left, arm, top - 0.12, config)]
@@ -121,12 +139,11 @@ def _build_arm(spot: FloatArray, left: FloatArray, arm: float, height: float, co
 
 def _build_housing(config: FurnitureConfig) -> Mesh:
     """A housing with three dark lenses; the middle of its front at the origin, looking along x."""
-    half, tall = 0.5 * config.head_width, 0.5 * config.head_height
+    half, tall, back = 0.5 * config.head_width, 0.5 * config.head_height, 0.5 * config.head_depth
     parts = [
         build_box((-config.head_depth, -0.6 * half, -0.9 * tall), (0.0, 0.6 * half, 0.9 * tall), config.housing_colour,
                   Material.MATTE),
-        build_box((-0.5 * config.head_depth, -half, -tall), (-0.4 * config.head_depth, half, tall), config.housing_colour,
-                  Material.MATTE),
+        build_box((-back, -half, -tall), (-0.8 * back, half, tall), config.housing_colour, Material.MATTE),
     ]  # fmt: skip
     for row in range(len(config.lamps)):
         parts.append(_build_lens(row, config.dark_lens, Material.MATTE, 0.5 * _LENS_GAP, config))

@@ -42,6 +42,7 @@ class StreetArea:
     region: shapely.Geometry
     drivable: shapely.Geometry
     road: shapely.Geometry
+    junctions: shapely.Geometry
     carparks: shapely.Geometry
     walkways: shapely.Geometry
     crosswalks: Tuple[shapely.Geometry, ...]
@@ -60,6 +61,7 @@ def read_area(city_map: CityMap, path: FloatArray, radius: float, signalised: Co
     origin = np.round(points.mean(axis=0))
     spine = shapely.LineString(points) if len(points) > 1 else shapely.Point(points[0])
     around = shapely.buffer(shapely.simplify(spine, 1.0), radius, quad_segs=4)
+    lit = frozenset(signalised)
     reader = _Reader(city_map, around, origin)
     connectors = reader.read_strips(is_connector=True)
     drivable = reader.read_union(DRIVABLE_LAYERS)
@@ -69,13 +71,14 @@ def read_area(city_map: CityMap, path: FloatArray, radius: float, signalised: Co
         region=reader.move(around),
         drivable=drivable,
         road=road,
+        junctions=reader.read_union(("intersections",)),
         carparks=reader.read_union(("carpark_areas",)),
         walkways=walkways,
         crosswalks=reader.read_polygons("crosswalks"),
         stops=reader.read_polygons("stop_polygons"),
         lanes=reader.read_strips(is_connector=False),
         connectors=connectors,
-        signalised=tuple(strip for strip in connectors if strip.id in set(signalised)),
+        signalised=tuple(strip for strip in connectors if strip.id in lit),
     )
 
 

@@ -121,6 +121,7 @@ class FurnitureConfig:
     light_colour: Colour = (255, 236, 196)
     signal_search: float = 12.0  # how far beside its lane a traffic light's pole may stand
     signal_step: float = 0.25
+    signal_shifts: Tuple[float, ...] = (0.5, -1.0, 2.0, -2.5, 3.5)  # behind the lane's end
     signal_height: float = 3.5  # of the housing's middle, near the stop line
     far_signal_height: float = 4.6  # across the junction
     signal_arm: float = 2.5

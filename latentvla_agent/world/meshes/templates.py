@@ -52,6 +52,8 @@ class Template:
         stretch = size / self.size
         narrow = np.array([min(stretch[0], stretch[2]), stretch[1], stretch[2]])  # a wheel gets no longer than high
         fitted: FloatArray = self.anchors * size + self.offsets * (self.size * narrow)
+        rear, front = fitted[:, 0].min(), fitted[:, 0].max()  # wheels that reach the ends may leave a gap there
+        fitted[:, 0] = (fitted[:, 0] - 0.5 * (rear + front)) * (size[0] / (front - rear))
         return fitted
 
 
