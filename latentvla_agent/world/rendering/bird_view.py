@@ -50,6 +50,7 @@ class BirdViewConfig:
     future: Rgb = (60, 220, 90)
     ego_box: Tuple[float, float, float, float] = (4.049, -1.127, 1.1485, -1.1485)
     dot_px: int = 4
+    point_px: int = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,13 +129,16 @@ def _to_ego(points: FloatArray, pose: FloatArray) -> FloatArray:
 def _draw_points(
     image: Any, canvas: _Canvas, cloud: npt.NDArray[np.float32], colours: Optional[Picture], config: BirdViewConfig
 ) -> None:
-    """Points as single pixels, the lower ones first."""
+    """Points as small squares, the lower ones first."""
     order = np.argsort(cloud[2], kind="stable")
     x = (canvas.centre[0] - canvas.scale * cloud[1][order]).astype(np.int64)
     y = (canvas.centre[1] - canvas.scale * cloud[0][order]).astype(np.int64)
-    inside = (x >= 0) & (y >= 0) & (x < config.size[0]) & (y < config.size[1])
     pixels = np.array(image)
-    pixels[y[inside], x[inside]] = config.point if colours is None else colours[order][inside]
+    shades = np.broadcast_to(np.array(config.point, np.uint8), (len(x), 3)) if colours is None else colours[order]
+    for part in range(config.point_px**2):
+        column, row = x + part % config.point_px, y + part // config.point_px
+        inside = (column >= 0) & (row >= 0) & (column < config.size[0]) & (row < config.size[1])
+        pixels[row[inside], column[inside]] = shades[inside]
     image.paste(import_pillow().fromarray(pixels))
 
 

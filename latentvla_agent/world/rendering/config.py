@@ -32,7 +32,7 @@ class WeatherConfig:
     lit_windows: float = 0.0  # share
     street_lamps: float = 0.0  # irradiance below one
     headlights: float = 0.0  # intensity of the ego's two
-    bloom: float = 0.03
+    bloom: float = 0.0
     sun_glow: float = 1.0
     drops: int = 0  # on the lens
     streaks: int = 0
@@ -50,7 +50,7 @@ WEATHERS: Mapping[str, WeatherConfig] = {
         cloud_cover=0.42,
         haze_per_m=0.0011,
         haze=(0.72, 0.9, 1.12),
-        exposure=0.62,
+        exposure=0.8,
     ),
     "overcast": WeatherConfig(
         sun=(0.0, 0.0, 0.0),
@@ -257,6 +257,7 @@ class RenderConfig:
     edge_normal_cosine: float = 0.94
     edge_depth_ratio: float = 1.06
     max_taps: int = 5
+    brightest_sample: float = 4.0  # exposed; so that one lamp does not white out the edge of what hides it
     shadow_offset_m: float = 0.02
     near_m: float = 0.05
     grid_cell_m: float = 0.125  # of contact shadows

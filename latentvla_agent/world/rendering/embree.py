@@ -66,13 +66,11 @@ class MeshScene:
         return blocked
 
 
-def merge_hits(first: Hits, second: Hits, rays: npt.NDArray[np.intp], shift: int) -> Hits:
-    """The nearer of both: `second` was cast for `rays` of `first` only, and its faces count from `shift`."""
+def merge_hits(first: Hits, second: Hits, rays: npt.NDArray[np.intp], shift: int) -> None:
+    """Put what is nearer into `first`: `second` was cast for some `rays` of it, and its faces count from `shift`."""
     nearer = (second.faces >= 0) & (second.distances < first.distances[rays])
     chosen = rays[nearer]
-    distances, faces, u, v = (column.copy() for column in first)
-    distances[chosen] = second.distances[nearer]
-    faces[chosen] = second.faces[nearer] + np.int32(shift)
-    u[chosen] = second.u[nearer]
-    v[chosen] = second.v[nearer]
-    return Hits(distances, faces, u, v)
+    first.distances[chosen] = second.distances[nearer]
+    first.faces[chosen] = second.faces[nearer] + np.int32(shift)
+    first.u[chosen] = second.u[nearer]
+    first.v[chosen] = second.v[nearer]

@@ -112,7 +112,7 @@ def _spread_bloom(image: Any, glow: Any, strength: float, exposure: float, reach
 
 
 def make_noise_pool(seed: int) -> Float32Array:
-    """Standard normal numbers that all pictures draw from; drawing anew per pixel would take as long as tracing."""
+    """Standard normal numbers that all pictures draw from; drawing anew for each pixel takes as long as tracing."""
     pool: Float32Array = np.random.Generator(np.random.PCG64(seed)).standard_normal(NOISE_POOL, dtype=np.float32)
     return pool
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Mapping
+from typing import Any, Mapping, Tuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ from latentvla_agent.world.rendering.grids import Grid
 from latentvla_agent.world.rendering.lighting import Light
 from latentvla_agent.world.rendering.shading import Rays
 from latentvla_agent.world.rendering.shadows import find_shadow_rays
+from latentvla_agent.world.rendering.sparse import cast_sparsely
 from latentvla_agent.world.rendering.surfaces import Surfaces
 
 
@@ -31,33 +32,39 @@ class FrameScene:
 
     def cast(self, origin: Float32Array, directions: Float32Array, rays: npt.NDArray[np.intp]) -> Hits:
         """Nearest hits of rays from `origin` (3,); only those whose numbers are in `rays` can meet an actor."""
-        origins = origin[None, :]
-        hits = self.street.cast(origins, directions)
-        if len(rays) == 0:
-            return hits
-        nearer = self.actors.cast(origins, directions if len(rays) == len(directions) else directions[rays])
-        return merge_hits(hits, nearer, rays, self.street.mesh.num_faces)
+        hits = self.street.cast(origin[None, :], directions)
+        return self._add_actors(hits, origin, directions, rays)
+
+    def cast_picture(
+        self, origin: Float32Array, directions: Float32Array, rays: npt.NDArray[np.intp], shape: Tuple[int, int]
+    ) -> Hits:
+        """As `cast`, for the rays of all pixels of a picture of that `shape` (H, W)."""
+        hits = cast_sparsely(self.street, origin, directions, shape)
+        return self._add_actors(hits, origin, directions, rays)
+
+    def _add_actors(
+        self, hits: Hits, origin: Float32Array, directions: Float32Array, rays: npt.NDArray[np.intp]
+    ) -> Hits:
+        if len(rays):
+            nearer = self.actors.cast(origin[None, :], directions[rays])
+            merge_hits(hits, nearer, rays, self.street.mesh.num_faces)
+        return hits
 
     def cast_from(self, origins: Float32Array, directions: Float32Array) -> Hits:
         """Nearest hits of rays that each have an origin of their own (N, 3)."""
         hits = self.street.cast(origins, directions)
         every = all_rays(len(directions))
-        return merge_hits(hits, self.actors.cast(origins, directions), every, self.street.mesh.num_faces)
+        merge_hits(hits, self.actors.cast(origins, directions), every, self.street.mesh.num_faces)
+        return hits
 
-    def see_sun(self, places: Float32Array, facing: npt.NDArray[np.bool_]) -> Float32Array:
-        """Share of the sun (N,), 0 or 1, that reaches `places` (N, 3); only those that are `facing` it are asked."""
-        sunlit = np.zeros(len(places), np.float32)
-        if max(self.light.sun) <= 0.0:
-            return sunlit
+    def see_sun(self, places: Float32Array) -> npt.NDArray[np.bool_]:
+        """Whether nothing lies between `places` (N, 3) and the sun."""
         sun = np.array(self.light.sun_direction, np.float32)
-        asked = np.flatnonzero(facing)
-        origins = places[asked]
-        free = ~self.street.is_blocked(origins, np.broadcast_to(sun, origins.shape))
-        candidates = np.flatnonzero(free & find_shadow_rays(self.shadows, origins, sun))
-        origins = origins[candidates]
+        free = ~self.street.is_blocked(places, np.broadcast_to(sun, places.shape))
+        candidates = np.flatnonzero(free & find_shadow_rays(self.shadows, places, sun))
+        origins = places[candidates]
         free[candidates] = ~self.actors.is_blocked(origins, np.broadcast_to(sun, origins.shape))
-        sunlit[asked] = free
-        return sunlit
+        return free
 
 
 def pose_in_street(frame: Mapping[str, Any], origin: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""Squares around the ego that say per cell what would cost rays: contact shadows, places of shadows, lamp light."""
+"""Squares of ground that say per cell what would cost rays: contact shadows, where shadows may fall, lamp light."""
 
 from __future__ import annotations
 

@@ -128,7 +128,7 @@ def _fill_levels(labels: Any, palette: Any, texels: Any, starts: Any, shapes: An
         above_height, above_width, start = shapes[level - 1, 0], shapes[level - 1, 1], starts[level - 1]
         for row in range(height):
             for column in range(width):
-                low, high, paved, slab = 0, 0, 0, 0
+                low, high, paved, slab = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
                 for part in range(4):
                     i = min(2 * row + part // 2, above_height - 1)
                     j = min(2 * column + part % 2, above_width - 1)
@@ -141,6 +141,15 @@ def _fill_levels(labels: Any, palette: Any, texels: Any, starts: Any, shapes: An
                 high, paved, slab = (high + 2) >> 2, (paved + 2) >> 2, (slab + 2) >> 2
                 packed = low | (high << 8) | (paved << 24) | (slab << 28)
                 texels[starts[level] + row * width + column] = np.uint32(packed)
+
+
+@compile_inlined
+def unpack_texel(texel: int) -> Look:
+    """What one texel shows, in 0…1."""
+    bits = int(texel)
+    red, green, blue = bits & 0xFF, (bits >> 8) & 0xFF, (bits >> 16) & 0xFF
+    kinds = (((bits >> 24) & 0xF) * NIBBLE_SHARE, ((bits >> 28) & 0xF) * NIBBLE_SHARE)
+    return red * BYTE_SHARE, green * BYTE_SHARE, blue * BYTE_SHARE, kinds[0], kinds[1]
 
 
 @compile_inlined
@@ -185,13 +194,7 @@ def sample_ground(
     the two levels that fit, so that no line shows where they change."""
     label = plain_label(texture, point[0], point[1], widths[1])
     if label != MIXED:
-        bits = np.int64(texture.palette[label])
-        red, green, blue = (
-            (bits & 0xFF) * BYTE_SHARE,
-            ((bits >> 8) & 0xFF) * BYTE_SHARE,
-            (bits >> 16 & 0xFF) * BYTE_SHARE,
-        )
-        return red, green, blue, (bits >> 24 & 0xF) * NIBBLE_SHARE, (bits >> 28 & 0xF) * NIBBLE_SHARE
+        return unpack_texel(texture.palette[label])
     taps = int(min(max(np.ceil(widths[1] / widths[0]), 1.0), float(max_taps)))
     width = max(widths[0], widths[1] / taps)
     fine = min(max(np.log2(width / texture.resolution), 0.0), float(len(texture.shapes) - 1))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import IntEnum
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,17 +21,6 @@ GROUND_LEVEL = 1  # of the ground texture: a beam is about as wide
 MAX_INTENSITY = 255.0
 
 
-class PointIndex(IntEnum):
-    """Rows of a point cloud, as the devkit hands it on."""
-
-    X = 0
-    Y = 1
-    Z = 2
-    INTENSITY = 3
-    RING = 4
-    LIDAR = 5
-
-
 class Beams(NamedTuple):
     """N beams in the ego frame: `origins`, unit `directions` (N, 3), `rings` (N,) and `codes` (N,) of their lidar."""
 
@@ -49,7 +37,7 @@ def aim_beams(config: LidarConfig) -> Beams:
     for head in config.heads:
         parts.append(_aim_head(head, first_ring))
         first_ring += len(head.elevations)
-    return Beams(*(np.concatenate(columns).astype(np.float32) for columns in zip(*parts)))
+    return Beams(*(np.concatenate(columns) for columns in zip(*parts)))
 
 
 def _aim_head(head: LidarHead, first_ring: int) -> Beams:
@@ -60,7 +48,9 @@ def _aim_head(head: LidarHead, first_ring: int) -> Beams:
     directions = np.column_stack([flat * np.cos(azimuth), flat * np.sin(azimuth), np.sin(elevation)])
     origins = np.broadcast_to(np.array(head.position), directions.shape)
     rings = np.repeat(np.arange(len(head.elevations)) + first_ring, head.columns)
-    return Beams(origins, directions, rings, np.full(len(rings), head.code))
+    codes = np.full(len(rings), head.code, np.float32)
+    columns = (origins.astype(np.float32), directions.astype(np.float32), rings.astype(np.float32), codes)
+    return Beams(*columns)
 
 
 def scan_scene(
@@ -71,7 +61,7 @@ def scan_scene(
     weather: str,
     rng: np.random.Generator,
 ) -> Float32Array:
-    """Points (6, N) float32 in the ego frame, rows of `PointIndex`. z = 0 is the road."""
+    """Points (6, N) float32 in the ego frame, rows of `data.sensor_files.LidarIndex`. z = 0 is the road."""
     turn = rotate_up(scene.pose[2]).astype(np.float32)
     shift = np.array([scene.pose[0], scene.pose[1], 0.0], np.float32)
     origins, directions = beams.origins @ turn.T + shift, beams.directions @ turn.T

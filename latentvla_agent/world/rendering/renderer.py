@@ -11,51 +11,24 @@ import numpy.typing as npt
 from latentvla_agent.data.calibration import CameraCalibration, rig_of_frame
 from latentvla_agent.errors import DataError
 from latentvla_agent.world.meshes.actors import build_actors
-from latentvla_agent.world.meshes.mesh import Material, Mesh, Street, join_meshes
+from latentvla_agent.world.meshes.mesh import Mesh, Street, join_meshes
 from latentvla_agent.world.meshes.signals import build_signals
 from latentvla_agent.world.rendering.config import FrameSetting, RenderConfig, WeatherConfig, read_setting
-from latentvla_agent.world.rendering.embree import Float32Array, Hits, MeshScene
-from latentvla_agent.world.rendering.film import (
-    TONE_TABLE,
-    add_bloom,
-    add_rain,
-    develop,
-    make_noise_pool,
-    resolve_samples,
-)
-from latentvla_agent.world.rendering.frame_scene import (
-    FrameScene,
-    aim_rays,
-    boxes_in_street,
-    pose_in_street,
-)
-from latentvla_agent.world.rendering.grids import (
-    MIN_SUN_HEIGHT,
-    light_lamps,
-    make_grid,
-    mark_shadows,
-    shade_contacts,
-)
+from latentvla_agent.world.rendering.embree import Float32Array, MeshScene
+from latentvla_agent.world.rendering.film import TONE_TABLE, add_bloom, add_rain, develop, make_noise_pool
+from latentvla_agent.world.rendering.frame_scene import FrameScene, boxes_in_street, pose_in_street
+from latentvla_agent.world.rendering.grids import MIN_SUN_HEIGHT, light_lamps, make_grid, mark_shadows, shade_contacts
 from latentvla_agent.world.rendering.ground_texture import make_texture
 from latentvla_agent.world.rendering.lidar import aim_beams, scan_scene
 from latentvla_agent.world.rendering.lighting import direction_of_sun, gather_light
-from latentvla_agent.world.rendering.shading import Rays, find_places, shade_hits
-from latentvla_agent.world.rendering.shadows import aim_mirrored, no_mirror, shade_mirrored
 from latentvla_agent.world.rendering.sky import make_sky
 from latentvla_agent.world.rendering.surfaces import SurfaceTable
-from latentvla_agent.world.rendering.views import (
-    SUBPIXELS,
-    CameraView,
-    ViewCache,
-    aim_subpixels,
-    find_edges,
-    mark_faces,
-    resize_camera,
-)
+from latentvla_agent.world.rendering.tracing import cast_middles, trace_picture
+from latentvla_agent.world.rendering.views import ViewCache, resize_camera
 
 Picture = npt.NDArray[np.uint8]
 ActorBuilder = Callable[[Mapping[str, Any], Street], Mesh]
-MIRROR_FROM = 0.5  # wetness from which a street mirrors what stands on it
+SKY = -2  # where a picture shows no object and no street
 
 
 class Renderer:
@@ -76,7 +49,7 @@ class Renderer:
         self._lamps = light_lamps(street.mesh, config)
         self._noise = make_noise_pool(0)
         self._views = ViewCache()
-        self._beams = aim_beams(config.lidar)
+        self.beams = aim_beams(config.lidar)
         self._skies: Dict[Tuple[Any, ...], npt.NDArray[np.float32]] = {}
         self._scene: Optional[Tuple[Tuple[str, FrameSetting], FrameScene]] = None
 
@@ -93,7 +66,7 @@ class Renderer:
         camera = resize_camera(camera, self.config.image_size)
         scene = self.scene_of(frame)
         setting, weather = self._weather_of(frame)
-        image = self._trace(scene, self._views.view_of(camera), weather)
+        image = trace_picture(scene, self._views.view_of(camera), self._texture, weather, self.config)
         add_bloom(image, weather.bloom, weather.exposure)
         rng = seed_noise(str(frame["token"]), camera.name, setting.seed)
         picture = np.empty(image.shape, np.uint8)
@@ -107,13 +80,14 @@ class Renderer:
         setting, _ = self._weather_of(frame)
         rng = seed_noise(str(frame["token"]), "lidar", setting.seed)
         scene = self.scene_of(frame)
-        return scan_scene(scene, self._texture, self._beams, self.config.lidar, setting.weather, rng)
+        return scan_scene(scene, self._texture, self.beams, self.config.lidar, setting.weather, rng)
 
     def find_objects(self, frame: Mapping[str, Any], camera: CameraCalibration) -> npt.NDArray[np.int32]:
         """Row of the box that each pixel shows (H, W); -1 for the street, -2 for the sky."""
         scene, view = self.scene_of(frame), self._views.view_of(resize_camera(camera, self.config.image_size))
-        _, hits, _ = self._cast_middles(scene, view)
-        found = np.where(hits.faces >= 0, scene.surfaces.objects[np.maximum(hits.faces, 0)], -2)
+        samples, _ = cast_middles(scene, view, self.config.near_m)
+        faces = samples.hits.faces
+        found = np.where(faces >= 0, scene.surfaces.objects[np.maximum(faces, 0)], SKY)
         return found.astype(np.int32).reshape(view.camera.height, view.camera.width)
 
     def scene_of(self, frame: Mapping[str, Any]) -> FrameScene:
@@ -122,6 +96,10 @@ class Renderer:
         if self._scene is None or self._scene[0] != key:
             self._scene = (key, self._build_scene(frame))
         return self._scene[1]
+
+    def forget_frame(self) -> None:
+        """Build the scene anew next time, though the token be the same."""
+        self._scene = None
 
     def _weather_of(self, frame: Mapping[str, Any]) -> Tuple[FrameSetting, WeatherConfig]:
         setting = read_setting(frame, self.config)
@@ -149,93 +127,6 @@ class Renderer:
         if setting not in self._skies:
             self._skies = {setting: make_sky(weather, sun, setting.seed, self.config)}
         return self._skies[setting]
-
-    def _cast_middles(self, scene: FrameScene, view: CameraView) -> Tuple[Rays, Hits, npt.NDArray[np.bool_]]:
-        """Rays through the middles of the pixels, their hits, and which pixels an actor may cover (H, W)."""
-        pinhole = view.place(scene.pose)
-        mask = np.zeros((pinhole.height, pinhole.width), bool)
-        actors = scene.actors.mesh
-        mark_faces(pinhole, actors.vertices, actors.faces, self.config.near_m, mask)
-        rays = aim_rays(pinhole.position, view.aim(scene.pose), view.pixel_angle)
-        return rays, scene.cast(rays.origin, rays.directions, np.flatnonzero(mask)), mask
-
-    def _trace(self, scene: FrameScene, view: CameraView, weather: WeatherConfig) -> Float32Array:
-        """Radiance (H, W, 3) of a camera."""
-        rays, hits, mask = self._cast_middles(scene, view)
-        pixels, rays, hits = self._refine_edges(scene, view, rays, hits, mask)
-        samples = np.empty((len(hits.faces), 3), np.float32)
-        self._shade(scene, rays, hits, weather, samples)
-        image = np.empty((view.camera.height * view.camera.width, 3), np.float32)
-        most = 4.0 / weather.exposure
-        resolve_samples(samples, pixels, self.config.edge_samples, most, image)
-        return image.reshape(view.camera.height, view.camera.width, 3)
-
-    def _refine_edges(
-        self, scene: FrameScene, view: CameraView, rays: Rays, hits: Hits, mask: npt.NDArray[np.bool_]
-    ) -> Tuple[npt.NDArray[np.intp], Rays, Hits]:
-        """Pixels at edges, and rays and hits with the further samples of these pixels at the end."""
-        config, shape = self.config, (view.camera.height, view.camera.width)
-        leaves = int(Material.FOLIAGE)
-        edges = find_edges(
-            hits.distances,
-            hits.faces,
-            scene.surfaces,
-            shape,
-            config.edge_normal_cosine,
-            config.edge_depth_ratio,
-            leaves,
-        )
-        pixels = np.flatnonzero(edges)
-        count = config.edge_samples
-        further = np.empty((len(pixels) * count, 3), np.float32)
-        aim_subpixels(view.place(scene.pose), pixels, SUBPIXELS[:count], further)
-        near_actor = np.flatnonzero(np.repeat(mask.ravel()[pixels], count))
-        more = scene.cast(rays.origin, further, near_actor)
-        joined = Hits(*(np.concatenate(pair) for pair in zip(hits, more)))
-        return pixels, Rays(rays.origin, np.concatenate([rays.directions, further]), rays.pixel_angle), joined
-
-    def _shade(self, scene: FrameScene, rays: Rays, hits: Hits, weather: WeatherConfig, out: Float32Array) -> None:
-        config = self.config
-        places = np.empty((len(hits.faces), 3), np.float32)
-        sun = np.array(scene.light.sun_direction)
-        facing = find_places(
-            rays, hits.distances, hits.faces, scene.surfaces.normals, sun, config.shadow_offset_m, places
-        )
-        sunlit = scene.see_sun(places, facing)
-        mirrored = no_mirror(len(hits.faces))
-        if weather.wetness > MIRROR_FROM:
-            self._mirror(scene, rays, hits, places, mirrored)
-        columns = tuple(hits)
-        shade_hits(
-            rays,
-            columns,
-            sunlit,
-            mirrored,
-            scene.surfaces,
-            self._texture,
-            scene.light,
-            config.surface,
-            config.max_taps,
-            out,
-        )
-
-    def _mirror(self, scene: FrameScene, rays: Rays, hits: Hits, places: Float32Array, mirrored: Float32Array) -> None:
-        """What the wet ground at `places` mirrors, into `mirrored`."""
-        directions = np.empty_like(rays.directions)
-        columns = tuple(hits)
-        chosen = aim_mirrored(
-            rays.origin,
-            rays.directions,
-            columns,
-            scene.surfaces,
-            self._texture,
-            self.config.surface.wet_ripple,
-            directions,
-        )
-        numbers = np.flatnonzero(chosen)
-        aimed = directions[numbers]
-        found = scene.cast_from(places[numbers], aimed)
-        shade_mirrored(aimed, tuple(found), scene.surfaces, scene.light, numbers, mirrored)
 
 
 def build_moving(frame: Mapping[str, Any], street: Street) -> Mesh:

@@ -28,11 +28,12 @@ FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
 
 @dataclass(frozen=True)
 class SheetConfig:
-    """`rows` of cameras, each `camera_size` (width, height) on the sheet; below them the views from above."""
+    """`rows` of cameras, once around the car clockwise, each `camera_size` (width, height); below them two views from
+    above: map, boxes and way, and the cloud in colour."""
 
     rows: Tuple[Tuple[str, ...], ...] = (
-        ("cam_l0", "cam_f0", "cam_r0", "cam_b0"),
-        ("cam_l1", "cam_l2", "cam_r2", "cam_r1"),
+        ("cam_l1", "cam_l0", "cam_f0", "cam_r0"),
+        ("cam_r1", "cam_r2", "cam_b0", "cam_l2"),
     )
     camera_size: Tuple[int, int] = (480, 270)
     near_m: float = 0.2
@@ -40,6 +41,8 @@ class SheetConfig:
     future_frames: int = 8
     unseen_point: Tuple[int, int, int] = (60, 60, 66)
     bird_view: BirdViewConfig = field(default_factory=BirdViewConfig)
+    near_view: BirdViewConfig = field(default_factory=lambda: BirdViewConfig(ahead_m=26.0, behind_m=16.0, point_px=2))
+    raised_m: float = 0.3
     jpeg_quality: int = 92
 
 
@@ -138,8 +141,10 @@ def _draw_views(
     }
     colours = colour_points(sensors.cloud[:3].T, sensors.pictures, sized, config.unseen_point)
     view, empty = config.bird_view, boxes[:0]
-    left = draw_bird_view(boxes, names, poses[index], sensors.cloud, city_map, future, None, overlays, view)
-    right = draw_bird_view(empty, (), poses[index], sensors.cloud, None, future[:0], colours, False, view)
+    raised = sensors.cloud[:, sensors.cloud[BoxIndex.Z] > config.raised_m]  # the ground would hide the map
+    left = draw_bird_view(boxes, names, poses[index], raised, city_map, future, None, overlays, view)
+    near = config.near_view
+    right = draw_bird_view(empty, (), poses[index], sensors.cloud, None, future[:0], colours, False, near)
     return np.concatenate([left, right], axis=1)
 
 
