@@ -37,7 +37,7 @@ def bend_roads(
         radii: the tightest bend of each road's inner border, metres.
         rings: radius of each junction that is a roundabout.
     """
-    leaving = _draw_headings(topology, config, rng)
+    leaving = _draw_headings(topology, rings, config, rng)
     courses: Dict[Pair, Line] = {}
     grounds: Dict[Pair, shapely.Geometry] = {
         pair: shapely.LineString([topology.places[key] for key in pair]).buffer(halves[pair]) for pair in topology.pairs
@@ -76,16 +76,20 @@ def _draw_bend(
     return _Bend(ends, (first, second), sways, rims)
 
 
-def _draw_headings(topology: Topology, config: BendConfig, rng: np.random.Generator) -> Ends:
-    """Turn each road's end away from its chord, then push neighbouring roads of a junction apart."""
+def _draw_headings(topology: Topology, rings: Dict[str, float], config: BendConfig, rng: np.random.Generator) -> Ends:
+    """Turn each road's end away from its chord, then push neighbouring roads of a junction apart.
+
+    Roads that end alone, and the arms of roundabouts, which need room between them, follow their chords.
+    """
     leaving: Ends = {}
     most = math.radians(config.turn_deg)
     for key, others in topology.neighbours().items():
         chords = np.array([_heading(topology.places[key], topology.places[other]) for other in others])
         order = np.argsort(chords, kind="stable")
         turns = most * rng.uniform(config.least_turn, 1.0, len(others)) * rng.choice([-1.0, 1.0], len(others))
-        turned = chords + (turns if len(others) > 1 else 0.0)
-        turned[order] = _push_apart(chords[order], turned[order], most, config)
+        turned = chords + (turns if len(others) > 1 and key not in rings else 0.0)
+        if key not in rings:
+            turned[order] = _push_apart(chords[order], turned[order], most, config)
         leaving.update({(key, other): float(turned[row]) for row, other in enumerate(others)})
     return leaving
 

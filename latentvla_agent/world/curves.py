@@ -134,8 +134,12 @@ def smallest_radius(line: Line) -> float:
     """Radius of the tightest bend, from the change of heading per metre; infinite for a straight line."""
     if len(line) < 3:
         return math.inf
-    steps = np.hypot(*np.diff(line, axis=0).T)
-    bends = np.abs(np.diff(measure_headings(line))) / (0.5 * (steps[1:] + steps[:-1]))
+    ways = np.diff(line, axis=0)
+    steps = np.hypot(ways[:, 0], ways[:, 1])
+    before, after = ways[:-1], ways[1:]
+    cross = before[:, 0] * after[:, 1] - before[:, 1] * after[:, 0]
+    turns = np.abs(np.arctan2(cross, np.sum(before * after, axis=1)))
+    bends = turns / (0.5 * (steps[1:] + steps[:-1]))
     return 1.0 / max(float(bends.max()), 1e-9)
 
 

@@ -77,7 +77,7 @@ class JunctionConfig:
     right_before_left_share: float = 0.4  # of what is left, where all roads are narrow
     roundabout_share: float = 0.12
     roundabout_radius_m: Tuple[float, float] = (25.0, 30.0)
-    roundabout_gap_deg: float = 68.0  # at least, between its arms
+    roundabout_gap_deg: float = 72.0  # at least, between its arms
     roundabout_mps: float = 8.33
     corner_radius_m: float = 9.0
     narrowing_rounds: int = 4  # networks built until every lane has a way on

@@ -30,11 +30,13 @@ def smooth_network(root: Element, config: NetworkConfig) -> None:
     elements = find_lane_elements(root.iter("edge"))
     lines = {key: resample_smoothly(lane.line, config.smoothing.lane_step_m) for key, lane in roads.lanes.items()}
     curves: Dict[str, Line] = {}
+    radii: Dict[str, float] = {}
     waiting = list(roads.connectors.values())
     for _ in range(config.smoothing.trim_rounds + 1):
         for connector in waiting:
             curves[connector.key] = _join(lines[connector.from_lane], lines[connector.to_lane], config)
-        trimmed = _trim_edges(roads, lines, curves, config)
+            radii[connector.key] = smallest_radius(curves[connector.key])
+        trimmed = _trim_edges(roads, lines, radii, config)
         waiting = [
             connector
             for connector in roads.connectors.values()
@@ -55,10 +57,10 @@ def _join(before: Line, after: Line, config: NetworkConfig) -> Line:
 
 
 def _trim_edges(
-    roads: Roads, lines: Dict[str, Line], curves: Dict[str, Line], config: NetworkConfig
+    roads: Roads, lines: Dict[str, Line], radii: Dict[str, float], config: NetworkConfig
 ) -> Dict[str, None]:
     """Shorten the lanes next to tight turns a little, all of an edge alike: longer turns are wider. Returns which."""
-    tight = [c for c in roads.connectors.values() if smallest_radius(curves[c.key]) < config.smoothing.turn_radius_m]
+    tight = [c for c in roads.connectors.values() if radii[c.key] < config.smoothing.turn_radius_m]
     ends = {
         **{(roads.lanes[connector.from_lane].edge, True): None for connector in tight},
         **{(roads.lanes[connector.to_lane].edge, False): None for connector in tight},

@@ -46,7 +46,7 @@ def draw_topology(config: NetworkConfig, rng: np.random.Generator, folder: Path)
         topology = _join_roads(topology, config.topology)
     else:
         topology = _drop_roads(_jitter(topology, config.topology, rng), config.topology, rng)
-    return _place(_part_roads(topology, config.topology), config.margin_m)
+    return _place(_part_roads(topology, config.topology), config)
 
 
 def _shape(kind: str, config: TopologyConfig, rng: np.random.Generator) -> List[str]:
@@ -127,10 +127,16 @@ def _part_roads(topology: Topology, config: TopologyConfig) -> Topology:
         strangers = [chords[other] for other in kept if not set(other) & set(pair)]
         if not any(shapely.distance(chord, other) < config.apart_m for other in strangers):
             kept.append(pair)
-    parts = [reach(key, [*kept, *((second, first) for first, second in kept)]) for key in topology.places]
-    town = max(parts, key=len)
-    places = {key: place for key, place in topology.places.items() if key in town}
-    return Topology(places, tuple(pair for pair in kept if pair[0] in town))
+    return _keep_town(topology.places, kept)
+
+
+def _keep_town(places: Dict[str, Point], pairs: List[Pair]) -> Topology:
+    """The largest part that hangs together, without roads to junctions that are not among `places`."""
+    known = [pair for pair in pairs if pair[0] in places and pair[1] in places]
+    both = [*known, *((second, first) for first, second in known)]
+    town = max((reach(key, both) for key in places), key=len)
+    kept = {key: place for key, place in places.items() if key in town}
+    return Topology(kept, tuple(pair for pair in known if pair[0] in town))
 
 
 def is_connected(places: Dict[str, Point], pairs: List[Pair]) -> bool:
@@ -153,10 +159,12 @@ def reach(start: str, pairs: List[Pair]) -> Dict[str, None]:
     return seen
 
 
-def _place(topology: Topology, margin: float) -> Topology:
-    """Move the town so that its junctions begin at `margin` on both axes."""
-    corner = np.min(list(topology.places.values()), axis=0) - margin
-    return Topology({key: xy - corner for key, xy in topology.places.items()}, topology.pairs)
+def _place(topology: Topology, config: NetworkConfig) -> Topology:
+    """Move the town so that its junctions begin at the margin on both axes, and leave out those beyond the extent."""
+    corner = np.min(list(topology.places.values()), axis=0) - config.margin_m
+    moved = {key: xy - corner for key, xy in topology.places.items()}
+    inside = {key: xy for key, xy in moved.items() if xy.max() <= config.extent_m - config.margin_m}
+    return _keep_town(inside, list(topology.pairs))
 
 
 def find_through_roads(topology: Topology, most: float) -> List[List[Pair]]:

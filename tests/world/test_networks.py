@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -93,6 +94,13 @@ def test_wrong_configurations_are_errors(tmp_path: Path) -> None:
         NetworkConfig(kind="grid", opendrive=tmp_path / "a.xodr")
     with pytest.raises(DataError, match="a.xodr: OpenDRIVE file not found"):
         make_network(NetworkConfig(kind="opendrive", opendrive=tmp_path / "a.xodr"), tmp_path)
+
+
+def test_what_does_not_fit_is_left_out_or_an_error(tmp_path: Path) -> None:
+    roads = read_roads(make_network(replace(small_network("random", 1), extent_m=900.0), tmp_path))
+    assert np.vstack([lane.line for lane in roads.lanes.values()]).max() < 900.0
+    path = tmp_path / "bend.xodr"
+    path.write_text(write_bend(), encoding="utf-8")
     with pytest.raises(DataError, match="expected inside"):
-        make_network(NetworkConfig(kind="grid", seed=1, extent_m=300.0), tmp_path / "small")
+        make_network(NetworkConfig(kind="opendrive", opendrive=path, extent_m=100.0), tmp_path / "small")
     assert not (tmp_path / "small" / NET_NAME).exists()
