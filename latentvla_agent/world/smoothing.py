@@ -129,13 +129,12 @@ def _stand_still(speed: FloatArray, step_s: float, config: SmoothingConfig) -> F
     """Creeping becomes standing; the distance that is lost is made up for while driving on."""
     stands = speed < config.standstill_speed
     bounds = np.flatnonzero(np.diff(stands)) + 1
-    result, debt = speed.copy(), 0.0
+    result = np.minimum(speed, 2.0 * np.maximum(speed - config.standstill_speed, 0.0))  # without a jump at the limit
+    debt = 0.0
     for begin, end in zip([0, *bounds], [*bounds, len(speed)]):
-        distance = float(speed[begin:end].sum()) * step_s
-        if stands[begin]:
-            result[begin:end] = 0.0
-            debt += distance
-        else:
+        debt += float((speed[begin:end] - result[begin:end]).sum()) * step_s
+        distance = float(result[begin:end].sum()) * step_s
+        if distance > 0.0:
             paid = min(debt, config.catch_up * distance)
             result[begin:end] *= 1.0 + paid / distance
             debt -= paid
