@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Dict, List, Tuple
+from typing import Any, Dict, List, Tuple
 
 import numpy as np
 import numpy.typing as npt
@@ -66,7 +66,7 @@ def make_drive(num_steps: int = 200, speed: float = 8.0) -> Recording:
     return Recording(0.1, num_steps, tracks, {SIGNAL: "r" * num_steps}, {"ego_0": lanes}, events, {"ego_0": ("a", "b")})
 
 
-def _states(way: FloatArray, arc: FloatArray, at: npt.ArrayLike, speed: float) -> FloatArray:
+def _states(way: FloatArray, arc: FloatArray, at: npt.NDArray[Any], speed: float) -> FloatArray:
     headings = np.unwrap(np.arctan2(*np.gradient(way, axis=0).T[::-1]))
     states = np.column_stack([np.interp(at, arc, values) for values in (way[:, 0], way[:, 1], headings)])
     return np.column_stack([states, np.full(len(states), speed)])
