@@ -25,9 +25,9 @@ class SmoothingConfig:
     path_step_m: float = 0.25
     bend_sigma_m: float = 3.0
     bend_shift: float = (
-        20.0  # m^2: the ego's rear axle cuts a bend by so much times its curvature: its front swings out,
+        14.0  # m^2: the ego's rear axle cuts a bend by so much times its curvature: its front swings out,
     )
-    max_bend_shift: float = 0.42  # and NAVSIM's simulation starts each window with straight wheels; at most so much
+    max_bend_shift: float = 0.33  # and NAVSIM's simulation starts each window with straight wheels; at most so much
     kernel_reach: float = 4.0
     standstill_speed: float = 0.04  # slower is standing: SUMO's drivers creep to the end of a queue
     catch_up: float = 0.03  # what standing costs in distance is caught up by so much more speed

