@@ -66,7 +66,7 @@ class TrafficConfig:
     curve_acceleration: float = 3.0  # lateral, in the tightest bend of a lane: nobody takes it faster
     turn_acceleration: float = 1.6  # the same at junctions
     min_curve_speed: float = 3.0
-    slide_per_metre: float = 0.15  # a change of lanes goes at most so many metres sideways per metre ahead
+    slide_per_metre: float = 0.12  # a change of lanes goes at most so many metres sideways per metre ahead
     max_slide_speed: float = 1.2
     walk_legs: int = 4  # walks that a pedestrian strings together
     walk_reach: int = 2  # edges from the start to the end of a walk

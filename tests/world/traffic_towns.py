@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Dict, List, Tuple
+from typing import Any, Dict, List, Tuple
 
 import numpy as np
+import numpy.typing as npt
 
 from latentvla_agent.world.network_config import NetworkConfig
 from latentvla_agent.world.networks import make_network
@@ -58,15 +59,17 @@ def make_drive(num_steps: int = 200, speed: float = 8.0) -> Recording:
     tracks["parked_0"] = _make_track("parked_0", "van", parked)
     tracks["sedan_2"] = _make_track("sedan_2", "sedan", np.tile([900.0, 0.0, 0.0, 0.0], (num_steps, 1)))
     rear = np.interp(at - 1.461, arc, np.arange(len(way)))
-    lanes: List[str] = ["a_0" if row < 100 else ":J_0_0" if row < 115 else ":J_2_0" if row < 129 else "b_0" for row in rear]
+    lanes: List[str] = [
+        "a_0" if row < 100 else ":J_0_0" if row < 115 else ":J_2_0" if row < 129 else "b_0" for row in rear
+    ]
     events = (EventSpan("lead_brakes", "ego_0", 10, 20, ("sedan_1",)),)
     return Recording(0.1, num_steps, tracks, {SIGNAL: "r" * num_steps}, {"ego_0": lanes}, events, {"ego_0": ("a", "b")})
 
 
-def _states(way: FloatArray, arc: FloatArray, at: FloatArray, speed: float) -> FloatArray:
+def _states(way: FloatArray, arc: FloatArray, at: npt.NDArray[Any], speed: float) -> FloatArray:
     headings = np.unwrap(np.arctan2(*np.gradient(way, axis=0).T[::-1]))
     states = np.column_stack([np.interp(at, arc, values) for values in (way[:, 0], way[:, 1], headings)])
-    return np.column_stack([states, np.full(len(at), speed)])
+    return np.column_stack([states, np.full(len(states), speed)])
 
 
 def _make_track(key: str, model: str, states: FloatArray) -> Track:
