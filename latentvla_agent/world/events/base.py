@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar, Dict, List, Optional, Sequence, Tuple
@@ -11,7 +12,7 @@ import numpy as np
 from latentvla_agent.world.events.config import EventConfig
 from latentvla_agent.world.events.driver import Driver
 from latentvla_agent.world.events.path import FloatArray, Path, look_ahead
-from latentvla_agent.world.events.surroundings import Neighbour, distance_to_egos, list_neighbours
+from latentvla_agent.world.events.surroundings import Neighbour, list_neighbours
 
 if TYPE_CHECKING:
     from latentvla_agent.world.traffic import LiveTraffic
@@ -71,7 +72,7 @@ class EgoEvent:
         self._props: List[str] = []
         self._sent: List[str] = []  # vehicles of ours to take off the road out of sight
 
-    # For subclasses -------------------------------------------------------------------------------------------------
+    # For subclasses
     def find(self, live: LiveTraffic, path: Path) -> bool:
         """Look for place and time; True if the event starts now."""
         raise NotImplementedError
@@ -83,7 +84,7 @@ class EgoEvent:
     def clear(self, live: LiveTraffic) -> None:
         """Give back what was taken over, apart from the ego."""
 
-    # The loop ---------------------------------------------------------------------------------------------------------
+    # The loop
     def direct(self, live: LiveTraffic) -> None:
         """Called before every step of the simulation."""
         if self.stage is Stage.DONE:
@@ -129,11 +130,11 @@ class EgoEvent:
             return
         for key in list(self._props):
             x, y = live.props[key].state[:2]
-            if distance_to_egos(live, x, y) > self.config.place.sight:
+            if self.is_hidden_from_egos(live, x, y):
                 live.remove_prop(key)
                 self._props.remove(key)
 
-    # Tools ------------------------------------------------------------------------------------------------------------
+    # Tools
     def steps(self, seconds: float) -> int:
         """Steps of the simulation in a time."""
         return int(round(seconds / self.config.driver.step_s))
@@ -226,8 +227,13 @@ class EgoEvent:
         return edges
 
     def is_hidden_from_egos(self, live: LiveTraffic, x: float, y: float) -> bool:
-        """Whether something may appear there."""
-        return distance_to_egos(live, x, y) > self.config.place.sight
+        """Whether something may appear or disappear there."""
+        place = self.config.place
+        for key in live.egos:
+            ego_x, ego_y = live.sumo.vehicle.getPosition(key)
+            if math.hypot(x - ego_x, y - ego_y) < (place.sight if key == self.ego else place.others_sight):
+                return False
+        return True
 
     @property
     def half_width(self) -> float:

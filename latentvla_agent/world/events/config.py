@@ -35,7 +35,8 @@ class PlaceSettings:
     settle_s: float = 3.0  # the ego has driven this long: a window needs its history
     search_every: int = 3  # steps between two looks for a place
     look_ahead: float = 260.0
-    sight: float = 105.0  # nothing appears or disappears closer to any ego than this
+    sight: float = 105.0  # nothing appears or disappears closer to its ego than this ...
+    others_sight: float = 65.0  # ... nor closer than this to the others
     ego_speed: float = 5.5  # the least at which an event starts
     ego_length: float = 5.176
     ego_width: float = 2.297
@@ -142,11 +143,11 @@ class DetourSettings:
 
 @dataclass(frozen=True)
 class CrossingSettings:
-    """What a red-light runner and a vehicle that blocks the junction have in common: they come from the crossing road."""
+    """What a red-light runner and a vehicle that blocks the junction share: they come from the crossing road."""
 
-    stage: Range = (112.0, 200.0)  # m to the junction when a vehicle is sent to the crossing road's line
+    stage: Range = (108.0, 240.0)  # m to the junction when a vehicle is sent to the crossing road's line
     line_gap: Range = (1.0, 3.0)  # so far before its line it waits
-    give_up_s: float = 40.0
+    give_up_s: float = 45.0
     ego_eta_s: Range = (2.3, 4.6)  # the ego's time to the conflict when the other one starts
     accel: float = 2.6
     reaction_s: float = 0.3
@@ -184,8 +185,10 @@ class WrongWaySettings:
     ego_stop_gap: float = 6.0  # the ego means to stand so far from the place where the other moves back
     decel: float = 2.0
     clear: float = 25.0  # of other vehicles beyond the two
-    reaction_s: float = 0.4
-    seen_share: float = 0.3  # of the move
+    seen_share: float = 0.3  # of the move, from which on the ego reacts
+    ego_decel: float = 2.7
+    notice_s: float = 0.9  # until the ego brakes
+    slowing_share: float = 0.75  # mean speed of the other one, who slows down too, as a share of its speed
     longest_s: float = 20.0
 
 
@@ -195,7 +198,7 @@ class RoundaboutSettings:
     search: float = 60.0
     circle: float = 190.0  # m round the longest loop of roads that counts as a roundabout
     circle_edges: int = 8
-    stage: Range = (112.0, 165.0)  # m to the entry when vehicles are sent into the ring
+    stage: Range = (108.0, 175.0)  # m to the entry when vehicles are sent into the ring
     sent: int = 3
     give_up_s: float = 30.0
     upstream: float = 60.0  # m of circular road before the entry that are looked at

@@ -33,7 +33,7 @@ class StalledVehicle(EgoEvent):
     _passing = False
     _gone = False
 
-    # Setting the stage --------------------------------------------------------------------------------------------------
+    # Setting the stage
     def find(self, live: LiveTraffic, path: Path) -> bool:
         """A stretch of open road out of sight where the ego will be on the rightmost lane."""
         settings, place = self.config.detour, self.config.place
@@ -85,13 +85,16 @@ class StalledVehicle(EgoEvent):
         """Keys of all that stands there."""
         return [self._stalled, *self._props]
 
-    # The event ------------------------------------------------------------------------------------------------------------
+    # The event
     def play(self, live: LiveTraffic, path: Path) -> bool:
         """Wait for the ego, then bring it past."""
         if self._left_edge is None:
             return self._settle(live, path)
         settings, speed = self.config.detour, self.ego_speed(live)
-        if live.step > self._sent_at + self.steps(settings.longest_s) or self._stalled not in live.sumo.vehicle.getIDList():
+        if (
+            live.step > self._sent_at + self.steps(settings.longest_s)
+            or self._stalled not in live.sumo.vehicle.getIDList()
+        ):
             return False
         front, left = path.locate(*self._front)
         gap = front - self._length
@@ -202,7 +205,9 @@ class Cones(StalledVehicle):
             return came
         front, _ = path.locate(*self._front)
         lane_half = live.sumo.lane.getWidth(path.part_at(front).lane) / 2.0
-        lateral = np.linspace(-lane_half, self._left_edge + settings.cone_outside - settings.cone_size[1], settings.cones)
+        lateral = np.linspace(
+            -lane_half, self._left_edge + settings.cone_outside - settings.cone_size[1], settings.cones
+        )
         rear = front - self._length
         for number, left in enumerate(lateral.tolist()):
             along = rear - (settings.cones - number - 0.5) * settings.cone_gap

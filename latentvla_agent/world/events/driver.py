@@ -26,7 +26,7 @@ class Obstacle:
 class Driver:
     """Slows one vehicle for obstacles and moves it sideways; otherwise SUMO drives it.
 
-    SUMO's own safe speed always stays in force (what is asked for is an upper bound), and so do signals and right of way.
+    SUMO's safe speed, signals and right of way stay in force as the speed mode says; what is asked for is a bound.
     """
 
     def __init__(self, key: str, settings: DriverSettings, left: float = 0.0) -> None:

@@ -32,7 +32,11 @@ class PedestrianStepsOut(EgoEvent):
     """
 
     kind: ClassVar[str] = "pedestrian_steps_out"
-    _place: Tuple[float, float, float] = (0.0, 0.0, 0.0)  # x, y on the lane's middle where the pedestrian crosses; heading
+    _place: Tuple[float, float, float] = (
+        0.0,
+        0.0,
+        0.0,
+    )  # x, y on the lane's middle where the pedestrian crosses; heading
     _kerb: Kerb
     _walk = Walk.HIDDEN
     _left = _start_left = _pause_left = _goal_left = _visible_left = 0.0
@@ -45,7 +49,7 @@ class PedestrianStepsOut(EgoEvent):
     _walker_size: Tuple[float, float, float] = (0.0, 0.0, 0.0)
     _model = "adult"
 
-    # Setting the stage --------------------------------------------------------------------------------------------------
+    # Setting the stage
     def find(self, live: LiveTraffic, path: Path) -> bool:
         """A straight stretch out of sight with a kerb beside the ego's lane: park the cars there."""
         settings, place = self.config.pedestrian, self.config.place
@@ -107,7 +111,7 @@ class PedestrianStepsOut(EgoEvent):
             abs(self._speed),
         )
 
-    # The event ------------------------------------------------------------------------------------------------------------
+    # The event
     def play(self, live: LiveTraffic, path: Path) -> bool:
         """Walk when the ego is near; the ego brakes once it can see the pedestrian."""
         settings = self.config.pedestrian

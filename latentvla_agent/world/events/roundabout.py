@@ -38,7 +38,9 @@ class RoundaboutEntry(EgoEvent):
     def _find_ring(self, live: LiveTraffic, edge: str) -> List[str]:
         """Edges of a short way from the end of the edge back to its beginning, itself first; empty if there is none."""
         settings, lanes = self.config.roundabout, live.roads.lanes
-        queue: List[Tuple[List[str], str, float]] = [([edge], lane.key, 0.0) for lane in lanes.values() if lane.edge == edge]
+        queue: List[Tuple[List[str], str, float]] = [
+            ([edge], lane.key, 0.0) for lane in lanes.values() if lane.edge == edge
+        ]
         while queue:
             edges, lane, length = queue.pop()
             length += live.sumo.lane.getLength(lane)
@@ -109,9 +111,7 @@ class RoundaboutEntry(EgoEvent):
             return self._started_at is not None or waiting and entry > 0.0 and abs(left) < self.half_width
         if live.step > self._started_at + self.steps(settings.longest_s) or entry <= 0.0:
             return False
-        waits = [
-            item for item in neighbours if item.key in self._circulating and self._still_comes(live, path, item)
-        ]
+        waits = [item for item in neighbours if item.key in self._circulating and self._still_comes(live, path, item)]
         ahead = [item for item in neighbours if item.going_along and item.first < entry]
         obstacles = list_obstacles(ahead, self.half_width)
         if waits:

@@ -105,7 +105,9 @@ def in_corridor(neighbour: Neighbour, half_width: float, left: float = 0.0) -> b
 
 def list_obstacles(neighbours: Sequence[Neighbour], half_width: float, left: float = 0.0) -> List[Obstacle]:
     """Obstacles on the strip ahead of the ego."""
-    ahead = [item for item in neighbours if item.last > 0.0 and item.first > -1.0 and in_corridor(item, half_width, left)]
+    ahead = [
+        item for item in neighbours if item.last > 0.0 and item.first > -1.0 and in_corridor(item, half_width, left)
+    ]
     return [Obstacle(item.first, max(0.0, item.speed * math.cos(item.turned))) for item in ahead]
 
 
@@ -131,9 +133,3 @@ def find_conflict(ego: Path, other: Path, apart: float) -> Optional[Conflict]:
     middle = near[len(near) // 2]
     turned = (middle[2] - ego.point_at(middle[1])[2] + math.pi) % (2.0 * math.pi) - math.pi
     return Conflict(min(ends), max(ends), near[0][0], near[-1][0], turned)
-
-
-def distance_to_egos(live: Any, x: float, y: float) -> float:
-    """Metres from a place to the nearest ego."""
-    places = [live.sumo.vehicle.getPosition(key) for key in live.egos]
-    return min((math.hypot(x - px, y - py) for px, py in places), default=math.inf)
