@@ -55,7 +55,7 @@ class CrossingEvent(EgoEvent):
                 exit_edge = live.roads.lanes[connector.to_lane].edge
                 onward = self.onward(live, exit_edge, self.config.place.route_edges)
                 route = [live.roads.lanes[lane].edge, *onward]
-                self._other = self.send_vehicle(live, lane, place, route, self.draw_model(), 0.0) or ""
+                self._other = self.send_vehicle(live, lane, place, route, self.draw_model()) or ""
                 if self._other:
                     self._sent_at = live.step
                     return True
