@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar, Dict, List, Optional, Sequence, Tuple
 
@@ -10,8 +11,8 @@ import numpy as np
 
 from latentvla_agent.world.events.config import EventConfig
 from latentvla_agent.world.events.driver import Driver
-from latentvla_agent.world.events.path import FloatArray, Path, look_ahead
-from latentvla_agent.world.events.surroundings import Neighbour, distance_to_egos, list_neighbours
+from latentvla_agent.world.events.path import LaneBook, Path, look_ahead
+from latentvla_agent.world.events.surroundings import Neighbour, list_neighbours
 
 if TYPE_CHECKING:
     from latentvla_agent.world.traffic import LiveTraffic
@@ -38,6 +39,15 @@ class Turns:
 
     holder: Optional[str] = None
     free_from: int = 0
+    seen_at: int = -1  # step of `path`
+    path: Optional[Path] = None
+    book: LaneBook = field(default_factory=LaneBook)
+
+    def look_ahead(self, live: LiveTraffic, ego: str, distance: float) -> Optional[Path]:
+        """The ego's way ahead at this step."""
+        if self.seen_at != live.step:
+            self.seen_at, self.path = live.step, look_ahead(live.sumo, ego, distance, self.book)
+        return self.path
 
     def take(self, kind: str, step: int) -> bool:
         """Ask for the ego; True if the event may start."""
@@ -66,12 +76,11 @@ class EgoEvent:
         self.happened = False
         self.driver = Driver(ego, config.driver)
         self._turns = turns or Turns()
-        self._shapes: Dict[str, FloatArray] = {}
         self._first_seen: Optional[int] = None
         self._props: List[str] = []
         self._sent: List[str] = []  # vehicles of ours to take off the road out of sight
 
-    # For subclasses -------------------------------------------------------------------------------------------------
+    # For subclasses
     def find(self, live: LiveTraffic, path: Path) -> bool:
         """Look for place and time; True if the event starts now."""
         raise NotImplementedError
@@ -83,7 +92,7 @@ class EgoEvent:
     def clear(self, live: LiveTraffic) -> None:
         """Give back what was taken over, apart from the ego."""
 
-    # The loop ---------------------------------------------------------------------------------------------------------
+    # The loop
     def direct(self, live: LiveTraffic) -> None:
         """Called before every step of the simulation."""
         if self.stage is Stage.DONE:
@@ -129,11 +138,11 @@ class EgoEvent:
             return
         for key in list(self._props):
             x, y = live.props[key].state[:2]
-            if distance_to_egos(live, x, y) > self.config.place.sight:
+            if self.is_hidden_from_egos(live, x, y):
                 live.remove_prop(key)
                 self._props.remove(key)
 
-    # Tools ------------------------------------------------------------------------------------------------------------
+    # Tools
     def steps(self, seconds: float) -> int:
         """Steps of the simulation in a time."""
         return int(round(seconds / self.config.driver.step_s))
@@ -149,7 +158,10 @@ class EgoEvent:
 
     def look_ahead(self, live: LiveTraffic, key: str) -> Optional[Path]:
         """The way ahead of a vehicle."""
-        return look_ahead(live.sumo, key, self.config.place.look_ahead, self._shapes)
+        reach = self.config.place.look_ahead
+        if key == self.ego:
+            return self._turns.look_ahead(live, key, reach)
+        return look_ahead(live.sumo, key, reach, self._turns.book)
 
     def neighbours(self, live: LiveTraffic, path: Path, reach: float) -> List[Neighbour]:
         """Vehicles round the ego."""
@@ -172,7 +184,7 @@ class EgoEvent:
         self._props.append(key)
         return key
 
-    def send_ahead(self, live: LiveTraffic, path: Path, along: float, model: str, speed: float) -> Optional[str]:
+    def send_ahead(self, live: LiveTraffic, path: Path, along: float, model: str) -> Optional[str]:
         """Put a vehicle of SUMO's on the ego's way, out of every ego's sight; it drives the ego's route from there.
 
         Returns its key, or None where that place is in sight or inside a junction. It may enter a step or more later.
@@ -184,20 +196,19 @@ class EgoEvent:
         route = list(vehicle.getRoute(self.ego))[max(vehicle.getRouteIndex(self.ego), 0) :]
         if edge not in route:
             return None
-        return self.send_vehicle(live, part.lane, along - part.first, route[route.index(edge) :], model, speed)
+        return self.send_vehicle(live, part.lane, along - part.first, route[route.index(edge) :], model)
 
     def send_vehicle(
-        self, live: LiveTraffic, lane: str, place: float, route: Sequence[str], model: str, speed: float
+        self, live: LiveTraffic, lane: str, place: float, route: Sequence[str], model: str
     ) -> Optional[str]:
-        """Put a vehicle `place` metres along a lane, if no ego sees it there and nobody is in its way."""
-        line = np.array(live.sumo.lane.getShape(lane))
-        arc = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(line, axis=0).T))])
-        x, y = (float(np.interp(place, arc, line[:, column])) for column in (0, 1))
+        """Put a standing vehicle `place` metres along a lane, if no ego sees it there and nobody is in its way."""
+        line, along, _ = self._turns.book.line(live.sumo, lane)
+        x, y = (float(np.interp(place, along, line[:, column])) for column in (0, 1))
         if not self.is_hidden_from_egos(live, x, y) or not self._has_room(live, lane, place):
             return None
         key = f"{self.kind}_{self.ego}_sent_{len(self._sent)}"
         live.sumo.route.add(key, list(route))
-        depart = {"departLane": lane.rsplit("_", 1)[1], "departPos": f"{place:.2f}", "departSpeed": f"{speed:.2f}"}
+        depart = {"departLane": lane.rsplit("_", 1)[1], "departPos": f"{place:.2f}", "departSpeed": "0"}
         live.sumo.vehicle.add(key, key, typeID=f"{model}_{TEMPER}", **depart)
         self._sent.append(key)
         return key
@@ -226,8 +237,18 @@ class EgoEvent:
         return edges
 
     def is_hidden_from_egos(self, live: LiveTraffic, x: float, y: float) -> bool:
-        """Whether something may appear there."""
-        return distance_to_egos(live, x, y) > self.config.place.sight
+        """Whether something may appear or disappear there."""
+        place = self.config.place
+        for key in live.egos:
+            ego_x, ego_y = live.sumo.vehicle.getPosition(key)
+            if math.hypot(x - ego_x, y - ego_y) < (place.sight if key == self.ego else place.others_sight):
+                return False
+        return True
+
+    def is_clear_of_props(self, live: LiveTraffic, x: float, y: float) -> bool:
+        """Whether no other event has put anything near a place."""
+        apart = self.config.place.props_apart
+        return all(math.hypot(x - prop.state[0], y - prop.state[1]) > apart for prop in live.props.values())
 
     @property
     def half_width(self) -> float:

@@ -19,11 +19,13 @@ class DriverSettings:
     emergency_decel: float = 7.0  # only if hard_decel would not do
     jerk: float = 3.2
     emergency_jerk: float = 9.0
-    standstill_gap: float = 2.5  # to whatever it stops for
+    standstill_gap: float = 3.0  # to whatever it stops for
     ease_speed: float = 1.2  # below it the brake is let go in proportion to the speed, so that the stop has no jolt
     least_decel: float = 0.35
     shortest_run: float = 0.3
     ease_s: float = 1.0  # an obstacle nearer than this keeps the brake on
+    cruise_s: float = 1.0  # in which it would reach the speed that it means to drive
+    cruise_accel: float = 1.5
     shift_time_s: float = 3.0  # a swerve takes this long ...
     shift_length: Range = (12.0, 32.0)  # ... inside these lengths
 
@@ -33,14 +35,16 @@ class PlaceSettings:
     """Where an event may happen, and what may be staged out of the ego's sight."""
 
     settle_s: float = 3.0  # the ego has driven this long: a window needs its history
-    search_every: int = 3  # steps between two looks for a place
+    search_every: int = 4  # steps between two looks for a place
     look_ahead: float = 260.0
-    sight: float = 105.0  # nothing appears or disappears closer to any ego than this
+    sight: float = 105.0  # nothing appears or disappears closer to its ego than this ...
+    others_sight: float = 65.0  # ... nor closer than this to the others
     ego_speed: float = 5.5  # the least at which an event starts
     ego_length: float = 5.176
     ego_width: float = 2.297
     after_junction: float = 14.0  # m of lane between a junction and an event on the open road
     before_junction: float = 16.0
+    props_apart: float = 45.0  # between the props of two events
     room: float = 14.0  # between vehicles that are sent and others on the lane
     models: Tuple[str, ...] = ("sedan", "hatchback", "suv", "van")
     route_edges: int = 14  # of vehicles that are sent
@@ -55,6 +59,7 @@ class LeadBrakesSettings:
     ego_decel: float = 2.9  # the lead brakes only as hard as lets the ego stay at or below this
     reaction_s: float = 0.7  # reaction and rise of the brake, taken into account when the lead's decel is chosen
     lead_speed: float = 4.6
+    beside: float = 1.0  # m beside the ego's line it may drive
     final_speed: Range = (0.0, 1.0)
     hold_s: Range = (2.5, 4.5)
     over_s: float = 1.5  # the event stays on this long after the lead drives on
@@ -65,19 +70,19 @@ class LeadBrakesSettings:
 
 @dataclass(frozen=True)
 class CutInSettings:
-    ahead: Range = (2.5, 9.0)  # rear bumper of the cutter ahead of the ego's front bumper when it starts to move over
-    slower: Range = (1.5, 3.5)  # the cutter slows by this much
-    move_s: Range = (2.0, 2.8)
+    ahead: Range = (3.5, 7.5)  # rear bumper of the cutter ahead of the ego's front bumper when it starts to move over
+    least_speed_gap: float = 3.0  # it may be so much slower than the ego when it starts
+    slow_to: Range = (0.3, 0.5)  # it brakes to this share of the ego's speed
+    move_s: Range = (1.8, 2.4)
     hold_s: Range = (2.0, 3.0)
     ego_decel: float = 2.8
-    decel: float = 3.0
+    cutter_decel: float = 3.2
     least_length: float = 3.5  # of the cutter: no bicycles
     encroach: float = 0.25  # share of the move after which the ego reacts
     stage_ahead: float = 60.0
     stage_share: float = 0.75
     after_s: float = 1.0
     insert_ahead: Range = (110.0, 150.0)  # a slow vehicle is sent there if there is none
-    sent_speed: float = 4.5
     room: float = 45.0  # m of open lane ahead of the ego
 
 
@@ -90,12 +95,13 @@ class PedestrianSettings:
     row_step: float = 5.5  # about a car's length
     walk_speed: Range = (1.2, 2.0)
     walk_accel: float = 2.0
-    spare_s: Range = (0.8, 1.4)  # the ego's time to the pedestrian when it comes out, beyond what braking takes
+    spare_s: Range = (0.9, 1.4)  # the ego's time to the pedestrian when it comes out, beyond what braking takes
     ego_decel: float = 2.7
     center_gap: float = 45.0  # the ego drives in the middle of its lane from here on
     peek: float = 0.3  # this far behind the cars' inner side it can already be seen
     pause_left: Range = (-0.5, 0.6)  # where on the ego's lane it stands and looks
     reaction_s: float = 0.2
+    stop_gap: float = 1.0  # so much further away than from anything else it stops
     hesitate_s: Range = (0.5, 1.5)
     calm_speed: float = 0.6  # of the ego, before the pedestrian walks on
     clearance: float = 0.6  # lateral, beyond which the ego drives on
@@ -117,11 +123,11 @@ class DetourSettings:
     watch_gap: float = 90.0  # from here on the ego is driven for the obstacle, not by SUMO's far-sighted drivers
     on_s: float = 3.7  # the event is on when the ego is so near in time, or brakes
     stuck_speed: float = 1.0
-    start_decel: float = 2.3
-    decel: float = 2.6  # to the passing speed
+    start_decel: float = 2.5
+    decel: float = 2.8  # to the passing speed
     pass_gap: float = 0.45  # lateral, between ego and obstacle
     pass_speed: float = 4.5
-    swing_length: float = 12.0
+    swing_length: float = 11.0
     swing_margin: float = 1.0  # the ego is at its full offset this far before the obstacle
     swing_start: float = 2.0  # decides to swing out when the place where it has to is so near
     swing_room: float = 0.5  # waits this much behind the place where it has to start swinging out
@@ -134,7 +140,7 @@ class DetourSettings:
     attention: float = 120.0
     over_gap: float = 8.0
     cones: int = 5
-    cone_gap: float = 3.2  # along the lane
+    cone_gap: float = 2.0  # along the lane
     cone_size: Tuple[float, float, float] = (0.36, 0.36, 0.75)
     cone_outside: float = 0.5  # of the last cone, to the left of the vehicle's side
     longest_s: float = 60.0
@@ -142,11 +148,11 @@ class DetourSettings:
 
 @dataclass(frozen=True)
 class CrossingSettings:
-    """What a red-light runner and a vehicle that blocks the junction have in common: they come from the crossing road."""
+    """What a red-light runner and a vehicle that blocks the junction share: they come from the crossing road."""
 
-    stage: Range = (112.0, 200.0)  # m to the junction when a vehicle is sent to the crossing road's line
+    stage: Range = (108.0, 240.0)  # m to the junction when a vehicle is sent to the crossing road's line
     line_gap: Range = (1.0, 3.0)  # so far before its line it waits
-    give_up_s: float = 40.0
+    give_up_s: float = 45.0
     ego_eta_s: Range = (2.3, 4.6)  # the ego's time to the conflict when the other one starts
     accel: float = 2.6
     reaction_s: float = 0.3
@@ -174,18 +180,20 @@ class WrongWaySettings:
     stage: Range = (106.0, 125.0)  # an oncoming vehicle is sent so far ahead if there is none
     end_clear: float = 4.0  # of the road behind it
     most_sent: int = 2
-    gap: Range = (52.0, 98.0)  # between ego and the oncoming vehicle when it moves over
+    gap: Range = (48.0, 98.0)  # between ego and the oncoming vehicle when it moves over
     speed: Range = (6.5, 9.0)
     shift: Range = (2.2, 5.2)  # m between the two lanes' middles
-    move_length: float = 24.0
+    move_length: float = 20.0
     back_length: float = 13.0
-    near_speed: float = 3.0  # the oncoming vehicle has slowed to this when it has to go back
-    back_gap: float = 20.0  # m between the bumpers when it starts to move back
+    near_speed: float = 3.5  # the oncoming vehicle has slowed to this when it has to go back
+    back_gap: float = 16.0  # m between the bumpers when it starts to move back
     ego_stop_gap: float = 6.0  # the ego means to stand so far from the place where the other moves back
     decel: float = 2.0
     clear: float = 25.0  # of other vehicles beyond the two
-    reaction_s: float = 0.4
-    seen_share: float = 0.3  # of the move
+    seen_share: float = 0.3  # of the move, from which on the ego reacts
+    ego_decel: float = 2.9
+    notice_s: float = 1.3  # until the ego brakes
+    slowing_share: float = 0.7  # mean speed of the other one, who slows down too, as a share of its speed
     longest_s: float = 20.0
 
 
@@ -195,7 +203,7 @@ class RoundaboutSettings:
     search: float = 60.0
     circle: float = 190.0  # m round the longest loop of roads that counts as a roundabout
     circle_edges: int = 8
-    stage: Range = (112.0, 165.0)  # m to the entry when vehicles are sent into the ring
+    stage: Range = (108.0, 175.0)  # m to the entry when vehicles are sent into the ring
     sent: int = 3
     give_up_s: float = 30.0
     upstream: float = 60.0  # m of circular road before the entry that are looked at

@@ -1,4 +1,4 @@
-"""Vehicles of the crossing road that get in the ego's way at a junction: a red-light runner, and one that stays there."""
+"""Vehicles of the crossing road in the ego's way: one runs its red light, one stays in the junction."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import shapely
 from latentvla_agent.world.events.base import ALL_CHECKS, BRAKES_FREELY, RUNS_RED, EgoEvent
 from latentvla_agent.world.events.driver import SUMO_DRIVES, Obstacle
 from latentvla_agent.world.events.path import Path, PathPart
-from latentvla_agent.world.events.surroundings import Conflict, Neighbour, find_conflict, list_obstacles
+from latentvla_agent.world.events.surroundings import Conflict, Neighbour, find_conflict, in_corridor, list_obstacles
 
 if TYPE_CHECKING:
     from latentvla_agent.world.roads import RoadConnector
@@ -20,15 +20,16 @@ GREEN = "Gg"
 
 
 class CrossingEvent(EgoEvent):
-    """Sends a vehicle, out of sight, to the line of a road that crosses the ego's way, and lets it go when the ego comes."""
+    """Sends a vehicle, out of sight, to the line of a road that crosses the ego's way; it goes when the ego comes."""
 
     _other = ""
     _sent_at = 0
     _started_at: Optional[int] = None
     _entry: Tuple[float, float] = (0.0, 0.0)  # where the other one's way enters the ego's
+    _comes_from_left = False
     _over_at: Optional[int] = None
 
-    # For subclasses -----------------------------------------------------------------------------------------------------
+    # For subclasses
     def suits(self, connector: RoadConnector) -> bool:
         """Whether such a way across the junction will do."""
         raise NotImplementedError
@@ -41,7 +42,7 @@ class CrossingEvent(EgoEvent):
         """One step of the other one after its start."""
         raise NotImplementedError
 
-    # Setting the stage --------------------------------------------------------------------------------------------------
+    # Setting the stage
     def find(self, live: LiveTraffic, path: Path) -> bool:
         """A junction out of sight with a road that crosses the ego's way: somebody is sent to its line."""
         low, high = self.config.crossing.stage
@@ -54,7 +55,7 @@ class CrossingEvent(EgoEvent):
                 exit_edge = live.roads.lanes[connector.to_lane].edge
                 onward = self.onward(live, exit_edge, self.config.place.route_edges)
                 route = [live.roads.lanes[lane].edge, *onward]
-                self._other = self.send_vehicle(live, lane, place, route, self.draw_model(), 0.0) or ""
+                self._other = self.send_vehicle(live, lane, place, route, self.draw_model()) or ""
                 if self._other:
                     self._sent_at = live.step
                     return True
@@ -76,7 +77,7 @@ class CrossingEvent(EgoEvent):
         ]
         return [found[i] for i in self.rng.permutation(len(found)).tolist()]
 
-    # The event ----------------------------------------------------------------------------------------------------------
+    # The event
     def play(self, live: LiveTraffic, path: Path) -> bool:
         """Hold the other one at its line; let it go in time; the ego brakes for it."""
         settings, vehicle = self.config.crossing, live.sumo.vehicle
@@ -111,7 +112,7 @@ class CrossingEvent(EgoEvent):
         if conflict is None or not self.times_fit(conflict, speed) or not self._can_stop(conflict, speed):
             return
         if self._is_calm(live, path, neighbours, conflict):
-            self._started_at = live.step
+            self._started_at, self._comes_from_left = live.step, conflict.turned < 0.0
             self._entry = path.point_at(conflict.ego_first)[:2]
 
     def _has_way(self, live: LiveTraffic) -> bool:
@@ -157,9 +158,9 @@ class CrossingEvent(EgoEvent):
     def _is_past(self, other: Neighbour) -> bool:
         """Whether it has crossed the strip that the ego needs, or drives away on it."""
         reach = self.half_width + self.config.crossing.past
-        came_from_left = math.sin(other.turned) < 0.0
-        outside = other.left < -reach if came_from_left else other.right > reach
-        return outside or other.going_along and other.first > 0.0 or other.last < 0.0
+        outside = other.left < -reach if self._comes_from_left else other.right > reach
+        drives_on = other.going_along and other.first > 0.0 and in_corridor(other, self.half_width)
+        return outside or drives_on or other.last < 0.0
 
     def push(self, live: LiveTraffic, top: float, accel: float) -> None:
         """Drive the other one at up to `top`, whatever signals say."""

@@ -40,20 +40,20 @@ class CutIn(EgoEvent):
         leader = find_leader(neighbours, self.half_width)
         beside = self._list_beside(live, neighbours)
         if leader is None and not beside and not self._sent:
-            self.send_ahead(live, path, self.draw(settings.insert_ahead), self.draw_model(), settings.sent_speed)
+            self.send_ahead(live, path, self.draw(settings.insert_ahead), self.draw_model())
         if leader is not None and leader.first < settings.stage_ahead and not beside:
             self._ask_aside(live, path, leader, speed)
         if leader is not None and leader.first < settings.ahead[1] + settings.room / 2.0:
             return False
         for item in beside:
             low = settings.ahead[0] + max(0.0, speed - item.speed) * settings.move_s[0] / 2.0
-            if low <= item.first <= settings.ahead[1] + low and item.speed > speed - settings.slower[1]:
+            if low <= item.first <= settings.ahead[1] + low and item.speed > speed - settings.least_speed_gap:
                 self._begin(live, item, speed)
                 return True
         if beside and beside[0].first > settings.ahead[1]:
             live.sumo.vehicle.slowDown(beside[0].key, max(settings.stage_share * speed, 4.0), SLOWING_S)
         elif beside and beside[0].first < settings.ahead[0] and beside[0].first > -settings.stage_ahead / 3.0:
-            live.sumo.vehicle.slowDown(beside[0].key, speed + settings.slower[0], SLOWING_S)
+            live.sumo.vehicle.slowDown(beside[0].key, speed + 1.0, SLOWING_S)
         return False
 
     def _ask_aside(self, live: LiveTraffic, path: Path, leader: Neighbour, speed: float) -> None:
@@ -94,7 +94,7 @@ class CutIn(EgoEvent):
         self._offset = live.sumo.vehicle.getLateralLanePosition(item.key)
         self._move_steps = self.steps(self.draw(settings.move_s))
         self._hold_steps = self.steps(self.draw(settings.hold_s))
-        self._target_speed = max(speed - self.draw(settings.slower), 1.0)
+        self._target_speed = speed * self.draw(settings.slow_to)
         live.sumo.vehicle.setLaneChangeMode(item.key, NO_LANE_CHANGE)
 
     def play(self, live: LiveTraffic, path: Path) -> bool:
@@ -138,7 +138,9 @@ class CutIn(EgoEvent):
             return
         vehicle.setSpeedMode(self._cutter, NO_CHECKS)
         speed = vehicle.getSpeed(self._cutter)
-        vehicle.setSpeed(self._cutter, max(self._target_speed, speed - settings.decel * self.config.driver.step_s))
+        vehicle.setSpeed(
+            self._cutter, max(self._target_speed, speed - settings.cutter_decel * self.config.driver.step_s)
+        )
 
     def clear(self, live: LiveTraffic) -> None:
         """Give the cutter back."""

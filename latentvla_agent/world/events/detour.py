@@ -33,7 +33,7 @@ class StalledVehicle(EgoEvent):
     _passing = False
     _gone = False
 
-    # Setting the stage --------------------------------------------------------------------------------------------------
+    # Setting the stage
     def find(self, live: LiveTraffic, path: Path) -> bool:
         """A stretch of open road out of sight where the ego will be on the rightmost lane."""
         settings, place = self.config.detour, self.config.place
@@ -44,9 +44,11 @@ class StalledVehicle(EgoEvent):
             if last <= first or find_kerb(live, path, first) is None:
                 continue
             along = self.draw((first, last))
+            if not self.is_clear_of_props(live, *path.point_at(along)[:2]):
+                continue
             if find_leader(self.neighbours(live, path, along), self.half_width) is not None:
                 return False  # somebody else would have to queue there
-            self._stalled = self.send_ahead(live, path, along, self.choose_model(), 0.0) or ""
+            self._stalled = self.send_ahead(live, path, along, self.choose_model()) or ""
             if self._stalled:
                 live.hidden.add(self._stalled)
                 self._sent_at, self._overlap = live.step, self.draw(settings.kerb_overlap)
@@ -85,7 +87,7 @@ class StalledVehicle(EgoEvent):
         """Keys of all that stands there."""
         return [self._stalled, *self._props]
 
-    # The event ------------------------------------------------------------------------------------------------------------
+    # The event
     def play(self, live: LiveTraffic, path: Path) -> bool:
         """Wait for the ego, then bring it past."""
         if self._left_edge is None:
@@ -124,12 +126,19 @@ class StalledVehicle(EgoEvent):
             self.driver.swerve(live.sumo, 0.0, settings.swing_length)
         self.take_ego(live, OWN_SAFETY)
         obstacles = self._list_others(neighbours, gap) + self._for_obstacle(live, start, front)
-        self.driver.drive(live.sumo, obstacles, settings.start_decel)
+        self.driver.drive(live.sumo, obstacles, settings.start_decel, self._cruise_speed(live, front))
         if self._seen_at is None:
             return True
         if front > 0.0 or not self.happened:
             self.report(live, self.actors())
         return self._passing or live.step < self._seen_at + self.steps(settings.patience_s)
+
+    def _cruise_speed(self, live: LiveTraffic, front: float) -> Optional[float]:
+        """SUMO's drivers stop far behind what stands on their lane, so until the ego is past it is driven here."""
+        if front <= 0.0:
+            return None
+        allowed = float(live.sumo.vehicle.getAllowedSpeed(self.ego))
+        return min(self.config.detour.pass_speed, allowed) if self._passing else allowed
 
     def _list_others(self, neighbours: List[Neighbour], gap: float) -> List[Obstacle]:
         """Whoever is ahead on the strip that the ego drives on: its lane, and while passing what lies left of it."""
@@ -214,8 +223,8 @@ class Cones(StalledVehicle):
             x, y, heading = path.point_at(along, left)
             self.put_prop(live, "traffic_cone", ("cone", *settings.cone_size), (x, y, heading, 0.0))
         self._left_edge += settings.cone_outside
-        self._length += self.extent()
-        live.sumo.vehicle.setLength(self._stalled, self._length)  # queues end before the cones
+        live.sumo.vehicle.setLength(self._stalled, self._length + self.extent())  # queues end before the cones
+        self._length += self.extent() - settings.cone_gap  # the first cone is beside the ego's way
         return True
 
     def restart(self, live: LiveTraffic) -> None:

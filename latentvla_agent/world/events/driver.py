@@ -26,7 +26,7 @@ class Obstacle:
 class Driver:
     """Slows one vehicle for obstacles and moves it sideways; otherwise SUMO drives it.
 
-    SUMO's own safe speed always stays in force (what is asked for is an upper bound), and so do signals and right of way.
+    SUMO's safe speed, signals and right of way stay in force as the speed mode says; what is asked for is a bound.
     """
 
     def __init__(self, key: str, settings: DriverSettings, left: float = 0.0) -> None:
@@ -41,27 +41,36 @@ class Driver:
     @property
     def braking(self) -> bool:
         """Whether the driver is slowing the vehicle now."""
-        return self._accel is not None
+        return self._accel is not None and self._accel < -self.settings.release_decel
 
     @property
     def left(self) -> float:
         """Metres to the left of the lane's centre, as commanded."""
         return self._left
 
-    def drive(self, sumo: Any, obstacles: Sequence[Obstacle] = (), start_decel: Optional[float] = None) -> None:
+    def drive(
+        self,
+        sumo: Any,
+        obstacles: Sequence[Obstacle] = (),
+        start_decel: Optional[float] = None,
+        cruise: Optional[float] = None,
+    ) -> None:
         """One step: brake as hard as the nearest obstacles demand, let go when none does any more.
 
-        `start_decel`: the deceleration that must be needed before it begins to brake, if other than usual.
+        `start_decel`: the deceleration that must be needed before it begins to brake, if other than usual. `cruise`: the
+        speed to drive at while nothing has to be braked for; without it SUMO drives then.
         """
         speed = sumo.vehicle.getSpeed(self.key)
         accel = sumo.vehicle.getAcceleration(self.key) if self._accel is None else self._accel
         need = max((self._needed(speed, obstacle, accel) for obstacle in obstacles), default=0.0)
         settings = self.settings
         least = settings.release_decel if self.braking else start_decel or settings.start_decel
-        if need < least:
-            self._let_go(sumo, speed, held=need > 0.0 and speed < settings.ease_speed)
-        else:
+        if need >= least:
             self._brake(sumo, speed, need, accel)
+        elif cruise is not None:
+            self._cruise(sumo, speed, accel, cruise)
+        else:
+            self._let_go(sumo, speed, held=need > 0.0 and speed < settings.ease_speed)
         self.move_sideways(sumo)
 
     def _needed(self, speed: float, obstacle: Obstacle, accel: float) -> float:
@@ -85,6 +94,13 @@ class Driver:
         wanted = min(wanted, settings.least_decel + speed * settings.hard_decel / settings.ease_speed / 2.0)
         step = (settings.emergency_jerk if hard else settings.jerk) * settings.step_s
         self._accel = float(np.clip(-wanted, accel - step, accel + step))
+        self._command(sumo, speed)
+
+    def _cruise(self, sumo: Any, speed: float, accel: float, target: float) -> None:
+        settings = self.settings
+        step = settings.jerk * settings.step_s
+        wanted = float(np.clip((target - speed) / settings.cruise_s, -settings.cruise_accel, settings.cruise_accel))
+        self._accel = float(np.clip(wanted, accel - step, accel + step))
         self._command(sumo, speed)
 
     def _let_go(self, sumo: Any, speed: float, held: bool) -> None:

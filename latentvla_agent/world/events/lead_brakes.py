@@ -34,7 +34,9 @@ class LeadBrakesHard(EgoEvent):
         lead = find_leader(self.neighbours(live, path, settings.stage_gap), self.half_width)
         if lead is None and not self._sent:
             self._send_lead(live, path)
-        if lead is None or lead.speed < settings.lead_speed:
+        if lead is None or lead.speed < settings.lead_speed or abs(lead.middle) > settings.beside:
+            return False
+        if lead.last - lead.first < self.config.cut_in.least_length:
             return False
         decel = self._choose_decel(lead, speed)
         if decel is not None and self._stops_clear_of_junctions(path, lead, decel):
@@ -49,7 +51,7 @@ class LeadBrakesHard(EgoEvent):
     def _send_lead(self, live: LiveTraffic, path: Path) -> None:
         """A slow vehicle far ahead, which the ego catches up with."""
         settings = self.config.lead_brakes
-        self.send_ahead(live, path, self.draw(settings.insert_ahead), self.draw_model(), settings.lead_speed)
+        self.send_ahead(live, path, self.draw(settings.insert_ahead), self.draw_model())
 
     def _choose_decel(self, lead: Neighbour, speed: float) -> Optional[float]:
         """As hard as the ego can bear; None if the lead is too near, too far or too fast to matter."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import bisect
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Dict, List, Optional, Tuple
 
 import numpy as np
@@ -40,25 +42,43 @@ class Path:
         """Metres ahead that are known."""
         return float(self.along[-1])
 
+    @cached_property
+    def _steps(self) -> Tuple[FloatArray, FloatArray, FloatArray]:
+        """Steps (N - 1, 2) from vertex to vertex, their lengths and headings (N - 1,)."""
+        steps = np.diff(self.line, axis=0)
+        return steps, np.hypot(steps[:, 0], steps[:, 1]), np.arctan2(steps[:, 1], steps[:, 0])
+
     def point_at(self, along: float, left: float = 0.0) -> Tuple[float, float, float]:
         """Position and heading (x, y, heading) at `along` metres, `left` metres to the left of the line."""
-        index = int(np.clip(np.searchsorted(self.along, along, side="right") - 1, 0, len(self.along) - 2))
-        start, step = self.line[index], self.line[index + 1] - self.line[index]
-        share = (along - self.along[index]) / (self.along[index + 1] - self.along[index])
-        heading = math.atan2(step[1], step[0])
-        x, y = start + share * step
-        return float(x - left * math.sin(heading)), float(y + left * math.cos(heading)), heading
+        steps, _, headings = self._steps
+        index = min(max(bisect.bisect_right(self._places, along) - 1, 0), len(steps) - 1)
+        (start_x, start_y), (step_x, step_y) = self.line[index].tolist(), steps[index].tolist()
+        share = (along - self._places[index]) / (self._places[index + 1] - self._places[index])
+        heading = float(headings[index])
+        x = start_x + share * step_x - left * math.sin(heading)
+        return x, start_y + share * step_y + left * math.cos(heading), heading
+
+    @cached_property
+    def _places(self) -> List[float]:
+        places: List[float] = self.along.tolist()
+        return places
 
     def locate(self, x: float, y: float) -> Tuple[float, float]:
         """(metres along the path, metres to the left of it) of the nearest point of the path."""
-        steps = np.diff(self.line, axis=0)
-        lengths = np.hypot(steps[:, 0], steps[:, 1])
-        apart = np.array([x, y]) - self.line[:-1]
-        shares = np.clip((apart * steps).sum(axis=1) / lengths**2, 0.0, 1.0)
-        away = apart - shares[:, None] * steps
-        index = int(np.argmin((away**2).sum(axis=1)))
-        left = float(steps[index, 0] * apart[index, 1] - steps[index, 1] * apart[index, 0]) / lengths[index]
-        return float(self.along[index] + shares[index] * lengths[index]), left
+        along, left = self.locate_all(np.array([[x, y]]))[0].tolist()
+        return along, left
+
+    def locate_all(self, points: FloatArray) -> FloatArray:
+        """Metres along the path and to the left of it (K, 2) of the points of the path nearest to `points` (K, 2)."""
+        steps, lengths, _ = self._steps
+        apart = points[:, None] - self.line[:-1]
+        shares = np.clip((apart * steps).sum(axis=2) / lengths**2, 0.0, 1.0)
+        away = ((apart - shares[..., None] * steps) ** 2).sum(axis=2)
+        nearest = away.argmin(axis=1)
+        rows = np.arange(len(points))
+        step, gap = steps[nearest], apart[rows, nearest]
+        left = (step[:, 0] * gap[:, 1] - step[:, 1] * gap[:, 0]) / lengths[nearest]
+        return np.column_stack([self.along[nearest] + shares[rows, nearest] * lengths[nearest], left])
 
     def until(self, along: float) -> Path:
         """The path up to a place: roads that lead back past the ego are not taken for what lies beside it."""
@@ -97,57 +117,64 @@ class Path:
         return found
 
 
-def look_ahead(sumo: Any, key: str, distance: float, shapes: Dict[str, FloatArray]) -> Optional[Path]:
-    """The way ahead of a vehicle; None if it is not on a lane. `shapes` keeps the lanes' centre lines between calls."""
+class LaneBook:
+    """What does not change about SUMO's lanes, asked for once: centre lines and what follows."""
+
+    def __init__(self) -> None:
+        self._lines: Dict[str, Tuple[FloatArray, FloatArray, float]] = {}
+        self._ways: Dict[str, List[Tuple[str, str]]] = {}
+
+    def line(self, sumo: Any, lane: str) -> Tuple[FloatArray, FloatArray, float]:
+        """Centre line (N, 2), SUMO's metres along it (N,), length."""
+        if lane not in self._lines:
+            line, length = np.array(sumo.lane.getShape(lane), dtype=np.float64), float(sumo.lane.getLength(lane))
+            along = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(line, axis=0).T))])
+            keep = np.concatenate([[True], np.diff(along) > SHORTEST_STEP])
+            along = along[keep] * (length / max(along[-1], SHORTEST_STEP))
+            self._lines[lane] = (line[keep], along, length)
+        return self._lines[lane]
+
+    def ways(self, sumo: Any, lane: str) -> List[Tuple[str, str]]:
+        """Where the lane leads: (lane beyond the junction, first lane inside it or "")."""
+        if lane not in self._ways:
+            self._ways[lane] = [(way[0], way[4]) for way in sumo.lane.getLinks(lane)]
+        return self._ways[lane]
+
+
+SHORTEST_STEP = 1e-3
+
+
+def look_ahead(sumo: Any, key: str, distance: float, book: LaneBook) -> Optional[Path]:
+    """The way ahead of a vehicle; None if it is not on a lane."""
     lane = sumo.vehicle.getLaneID(key)
     if not lane:
         return None
     position = sumo.vehicle.getLanePosition(key)
-    pieces, parts, covered = [], [], -position
-    for name in _list_lanes(sumo, key, lane, distance + position):
-        if name not in shapes:
-            shapes[name] = np.array(sumo.lane.getShape(name), dtype=np.float64)
-        length = sumo.lane.getLength(name)
+    lines, alongs, parts, covered = [], [], [], -position
+    for name in _list_lanes(sumo, key, lane, distance + position, book):
+        line, along, length = book.line(sumo, name)
         parts.append(PathPart(name, covered, covered + length))
-        pieces.append((shapes[name], covered, length))
+        lines.append(line)
+        alongs.append(covered + along)
         covered += length
-    line, along = _join(pieces)
-    keep = np.concatenate([[True], np.diff(along) > 1e-6])
-    return Path(line[keep], along[keep], tuple(parts))
+    joined, places = np.concatenate(lines), np.concatenate(alongs)
+    keep = np.concatenate([[True], np.diff(places) > SHORTEST_STEP / 2.0])
+    return Path(joined[keep], places[keep], tuple(parts))
 
 
-def _list_lanes(sumo: Any, key: str, lane: str, distance: float) -> List[str]:
+def _list_lanes(sumo: Any, key: str, lane: str, distance: float, book: LaneBook) -> List[str]:
     """Lanes that the vehicle drives on, those inside junctions too, from its own lane on."""
-    links = list(sumo.vehicle.getNextLinks(key))
-    lanes, length, here = [lane], sumo.lane.getLength(lane), lane
+    wanted = {(link[0], link[4]) for link in sumo.vehicle.getNextLinks(key)}
+    lanes, length, here = [lane], book.line(sumo, lane)[2], lane
     while length < distance:
-        following = _follow(sumo, here, links)
-        if following is None:
+        ways = book.ways(sumo, here)
+        if here.startswith(INTERNAL):
+            following = (ways[0][1] or ways[0][0]) if ways else ""
+        else:
+            following = next((way[1] or way[0] for way in ways if way in wanted), "")
+        if not following:
             break
         here = following
         lanes.append(here)
-        length += sumo.lane.getLength(here)
+        length += book.line(sumo, here)[2]
     return lanes
-
-
-def _follow(sumo: Any, lane: str, links: List[Any]) -> Optional[str]:
-    """The lane after this one: the only one inside a junction, else the one that the vehicle's next links name."""
-    ways = sumo.lane.getLinks(lane)
-    if lane.startswith(INTERNAL):
-        return str(ways[0][4] or ways[0][0]) if ways else None
-    wanted = {(link[0], link[4]) for link in links}
-    for way in ways:
-        if (way[0], way[4]) in wanted:
-            return str(way[4] or way[0])
-    return None
-
-
-def _join(pieces: List[Tuple[FloatArray, float, float]]) -> Tuple[FloatArray, FloatArray]:
-    """One line out of lanes (shape, metres where it begins, SUMO's length), with metres along it."""
-    lines, alongs = [], []
-    for shape, first, length in pieces:
-        steps = np.hypot(*np.diff(shape, axis=0).T)
-        along = np.concatenate([[0.0], np.cumsum(steps)])
-        lines.append(shape)
-        alongs.append(first + along * (length / max(along[-1], 1e-9)))
-    return np.concatenate(lines), np.concatenate(alongs)

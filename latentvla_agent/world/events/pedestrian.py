@@ -49,7 +49,7 @@ class PedestrianStepsOut(EgoEvent):
     _walker_size: Tuple[float, float, float] = (0.0, 0.0, 0.0)
     _model = "adult"
 
-    # Setting the stage --------------------------------------------------------------------------------------------------
+    # Setting the stage
     def find(self, live: LiveTraffic, path: Path) -> bool:
         """A straight stretch out of sight with a kerb beside the ego's lane: park the cars there."""
         settings, place = self.config.pedestrian, self.config.place
@@ -78,6 +78,8 @@ class PedestrianStepsOut(EgoEvent):
         for look in order[1:]:
             states.append((look, path.point_at(front - look.length / 2.0, self._beside(kerb, look.width))))
             front -= look.length + settings.car_gap
+        if not self.is_clear_of_props(live, *path.point_at(along)[:2]):
+            return False
         if not all(self.is_hidden_from_egos(live, x, y) for _, (x, y, _) in states):
             return False
         for look, state in states:
@@ -111,7 +113,7 @@ class PedestrianStepsOut(EgoEvent):
             abs(self._speed),
         )
 
-    # The event ------------------------------------------------------------------------------------------------------------
+    # The event
     def play(self, live: LiveTraffic, path: Path) -> bool:
         """Walk when the ego is near; the ego brakes once it can see the pedestrian."""
         settings = self.config.pedestrian
@@ -131,7 +133,7 @@ class PedestrianStepsOut(EgoEvent):
             return True
         obstacles = list_obstacles(self.neighbours(live, path, settings.attention), self.half_width)
         if self._in_the_way() and live.step >= self._seen_at + self.steps(settings.reaction_s):
-            obstacles.append(Obstacle(gap))
+            obstacles.append(Obstacle(gap - settings.stop_gap))
         self.take_ego(live, BRAKES_FREELY)
         self.driver.drive(live.sumo, obstacles)
         self.report(live, self._actors())
@@ -175,7 +177,7 @@ class PedestrianStepsOut(EgoEvent):
             return False
         distance = self._visible_left - settings.peek - self._start_left
         walk_s = distance / self._top_speed + self._top_speed / settings.walk_accel / 2.0
-        brake_s = speed / (2.0 * settings.ego_decel) + self.config.driver.standstill_gap / speed
+        brake_s = speed / (2.0 * settings.ego_decel) + (self.config.driver.standstill_gap + settings.stop_gap) / speed
         spare_s = gap / speed - walk_s - brake_s
         return settings.spare_s[0] <= spare_s <= settings.spare_s[1]
 

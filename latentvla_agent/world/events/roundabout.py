@@ -63,7 +63,7 @@ class RoundaboutEntry(EgoEvent):
             lanes = sorted(lane.key for lane in live.roads.lanes.values() if lane.edge == ring[start])
             route = [*round_trip, *self.onward(live, ring[start], self.config.place.route_edges)[1:]]
             place = live.sumo.lane.getLength(lanes[0]) / 2.0
-            self.send_vehicle(live, lanes[0], place, route, self.draw_model(), settings.speed[0])
+            self.send_vehicle(live, lanes[0], place, route, self.draw_model())
 
     def _try_start(self, live: LiveTraffic, path: Path, neighbours: List[Neighbour], entry: float) -> None:
         """The ego is the first before the entry and somebody in the ring will be there at about the same time."""

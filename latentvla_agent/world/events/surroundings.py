@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Iterable, List, Optional, Sequence, Tuple
+from typing import Any, List, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -12,7 +12,6 @@ from latentvla_agent.world.events.driver import Obstacle
 from latentvla_agent.world.events.path import FloatArray, Path
 
 TRAVEL_SAMPLE_M = 0.5
-CROSSING_ANGLE = math.radians(30.0)
 
 
 @dataclass(frozen=True)
@@ -76,26 +75,29 @@ def corners_of(x: float, y: float, heading: float, length: float, width: float) 
     return np.array([[x, y] + i * length / 2 * along + j * width / 2 * across for i in (-1, 1) for j in (-1, 1)])
 
 
-def list_neighbours(sumo: Any, path: Path, ego: str, reach: float, hidden: Iterable[str] = ()) -> List[Neighbour]:
+def list_neighbours(sumo: Any, path: Path, ego: str, reach: float) -> List[Neighbour]:
     """All vehicles within `reach` metres of the ego, in path coordinates, in SUMO's order."""
     ego_x, ego_y = sumo.vehicle.getPosition(ego)
-    skipped = {ego, *hidden}
-    path = path.until(reach)
-    found = []
+    keys = []
     for key in sumo.vehicle.getIDList():
         x, y = sumo.vehicle.getPosition(key)
-        if key not in skipped and math.hypot(x - ego_x, y - ego_y) < reach:
-            found.append(_place(sumo, path, key))
-    return found
+        if key != ego and math.hypot(x - ego_x, y - ego_y) < reach:
+            keys.append(key)
+    if not keys:
+        return []
+    path = path.until(reach)
+    boxes = [box_of(sumo, key) for key in keys]
+    points = np.array([[box[:2], *corners_of(*box)] for box in boxes])  # (K, 5, 2): middle, corners
+    places = path.locate_all(points.reshape(-1, 2)).reshape(len(keys), -1, 2)
+    return [_describe(sumo, path, *item) for item in zip(keys, boxes, places)]
 
 
-def _place(sumo: Any, path: Path, key: str) -> Neighbour:
-    x, y, heading, length, width = box_of(sumo, key)
-    places = np.array([path.locate(*corner) for corner in corners_of(x, y, heading, length, width)])
-    way = path.point_at(path.locate(x, y)[0])[2]
-    turned = (heading - way + math.pi) % (2.0 * math.pi) - math.pi
-    (first, right), (last, left) = places.min(axis=0), places.max(axis=0)
-    return Neighbour(key, float(first), float(last), float(right), float(left), sumo.vehicle.getSpeed(key), turned)
+def _describe(sumo: Any, path: Path, key: str, box: Tuple[float, ...], places: FloatArray) -> Neighbour:
+    way = path.point_at(float(places[0, 0]))[2]
+    turned = (box[2] - way + math.pi) % (2.0 * math.pi) - math.pi
+    first, right = places[1:].min(axis=0).tolist()
+    last, left = places[1:].max(axis=0).tolist()
+    return Neighbour(key, first, last, right, left, float(sumo.vehicle.getSpeed(key)), turned)
 
 
 def in_corridor(neighbour: Neighbour, half_width: float, left: float = 0.0) -> bool:
@@ -119,12 +121,12 @@ def find_leader(neighbours: Sequence[Neighbour], half_width: float) -> Optional[
 
 def find_conflict(ego: Path, other: Path, apart: float) -> Optional[Conflict]:
     """The first stretch where the other path's line comes within `apart` metres of the ego's, ahead of both."""
-    along = np.arange(0.0, other.length, TRAVEL_SAMPLE_M)
-    near = []
-    for place in along:
-        x, y, heading = other.point_at(place)
-        if ego.distance_to(x, y) < apart:
-            near.append((place, ego.locate(x, y)[0], heading))
+    near: List[Tuple[float, float, float]] = []  # metres along the other path, along the ego's, the other's heading
+    along = np.arange(0.0, other.length, TRAVEL_SAMPLE_M).tolist()
+    poses = [other.point_at(place) for place in along]
+    for place, (x, y, heading), (ego_along, left) in zip(along, poses, ego.locate_all(np.array(poses)[:, :2]).tolist()):
+        if abs(left) < apart and ego.distance_to(x, y) < apart:
+            near.append((place, ego_along, heading))
         elif near:
             break
     if not near:
@@ -133,9 +135,3 @@ def find_conflict(ego: Path, other: Path, apart: float) -> Optional[Conflict]:
     middle = near[len(near) // 2]
     turned = (middle[2] - ego.point_at(middle[1])[2] + math.pi) % (2.0 * math.pi) - math.pi
     return Conflict(min(ends), max(ends), near[0][0], near[-1][0], turned)
-
-
-def distance_to_egos(live: Any, x: float, y: float) -> float:
-    """Metres from a place to the nearest ego."""
-    places = [live.sumo.vehicle.getPosition(key) for key in live.egos]
-    return min((math.hypot(x - px, y - py) for px, py in places), default=math.inf)

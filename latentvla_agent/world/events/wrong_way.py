@@ -47,7 +47,8 @@ class WrongWayVehicle(EgoEvent):
             self._send_oncoming(live, path)
             return False
         other = min(oncoming, key=lambda item: item.first)
-        if not settings.gap[0] <= other.first <= settings.gap[1] or other.last + other.speed > here.last:
+        least = max(settings.gap[0], self._needed_gap(self.ego_speed(live), settings.speed[1]))
+        if not least <= other.first <= settings.gap[1] or other.last + other.speed > here.last:
             return False
         if other.speed < settings.near_speed or not self._is_alone(neighbours, other):
             return False
@@ -68,7 +69,14 @@ class WrongWayVehicle(EgoEvent):
         shape = shapely.LineString(live.sumo.lane.getShape(lane))
         place = shape.project(shapely.Point(x, y)) * live.sumo.lane.getLength(lane) / shape.length
         route = self.onward(live, opposite, self.config.place.route_edges)
-        self.send_vehicle(live, lane, place, route, self.draw_model(), settings.speed[0])
+        self.send_vehicle(live, lane, place, route, self.draw_model())
+
+    def _needed_gap(self, speed: float, other_speed: float) -> float:
+        """So far apart that the ego can stop comfortably before the other one has to turn back."""
+        settings = self.config.wrong_way
+        brake_s = speed / settings.ego_decel
+        driven = speed * (settings.notice_s + brake_s / 2.0)
+        return settings.back_gap + driven + settings.slowing_share * other_speed * (settings.notice_s + brake_s)
 
     def _is_alone(self, neighbours: List[Neighbour], other: Neighbour) -> bool:
         reach = self.config.wrong_way.shift[1] + self.half_width
@@ -101,7 +109,7 @@ class WrongWayVehicle(EgoEvent):
         self._steer(live, other)
         obstacles = list_obstacles([item for item in neighbours if item.key != self._other], self.half_width)
         share = (self._mover.left - self._start_left) / self._shift
-        if share > settings.seen_share or not self._returning and share > 0.1:
+        if share > settings.seen_share:
             # It keeps coming: the ego wants to stand before the place where the other has to turn back.
             stop = (
                 (other.first - settings.back_gap) * self.ego_speed(live) / max(self.ego_speed(live) + other.speed, 1.0)
@@ -109,7 +117,8 @@ class WrongWayVehicle(EgoEvent):
             obstacles.append(Obstacle(max(stop, 0.0) + settings.ego_stop_gap))
         self.take_ego(live, BRAKES_FREELY)
         self.driver.drive(live.sumo, obstacles)
-        self.report(live, (self._other,))
+        if share > settings.seen_share or self._returning:
+            self.report(live, (self._other,))
         return True
 
     def _steer(self, live: LiveTraffic, other: Neighbour) -> None:
