@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from typing import Any, Callable, Dict, Iterable, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 import numpy.typing as npt
@@ -53,7 +53,7 @@ class Renderer:
         self._skies: Dict[Tuple[Any, ...], npt.NDArray[np.float32]] = {}
         self._scene: Optional[Tuple[Tuple[str, FrameSetting], FrameScene]] = None
 
-    def render_cameras(self, frame: Mapping[str, Any], names: Iterable[str]) -> Dict[str, Picture]:
+    def render_cameras(self, frame: Mapping[str, Any], names: Sequence[str]) -> Dict[str, Picture]:
         """Pictures (H, W, 3) of the cameras `names` (`cam_f0` …) of a raw log frame."""
         rig = rig_of_frame(frame["cams"])
         unknown = sorted(set(names) - set(rig))
