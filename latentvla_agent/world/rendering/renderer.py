@@ -19,7 +19,8 @@ from latentvla_agent.world.rendering.film import TONE_TABLE, add_bloom, add_rain
 from latentvla_agent.world.rendering.frame_scene import FrameScene, boxes_in_street, pose_in_street
 from latentvla_agent.world.rendering.grids import MIN_SUN_HEIGHT, light_lamps, make_grid, mark_shadows, shade_contacts
 from latentvla_agent.world.rendering.ground_texture import make_texture
-from latentvla_agent.world.rendering.lidar import aim_beams, scan_scene
+from latentvla_agent.world.rendering.lidar import scan_scene
+from latentvla_agent.world.rendering.lidar_beams import aim_beams
 from latentvla_agent.world.rendering.lighting import direction_of_sun, gather_light
 from latentvla_agent.world.rendering.sky import make_sky
 from latentvla_agent.world.rendering.surfaces import SurfaceTable
