@@ -44,7 +44,7 @@ WEATHERS: Mapping[str, WeatherConfig] = {
         sun=(3.1, 2.85, 2.5),
         zenith=(0.16, 0.34, 0.85),
         horizon=(0.75, 0.95, 1.2),
-        ambient=(0.5, 0.62, 0.85),
+        ambient=(0.6, 0.68, 0.84),
         bounce=(0.28, 0.27, 0.24),
         cloud=(1.5, 1.5, 1.5),
         cloud_cover=0.42,
@@ -238,7 +238,8 @@ class LidarConfig:
     lamp_reflectance: float = 0.9  # lenses reflect back
     intensity_gain: float = 330.0
     half_in_weather_m: Mapping[str, float] = field(default_factory=lambda: {"fog": 26.0, "rain": 80.0})
-    always_seen_m: float = 45.0  # an object that a beam meets this near keeps at least one point
+    always_seen_m: float = 45.0  # an object in view this near has at least one point
+    probes: int = 64  # places of an object at which to look whether it is in view
     ego_front_m: float = 4.15  # the own car, left out of the cloud
     ego_rear_m: float = 1.25
     ego_half_width_m: float = 1.25

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from typing import Any, Callable, Dict, Iterable, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,8 @@ from latentvla_agent.world.rendering.film import TONE_TABLE, add_bloom, add_rain
 from latentvla_agent.world.rendering.frame_scene import FrameScene, boxes_in_street, pose_in_street
 from latentvla_agent.world.rendering.grids import MIN_SUN_HEIGHT, light_lamps, make_grid, mark_shadows, shade_contacts
 from latentvla_agent.world.rendering.ground_texture import make_texture
-from latentvla_agent.world.rendering.lidar import aim_beams, scan_scene
+from latentvla_agent.world.rendering.lidar import scan_scene
+from latentvla_agent.world.rendering.lidar_beams import aim_beams
 from latentvla_agent.world.rendering.lighting import direction_of_sun, gather_light
 from latentvla_agent.world.rendering.sky import make_sky
 from latentvla_agent.world.rendering.surfaces import SurfaceTable
@@ -53,7 +54,7 @@ class Renderer:
         self._skies: Dict[Tuple[Any, ...], npt.NDArray[np.float32]] = {}
         self._scene: Optional[Tuple[Tuple[str, FrameSetting], FrameScene]] = None
 
-    def render_cameras(self, frame: Mapping[str, Any], names: Iterable[str]) -> Dict[str, Picture]:
+    def render_cameras(self, frame: Mapping[str, Any], names: Sequence[str]) -> Dict[str, Picture]:
         """Pictures (H, W, 3) of the cameras `names` (`cam_f0` …) of a raw log frame."""
         rig = rig_of_frame(frame["cams"])
         unknown = sorted(set(names) - set(rig))

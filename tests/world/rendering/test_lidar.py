@@ -109,6 +109,15 @@ def test_a_hidden_box_has_no_points() -> None:
     assert not _in_box(points, HIDDEN, 0.06).any()
 
 
+def test_a_box_that_peeps_out_has_points() -> None:
+    """A child 35 m ahead behind a van, a hand's breadth of it in view: hardly any beam of the pattern meets it."""
+    renderer = Renderer(make_street(), build_actors=build_boxes)
+    child = [35.0, -1.62, 0.5, 0.3, 0.3, 1.0, 0.0]
+    van = [34.0, -3.0, 1.2, 1.0, 2.8, 2.4, 0.0]
+    points = renderer.scan_lidar(make_frame([child, van]))[:3].T.astype(np.float64)
+    assert _in_box(points, child, 0.06).any()
+
+
 def test_own_car_is_left_out(scanned: Tuple[Renderer, Any, npt.NDArray[np.float32]]) -> None:
     _, _, cloud = scanned
     config = RenderConfig().lidar
