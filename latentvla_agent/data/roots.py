@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import List, Mapping, Optional
 
-from latentvla_agent.data.worlds import DEFAULT_WORLD, find_world, is_world
+from latentvla_agent.data.worlds import DEFAULT_WORLD, find_world, has_default_world, is_world
 from latentvla_agent.errors import DataError
 
 EMBEDDED_FOLDER = Path(__file__).resolve().parent.parent / "embedded"
@@ -75,9 +75,10 @@ def _find_named_root(data: Optional[Path], environ: Mapping[str, str], split: Op
 
 
 def _find_embedded_root(split: Optional[str], environ: Mapping[str, str]) -> Path:
-    if split == EMBEDDED_SPLIT:
-        return EMBEDDED_FOLDER
-    return find_world(split if split is not None and is_world(split) else DEFAULT_WORLD, environ)
+    if split is not None and is_world(split):
+        return find_world(split, environ)
+    # The world's own evaluation split, as soon as it comes with the package.
+    return find_world(DEFAULT_WORLD, environ) if split != EMBEDDED_SPLIT and has_default_world() else EMBEDDED_FOLDER
 
 
 def find_synthetic_scenes(roots: DataRoots, split: str) -> Path:
