@@ -245,6 +245,17 @@ class LidarConfig:
     ego_half_width_m: float = 1.25
 
 
+class EdgeLimits(NamedTuple):
+    """Two faces of one object and material are an edge below the `cosine` between their normals or above the `ratio`
+    of their distances, leaves only above `leaf_ratio`; and any two only where the roots of their exposed radiance
+    differ by at least the `contrast`."""
+
+    cosine: float
+    ratio: float
+    leaf_ratio: float
+    contrast: float
+
+
 @dataclass(frozen=True)
 class RenderConfig:
     """Rendering as a whole. `image_size` (width, height) None: the size that the log's intrinsics are made for."""
@@ -255,8 +266,7 @@ class RenderConfig:
     sky_columns: int = 2048
     sky_rows: int = 384
     edge_samples: int = 3  # more rays for a pixel at an edge
-    edge_normal_cosine: float = 0.94
-    edge_depth_ratio: float = 1.06
+    edges: EdgeLimits = EdgeLimits(cosine=0.94, ratio=1.06, leaf_ratio=1.12, contrast=0.05)
     max_taps: int = 5
     brightest_sample: float = 4.0  # exposed; so that one lamp does not white out the edge of what hides it
     shadow_offset_m: float = 0.02

@@ -18,7 +18,6 @@ NOISE_POOL = 1 << 18
 BLOOM_BLOCK = 4  # the glow is blurred at a quarter of the size
 BLOOM_FROM = 0.9  # exposed radiance above which lamps glow
 BLOOM_MOST = 5.0
-MAX_RADIANCE = 20.0
 
 
 def make_tone_table() -> Float32Array:
@@ -36,19 +35,18 @@ TONE_TABLE = make_tone_table()
 
 
 @compile_kernel
-def resolve_samples(samples: Any, pixels: Any, per_pixel: int, most: float, image: Any) -> None:
-    """Mean of the samples of each pixel, into `image` (H * W, 3): the first H * W samples are the middles, then come
-    `per_pixel` for each of `pixels`. Samples count at most `most`, so that one lamp does not white out an edge."""
-    count = len(image)
-    for pixel in range(count):
+def resolve_samples(middles: Any, further: Any, pixels: Any, per_pixel: int, most: float, image: Any) -> None:
+    """Mean of the samples of each pixel, into `image` (H * W, 3): `middles` (H * W, 3), and `per_pixel` of `further`
+    for each of `pixels`. At edges samples count at most `most`, so that one lamp does not white them out."""
+    for pixel in range(len(image)):
         for channel in range(3):
-            image[pixel, channel] = min(samples[pixel, channel], most)
+            image[pixel, channel] = middles[pixel, channel]
     for index in range(len(pixels)):
         pixel = pixels[index]
         for channel in range(3):
-            total = image[pixel, channel]
+            total = min(image[pixel, channel], most)
             for sample in range(per_pixel):
-                total += min(samples[count + index * per_pixel + sample, channel], most)
+                total += min(further[index * per_pixel + sample, channel], most)
             image[pixel, channel] = total / (per_pixel + 1)
 
 

@@ -20,6 +20,7 @@ BYTE_SHARE, NIBBLE_SHARE = 1.0 / 255.0, 1.0 / 15.0
 MIN_CELLS = 8  # of the coarsest level
 PLAIN_CELLS = (12, 64)
 MIXED = 255
+FINEST = 1.0  # level; single cells would show as steps along a slanted line
 
 Look = Tuple[float, float, float, float, float]
 
@@ -197,7 +198,7 @@ def sample_ground(
         return unpack_texel(texture.palette[label])
     taps = int(min(max(np.ceil(widths[1] / widths[0]), 1.0), float(max_taps)))
     width = max(widths[0], widths[1] / taps)
-    fine = min(max(np.log2(width / texture.resolution), 0.0), float(len(texture.shapes) - 1))
+    fine = min(max(np.log2(width / texture.resolution), FINEST), float(len(texture.shapes) - 1))
     level = min(int(fine + dither), len(texture.shapes) - 1)
     red, green, blue, paved, slab = 0.0, 0.0, 0.0, 0.0, 0.0
     for tap in range(taps):

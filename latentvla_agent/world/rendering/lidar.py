@@ -16,7 +16,7 @@ from latentvla_agent.world.rendering.ground_texture import GroundTexture, sample
 from latentvla_agent.world.rendering.lidar_beams import Beams
 from latentvla_agent.world.rendering.lidar_probes import aim_probes, choose_probes
 from latentvla_agent.world.rendering.shading import LEVEL
-from latentvla_agent.world.rendering.views import rotate_up
+from latentvla_agent.world.rendering.views import turn_rays
 
 GROUND, GLASS, LAMP = int(Material.GROUND), int(Material.GLASS), int(Material.LAMP)
 GROUND_LEVEL = 1  # of the ground texture: a beam is about as wide
@@ -62,10 +62,11 @@ def scan_scene(
 
 def cast_beams(scene: FrameScene, texture: GroundTexture, beams: Beams, config: LidarConfig) -> Echoes:
     """Where beams end."""
-    turn = rotate_up(scene.pose[2])
-    shift = np.array([scene.pose[0], scene.pose[1], 0.0])
-    origins = (beams.origins @ turn.T + shift).astype(np.float32)
-    directions = (beams.directions @ turn.T).astype(np.float32)
+    cos, sin = float(np.cos(scene.pose[2])), float(np.sin(scene.pose[2]))
+    origins, directions = np.empty_like(beams.origins), np.empty_like(beams.directions)
+    turn_rays(beams.origins, cos, sin, origins)
+    turn_rays(beams.directions, cos, sin, directions)
+    origins += np.array([scene.pose[0], scene.pose[1], 0.0], np.float32)
     hits = scene.cast_from(origins, directions)
     reflectances = np.zeros(len(hits.faces), np.float32)
     objects = np.full(len(hits.faces), STATIC_OBJECT, np.int32)

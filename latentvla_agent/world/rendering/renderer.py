@@ -24,7 +24,7 @@ from latentvla_agent.world.rendering.lidar_beams import aim_beams
 from latentvla_agent.world.rendering.lighting import direction_of_sun, gather_light
 from latentvla_agent.world.rendering.sky import make_sky
 from latentvla_agent.world.rendering.surfaces import SurfaceTable
-from latentvla_agent.world.rendering.tracing import cast_middles, trace_picture
+from latentvla_agent.world.rendering.tracing import Tracer, cast_middles
 from latentvla_agent.world.rendering.views import ViewCache, resize_camera
 
 Picture = npt.NDArray[np.uint8]
@@ -46,7 +46,7 @@ class Renderer:
         self._build_actors = build_actors or build_moving
         self._static = MeshScene(street.mesh)
         self._table = SurfaceTable(street.mesh)
-        self._texture = make_texture(street.ground)
+        self._tracer = Tracer(make_texture(street.ground), config)
         self._lamps = light_lamps(street.mesh, config)
         self._noise = make_noise_pool(0)
         self._views = ViewCache()
@@ -67,7 +67,7 @@ class Renderer:
         camera = resize_camera(camera, self.config.image_size)
         scene = self.scene_of(frame)
         setting, weather = self._weather_of(frame)
-        image = trace_picture(scene, self._views.view_of(camera), self._texture, weather, self.config)
+        image = self._tracer.trace_picture(scene, self._views.view_of(camera), weather)
         add_bloom(image, weather.bloom, weather.exposure)
         rng = seed_noise(str(frame["token"]), camera.name, setting.seed)
         picture = np.empty(image.shape, np.uint8)
@@ -81,13 +81,13 @@ class Renderer:
         setting, _ = self._weather_of(frame)
         rng = seed_noise(str(frame["token"]), "lidar", setting.seed)
         scene = self.scene_of(frame)
-        return scan_scene(scene, self._texture, self.beams, self.config.lidar, setting.weather, rng)
+        return scan_scene(scene, self._tracer.texture, self.beams, self.config.lidar, setting.weather, rng)
 
     def find_objects(self, frame: Mapping[str, Any], camera: CameraCalibration) -> npt.NDArray[np.int32]:
         """Row of the box that each pixel shows (H, W); -1 for the street, -2 for the sky."""
         scene, view = self.scene_of(frame), self._views.view_of(resize_camera(camera, self.config.image_size))
-        samples, _ = cast_middles(scene, view, self.config.near_m)
-        faces = samples.hits.faces
+        _, hits, _ = cast_middles(scene, view, self.config.near_m)
+        faces = hits.faces
         found = np.where(faces >= 0, scene.surfaces.objects[np.maximum(faces, 0)], SKY)
         return found.astype(np.int32).reshape(view.camera.height, view.camera.width)
 

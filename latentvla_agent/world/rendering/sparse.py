@@ -112,16 +112,10 @@ def _meet_face(direction: Any, origin: Any, vertices: Any, face: Any) -> Tuple[f
 
 
 def see_sun_sparsely(
-    ask: Ask,
-    faces: npt.NDArray[np.int32],
-    facing: npt.NDArray[np.bool_],
-    shape: Tuple[int, int],
-    pixels: npt.NDArray[np.intp],
+    ask: Ask, faces: npt.NDArray[np.int32], facing: npt.NDArray[np.bool_], shape: Tuple[int, int]
 ) -> Float32Array:
-    """Share of the sun (N,), 0 or 1. Samples are the middles of a picture, then more of some `pixels`, equally many
-    each; `facing` (N,) tells which the sun can reach, `ask` sends rays for the samples of these numbers.
-
-    A sample that shows the same face as its neighbours, or as the middle of its pixel, takes their answer.
+    """Share of the sun (H * W,), 0 or 1, of the pixels of a picture. `facing` tells which the sun can reach, `ask`
+    sends rays for the pixels of these numbers. A pixel that shows the same face as its neighbours takes their answer.
     """
     sunlit = np.zeros(len(faces), np.float32)
     chequers = list_chequers(shape)
@@ -131,11 +125,22 @@ def see_sun_sparsely(
     _copy_between(faces, facing, shape, sunlit, asked)
     second = np.flatnonzero(asked)
     sunlit[second] = ask(second)
-    asked[:] = False
-    if len(pixels):
-        _copy_to_samples(faces, facing, pixels, shape[0] * shape[1], sunlit, asked)
-        third = np.flatnonzero(asked)
-        sunlit[third] = ask(third)
+    return sunlit
+
+
+def see_sun_at_edges(
+    ask: Ask,
+    faces: npt.NDArray[np.int32],
+    facing: npt.NDArray[np.bool_],
+    middle_faces: npt.NDArray[np.int32],
+    middle_sunlit: Float32Array,
+) -> Float32Array:
+    """As `see_sun_sparsely` for further samples (N,): those that show the face of the middle of their pixel (N,) take
+    its answer."""
+    same = faces == middle_faces
+    sunlit: Float32Array = np.where(same, middle_sunlit, np.float32(0.0))
+    asked = np.flatnonzero(facing & ~same)
+    sunlit[asked] = ask(asked)
     return sunlit
 
 
@@ -152,14 +157,3 @@ def _copy_between(faces: Any, facing: Any, shape: Tuple[int, int], sunlit: Any, 
                 sunlit[here] = light
             else:
                 asked[here] = True
-
-
-@compile_kernel
-def _copy_to_samples(faces: Any, facing: Any, pixels: Any, count: int, sunlit: Any, asked: Any) -> None:
-    per_pixel = (len(faces) - count) // len(pixels)
-    for sample in range(count, len(faces)):
-        middle = pixels[(sample - count) // per_pixel]
-        if faces[sample] == faces[middle]:
-            sunlit[sample] = sunlit[middle]
-        elif facing[sample]:
-            asked[sample] = True

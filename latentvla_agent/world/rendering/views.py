@@ -155,51 +155,6 @@ def mark_faces(pinhole: Pinhole, vertices: Any, faces: Any, near: float, mask: A
 
 
 @compile_kernel
-def find_edges(distances: Any, faces: Any, surfaces: Any, shape: Any, cosine: float, ratio: float, soft: int) -> Any:
-    """Which pixels (H * W,) border on another object, material, slope or depth, to the right or below. Faces of the
-    material `soft` (leaves) border on each other only where the depth jumps."""
-    height, width = shape
-    edges = np.zeros(height * width, np.bool_)
-    for row in range(height):
-        for column in range(width):
-            here = row * width + column
-            for step in range(2):
-                if (step == 0 and column == width - 1) or (step == 1 and row == height - 1):
-                    continue
-                there = here + (1 if step == 0 else width)
-                first, second = faces[here], faces[there]
-                if first == second:
-                    continue
-                differs = first < 0 or second < 0
-                if not differs:
-                    low, high = distances[here], distances[there]
-                    if low > high:
-                        low, high = high, low
-                    same_material = surfaces.materials[first] == surfaces.materials[second]
-                    if not same_material or surfaces.objects[first] != surfaces.objects[second]:
-                        differs = True
-                    elif surfaces.materials[first] == soft:
-                        differs = high > low * (1.0 + 2.0 * (ratio - 1.0))
-                    else:
-                        dot = 0.0
-                        for axis in range(3):
-                            dot += surfaces.normals[first, axis] * surfaces.normals[second, axis]
-                        change = 0.0
-                        for axis in range(3):
-                            change += abs(surfaces.albedos[first, axis] - surfaces.albedos[second, axis])
-                        differs = abs(dot) < cosine or change > 0.04
-                        # On ground seen at a slant the depth jumps from row to row without an edge.
-                        if not differs and abs(dot) > 0.9999:
-                            differs = False
-                        elif not differs:
-                            differs = high > low * ratio
-                if differs:
-                    edges[here] = True
-                    edges[there] = True
-    return edges
-
-
-@compile_kernel
 def aim_subpixels(pinhole: Pinhole, pixels: Any, offsets: Any, out: Any) -> None:
     """Unit directions (P * S, 3), into `out`, through the S `offsets` (px from the middle) of each of P pixels."""
     axes = pinhole.axes
