@@ -21,11 +21,6 @@ def load_libsumo() -> ModuleType:
     return _import("libsumo")
 
 
-def load_sumolib() -> ModuleType:
-    """SUMO's own helpers for its files; raises `DataError` naming the extra where they are missing."""
-    return _import("sumolib")
-
-
 def find_sumo_home() -> Path:
     """Folder of the installed SUMO, also set as `SUMO_HOME`; raises `DataError` naming the extra if it is missing."""
     home = Path(str(_import("sumo").SUMO_HOME))
