@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from latentvla_agent.data.scene import TrajectorySampling, to_global_frame
-from latentvla_agent.scoring.config import NUM_STATES
+from latentvla_agent.scoring.config import DEFAULT_CONFIG, NUM_STATES
 from latentvla_agent.scoring.interpolation import (
     interpolate_poses,
     interpolate_rows,
@@ -50,6 +50,34 @@ def test_knots_of_a_2_hz_plan_are_met_every_fifth_sample() -> None:
     np.testing.assert_allclose(samples[0, 5::5, :2], to_global_frame(poses, EGO)[0, :, :2], rtol=0.0, atol=2e-5)
     middle = (samples[0, 5, :2] + samples[0, 10, :2]) / 2.0
     np.testing.assert_allclose((samples[0, 7, :2] + samples[0, 8, :2]) / 2.0, middle, rtol=0.0, atol=2e-5)
+
+
+@pytest.mark.parametrize("sampling", [HALF_SECONDS, TENTHS])
+def test_samples_are_rounded_as_in_the_devkit(sampling: TrajectorySampling) -> None:
+    """A product of matrices for each pose, numpy's unwrapping, and every pose kept as that of the box centre."""
+    rng = np.random.default_rng(3)
+    ego = np.array([600_123.4, 4_001_234.5, 3.0])
+    poses = rng.normal(0.0, 0.5, (20, sampling.num_poses, 3)).cumsum(axis=1)
+    samples = sample_trajectories(poses, sampling, ego, START_US)
+    steps = np.arange(1, sampling.num_poses + 1) * sampling.interval_length
+    knots = np.append(START_US, ((steps + START_US * 1e-6) * 1e6).astype(np.int64))
+    for plan, sampled in zip(poses, samples):
+        placed = _matrix(ego) @ np.stack([_matrix(pose) for pose in plan])
+        headings = np.arctan2(placed[:, 1, 0], placed[:, 0, 0])
+        rows = np.vstack([ego, _keep_center(np.column_stack([placed[:, :2, 2], headings]))])
+        expected = _keep_center(interpolate_poses(scored_times_us(START_US), knots, rows))
+        assert np.array_equal(sampled, expected)
+
+
+def _matrix(pose: np.ndarray) -> np.ndarray:
+    cos, sin = np.cos(pose[2]), np.sin(pose[2])
+    return np.array([[cos, -sin, pose[0]], [sin, cos, pose[1]], [0.0, 0.0, 1.0]])
+
+
+def _keep_center(poses: np.ndarray) -> np.ndarray:
+    """Rear axles from box centres from rear axles."""
+    shift = DEFAULT_CONFIG.vehicle.rear_axle_to_center * np.column_stack([np.cos(poses[:, 2]), np.sin(poses[:, 2])])
+    return np.column_stack([(poses[:, :2] + shift) - shift, poses[:, 2]])
 
 
 def test_headings_take_the_short_way_across_pi() -> None:
