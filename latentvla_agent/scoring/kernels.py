@@ -13,9 +13,10 @@ Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 # No fastmath: a score must not depend on the order in which a compiler likes to add. The GIL is released.
 _decorate: Any = numba.njit(cache=True, nogil=True, error_model="numpy")
 compile_kernel: Callable[[Kernel], Kernel] = _decorate
+_make_intrinsic: Any = intrinsic
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@_make_intrinsic
 def multiply_add(_: Any, a: Any, b: Any, c: Any) -> Any:
     """a * b + c of float64, rounded once; for kernels."""
 
