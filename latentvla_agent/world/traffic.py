@@ -15,7 +15,7 @@ from latentvla_agent.world.parked_cars import park_cars
 from latentvla_agent.world.recording import EGO_TYPE, EventSpan, Recording, extend_events
 from latentvla_agent.world.road_graph import build_graph, read_links
 from latentvla_agent.world.smoothing import SmoothingConfig
-from latentvla_agent.world.sumo import load_libsumo
+from latentvla_agent.world.sumo import MAX_SEED, load_libsumo
 from latentvla_agent.world.traffic_capture import Capture, Prop
 from latentvla_agent.world.traffic_config import STEP_S, TrafficConfig
 from latentvla_agent.world.traffic_demand import draw_trips, write_routes
@@ -151,7 +151,7 @@ def _make_rng(config: TrafficConfig, stream: int) -> np.random.Generator:
 def _sumo_options(net_file: Path, route_file: Path, config: TrafficConfig) -> List[str]:
     return [
         *("--net-file", str(net_file), "--route-files", str(route_file), "--step-length", str(STEP_S)),
-        *("--seed", str(config.seed % MAX_SUMO_SEED), "--lanechange.duration", str(config.lane_change_s)),
+        *("--seed", str(config.seed & MAX_SEED), "--lanechange.duration", str(config.lane_change_s)),
         *(
             "--time-to-teleport",
             "-1",
@@ -175,9 +175,6 @@ def _sumo_options(net_file: Path, route_file: Path, config: TrafficConfig) -> Li
             "0",
         ),
     ]
-
-
-MAX_SUMO_SEED = 2**31
 
 
 def _run(live: LiveTraffic, config: TrafficConfig, directors: Sequence[Director]) -> Capture:
