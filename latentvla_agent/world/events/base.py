@@ -245,6 +245,13 @@ class EgoEvent:
                 return False
         return True
 
+    def pace(self, live: LiveTraffic, lead: Neighbour, near: float) -> None:
+        """Slow somebody ahead so that the ego closes up to `near` metres."""
+        place = self.config.place
+        if lead.first > near:
+            slow = max(place.pace_speed, place.pace_share * self.ego_speed(live))
+            live.sumo.vehicle.slowDown(lead.key, min(slow, max(lead.speed, place.pace_speed)), place.pace_s)
+
     def is_clear_of_props(self, live: LiveTraffic, x: float, y: float) -> bool:
         """Whether no other event has put anything near a place."""
         apart = self.config.place.props_apart

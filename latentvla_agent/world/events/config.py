@@ -44,6 +44,10 @@ class PlaceSettings:
     ego_width: float = 2.297
     after_junction: float = 14.0  # m of lane between a junction and an event on the open road
     before_junction: float = 16.0
+    pace_share: float = 0.6  # somebody ahead is slowed to this share of the ego's speed so that the ego closes up ...
+    pace_speed: float = 3.5  # ... but not below this
+    pace_s: float = 2.0
+    pace_reach: float = 170.0
     props_apart: float = 45.0  # between the props of two events
     room: float = 14.0  # between vehicles that are sent and others on the lane
     models: Tuple[str, ...] = ("sedan", "hatchback", "suv", "van")
@@ -63,15 +67,14 @@ class LeadBrakesSettings:
     final_speed: Range = (0.0, 1.0)
     hold_s: Range = (2.5, 4.5)
     over_s: float = 1.5  # the event stays on this long after the lead drives on
-    stage_gap: float = 100.0  # a lead within this is slowed so that the ego closes up
-    stage_share: float = 0.65  # of the ego's speed
+    attention: float = 100.0
     insert_ahead: Range = (110.0, 150.0)  # a lead is sent there if there is none
 
 
 @dataclass(frozen=True)
 class CutInSettings:
     ahead: Range = (3.5, 7.5)  # rear bumper of the cutter ahead of the ego's front bumper when it starts to move over
-    least_speed_gap: float = 3.0  # it may be so much slower than the ego when it starts
+    least_speed_gap: float = 6.0  # it may be so much slower than the ego when it starts
     slow_to: Range = (0.3, 0.5)  # it brakes to this share of the ego's speed
     move_s: Range = (1.8, 2.4)
     hold_s: Range = (2.0, 3.0)
@@ -80,7 +83,8 @@ class CutInSettings:
     least_length: float = 3.5  # of the cutter: no bicycles
     encroach: float = 0.25  # share of the move after which the ego reacts
     stage_ahead: float = 60.0
-    stage_share: float = 0.75
+    follow_gap: float = 18.0  # to a vehicle that is to become the cutter, before it is on the next lane
+    stage_share: float = 0.75  # of the ego's speed, while the ego draws up to it
     after_s: float = 1.0
     insert_ahead: Range = (110.0, 150.0)  # a slow vehicle is sent there if there is none
     room: float = 45.0  # m of open lane ahead of the ego
@@ -159,6 +163,7 @@ class CrossingSettings:
     clear: float = 0.5  # lateral, between the ego's path and the other one
     ego_decel: float = 2.9
     search: float = 90.0
+    attention: float = 140.0
     calm_radius: float = 26.0  # nobody else moves towards the conflict within this
     moving: float = 1.0
     least_angle: float = 0.5  # rad between the two ways
@@ -206,6 +211,7 @@ class RoundaboutSettings:
     stage: Range = (108.0, 175.0)  # m to the entry when vehicles are sent into the ring
     sent: int = 3
     give_up_s: float = 30.0
+    rounds: int = 2
     upstream: float = 60.0  # m of circular road before the entry that are looked at
     meeting_s: Range = (-1.0, 2.2)  # a circulating vehicle arrives so much later than the ego would
     speed: Range = (3.5, 8.0)  # of circulating vehicles, which are timed to meet the ego

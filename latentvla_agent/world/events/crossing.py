@@ -83,7 +83,7 @@ class CrossingEvent(EgoEvent):
         settings, vehicle = self.config.crossing, live.sumo.vehicle
         if self._other not in vehicle.getIDList():
             return self._started_at is None and live.step < self._sent_at + self.steps(1.0)
-        neighbours = self.neighbours(live, path, settings.search)
+        neighbours = self.neighbours(live, path, settings.attention)
         if self._started_at is None:
             vehicle.setSpeed(self._other, 0.0)
             self._try_start(live, path, neighbours)

@@ -34,13 +34,16 @@ class CutIn(EgoEvent):
     def find(self, live: LiveTraffic, path: Path) -> bool:
         """A vehicle on a lane beside the ego's, a little ahead; one further ahead is slowed until the ego is there."""
         settings, speed = self.config.cut_in, self.ego_speed(live)
+        reach = self.config.place.pace_reach
+        neighbours = self.neighbours(live, path, reach)
+        leader = find_leader(neighbours, self.half_width)
+        if leader is not None:
+            self.pace(live, leader, settings.follow_gap)
+        elif not self._sent:
+            self.send_ahead(live, path, self.draw(settings.insert_ahead), self.draw_model())
         if speed < self.config.place.ego_speed or not self._open_road(path, speed):
             return False
-        neighbours = self.neighbours(live, path, settings.stage_ahead)
-        leader = find_leader(neighbours, self.half_width)
         beside = self._list_beside(live, neighbours)
-        if leader is None and not beside and not self._sent:
-            self.send_ahead(live, path, self.draw(settings.insert_ahead), self.draw_model())
         if leader is not None and leader.first < settings.stage_ahead and not beside:
             self._ask_aside(live, path, leader, speed)
         if leader is not None and leader.first < settings.ahead[1] + settings.room / 2.0:

@@ -57,7 +57,7 @@ class Driver:
     ) -> None:
         """One step: brake as hard as the nearest obstacles demand, let go when none does any more.
 
-        `start_decel`: the deceleration that must be needed before it begins to brake, if other than usual. `cruise`: the
+        `start_decel`: what must be needed before it begins to brake, if other than usual. `cruise`: the
         speed to drive at while nothing has to be braked for; without it SUMO drives then.
         """
         speed = sumo.vehicle.getSpeed(self.key)
