@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
-from latentvla_agent.world.curves import Line, draw_spline, drop_repeats, resample, smallest_radius
+from latentvla_agent.world.curves import Line, draw_spline, drop_repeats, resample_smoothly, smallest_radius
 from latentvla_agent.world.network_config import BendConfig
 from latentvla_agent.world.topology import Pair, Point, Topology
 
@@ -18,7 +18,7 @@ Ends = Dict[Tuple[str, str], float]  # by (junction, other end): heading at whic
 
 POINTS_PER_LEG = 24
 LEAD_SHARE = 0.2  # of the length, at most
-HANDLE_SHARE = 0.3  # of the length: how far a road holds its first direction
+HANDLE_SHARE = 0.25  # of the length: how far a road holds its first direction
 MOUTH_M = 30.0  # so near to a common junction two roads may come close
 
 
@@ -66,10 +66,12 @@ def _draw_bend(
     chord = _heading(ends[0], ends[1])
     turns = (leaving[pair] - chord, leaving[(pair[1], pair[0])] - chord - math.pi)
     count = max(int(round(np.hypot(*(ends[1] - ends[0])) / config.sway_every_m)), 1)
-    sways = rng.normal(0.0, config.sway_m, count)
+    first, second = (math.remainder(turn, 2.0 * math.pi) for turn in turns)
+    sides = rng.choice([-1.0, 1.0], count)
+    sides[0] = math.copysign(1.0, first - second)  # the side to which the ends turn: an arc rather than a wriggle
+    sways = rng.uniform(*config.sway_m, count) * sides
     if rng.random() < config.straight_share:
         sways = np.zeros(count)
-    first, second = (math.remainder(turn, 2.0 * math.pi) for turn in turns)
     rims = (rings.get(pair[0], 0.0), rings.get(pair[1], 0.0))
     return _Bend(ends, (first, second), sways, rims)
 
@@ -81,7 +83,8 @@ def _draw_headings(topology: Topology, config: BendConfig, rng: np.random.Genera
     for key, others in topology.neighbours().items():
         chords = np.array([_heading(topology.places[key], topology.places[other]) for other in others])
         order = np.argsort(chords, kind="stable")
-        turned = chords + (rng.uniform(-most, most, len(others)) if len(others) > 1 else 0.0)
+        turns = most * rng.uniform(config.least_turn, 1.0, len(others)) * rng.choice([-1.0, 1.0], len(others))
+        turned = chords + (turns if len(others) > 1 else 0.0)
         turned[order] = _push_apart(chords[order], turned[order], most, config)
         leaving.update({(key, other): float(turned[row]) for row, other in enumerate(others)})
     return leaving
@@ -110,7 +113,7 @@ def _find_course(
     bend: _Bend, half: float, radius: float, obstacles: List[shapely.Geometry], config: BendConfig
 ) -> Line:
     """The most bent course whose bends are wide enough and that keeps clear of the other roads."""
-    strength = 1.0
+    strength = config.strongest
     course = _draw_course(bend, strength, config)
     for _ in range(config.tries):
         if smallest_radius(course) >= radius + half and _is_clear(course, half, obstacles, config):
@@ -121,10 +124,14 @@ def _find_course(
 
 
 def _draw_course(bend: _Bend, strength: float, config: BendConfig) -> Line:
-    """B-spline with straight leads at both ends and bulges in between; strength 0 is the chord."""
+    """B-spline with straight leads at both ends and bulges in between; strength 0 is the chord.
+
+    The ends turn no farther than was drawn, however strong: neighbouring roads count on that.
+    """
     chord = bend.ends[1] - bend.ends[0]
     heading = math.atan2(chord[1], chord[0])
-    out, back = _unit(heading + strength * bend.turns[0]), _unit(heading + math.pi + strength * bend.turns[1])
+    turn = min(strength, 1.0)
+    out, back = _unit(heading + turn * bend.turns[0]), _unit(heading + math.pi + turn * bend.turns[1])
     start, end = bend.ends[0] + bend.rims[0] * out, bend.ends[1] + bend.rims[1] * back
     length = float(np.hypot(*(end - start)))
     lead, handle = min(config.lead_m, LEAD_SHARE * length), HANDLE_SHARE * length / (1 + len(bend.sways))
@@ -133,7 +140,7 @@ def _draw_course(bend: _Bend, strength: float, config: BendConfig) -> Line:
     far = [end + f * back for f in (lead + handle, lead, 0.5 * lead, 0.0)]
     at = np.linspace(0.0, 1.0, len(bend.sways) + 2)[1:-1, None]
     middle = near[-1] + at * (far[0] - near[-1]) + strength * bend.sways[:, None] * aside
-    return resample(drop_repeats(draw_spline(np.array([*near, *middle, *far]), POINTS_PER_LEG)), config.step_m)
+    return resample_smoothly(drop_repeats(draw_spline(np.array([*near, *middle, *far]), POINTS_PER_LEG)), config.step_m)
 
 
 def _unit(heading: float) -> Point:

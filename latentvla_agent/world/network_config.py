@@ -35,17 +35,19 @@ class TopologyConfig:
 class BendConfig:
     """Courses of the roads between junctions."""
 
-    straight_share: float = 0.2
-    lead_m: float = 20.0  # straight before a junction, so that its mouth is regular
-    sway_every_m: float = 110.0  # one bulge for so much chord
+    straight_share: float = 0.08
+    lead_m: float = 16.0  # straight before a junction, so that its mouth is regular
+    sway_every_m: float = 150.0  # one bulge for so much chord
     turn_deg: float = 42.0  # a road leaves its junction at most so far from the chord
+    least_turn: float = 0.35  # and at least so much of that
     gap_deg: float = 70.0  # wanted between neighbouring roads of a junction
     settle_rounds: int = 40
-    sway_m: float = 26.0  # standard deviation of a bulge
+    sway_m: Tuple[float, float] = (10.0, 26.0)  # of a bulge to the left or right, before it is made calmer
     radius_m: float = 24.0  # least, of the inner border
     clearance_m: float = 5.0  # between the borders of two roads
-    calmer: float = 0.8  # a road without room or with tight bends is bent by so much less
-    tries: int = 14
+    strongest: float = 2.0  # the bends that are tried first are so much of what was drawn
+    calmer: float = 0.87  # a road without room or with tight bends is bent by so much less
+    tries: int = 22
     step_m: float = 1.5  # between vertices
 
 
@@ -58,8 +60,8 @@ class StreetConfig:
     through_deg: float = 40.0  # two roads of a junction that bend less form one through road of one cross-section
     one_way_share: float = 0.14
     widths_m: Tuple[float, ...] = (3.2, 3.4, 3.5, 3.6, 3.8)
-    slow_speeds_mps: Tuple[float, ...] = (8.0, 9.72, 11.11, 13.89)  # wished for, one lane per direction
-    fast_speeds_mps: Tuple[float, ...] = (9.72, 11.11, 13.89, 16.67, 19.44)  # of wider roads
+    slow_speeds_mps: Tuple[float, ...] = (8.0, 9.72, 9.72, 11.11, 13.89)  # wished for, one lane per direction
+    fast_speeds_mps: Tuple[float, ...] = (9.72, 11.11, 13.89, 13.89, 16.67, 19.44)  # of wider roads
     side_acceleration: float = 2.2  # m/s^2, at the speed limit in the tightest bend
     sidewalk_share: float = 0.72
     sidewalk_m: float = 2.0

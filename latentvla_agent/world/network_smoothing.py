@@ -45,7 +45,7 @@ def smooth_network(root: Element, config: NetworkConfig) -> None:
     _set_lanes(root, roads, lines, elements, config)
     for connector in roads.connectors.values():
         _set_parts(connector, curves[connector.key], elements, config)
-        _set_speed(connector, curves[connector.key], roads, elements, config)
+        _set_speed(connector, curves[connector.key], elements, config)
     _level_lengths(root, roads)
 
 
@@ -84,7 +84,10 @@ def _trim(line: Line, at_end: bool, config: NetworkConfig) -> Line:
 def _set_lanes(
     root: Element, roads: Roads, lines: Dict[str, Line], elements: Dict[str, Element], config: NetworkConfig
 ) -> None:
-    """Write the lines of lanes; the length of an edge, one for all its lanes, shrinks as its lines have."""
+    """Write the lines of lanes, and lower speeds where a line bends more than was planned, as in roundabouts.
+
+    The length of an edge, one for all its lanes, shrinks as its lines have.
+    """
     for edge in root.iter("edge"):
         lanes = [lane.attrib["id"] for lane in edge.iter("lane") if lane.attrib["id"] in roads.lanes]
         if lanes:
@@ -92,7 +95,9 @@ def _set_lanes(
             for lane in edge.iter("lane"):
                 lane.set("length", f"{sum(lengths) / len(lengths):.2f}")
         for key in lanes:
+            bend = math.sqrt(config.junctions.turn_acceleration * smallest_radius(lines[key]))
             elements[key].set("shape", _format(lines[key], config.precision))
+            elements[key].set("speed", f"{min(float(elements[key].attrib['speed']), bend):.2f}")
 
 
 def _set_parts(connector: RoadConnector, curve: Line, elements: Dict[str, Element], config: NetworkConfig) -> None:
@@ -107,13 +112,11 @@ def _set_parts(connector: RoadConnector, curve: Line, elements: Dict[str, Elemen
         elements[part].set("length", f"{measure_arc(piece)[-1]:.{config.precision}f}")
 
 
-def _set_speed(
-    connector: RoadConnector, curve: Line, roads: Roads, elements: Dict[str, Element], config: NetworkConfig
-) -> None:
+def _set_speed(connector: RoadConnector, curve: Line, elements: Dict[str, Element], config: NetworkConfig) -> None:
     """The lower limit of both lanes, less where the bend would make it uncomfortable."""
-    lanes = roads.lanes[connector.from_lane], roads.lanes[connector.to_lane]
+    limits = [float(elements[key].attrib["speed"]) for key in (connector.from_lane, connector.to_lane)]
     bend = math.sqrt(config.junctions.turn_acceleration * smallest_radius(curve))
-    speed = max(min(lanes[0].speed_limit, lanes[1].speed_limit, bend), config.smoothing.least_mps)
+    speed = max(min(*limits, bend), config.smoothing.least_mps)
     for part in connector.parts:
         elements[part].set("speed", f"{speed:.2f}")
 

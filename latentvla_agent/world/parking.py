@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
-from typing import List, Sequence
+from typing import List, Optional, Sequence
 
 import numpy as np
 import shapely
@@ -27,7 +27,8 @@ class ParkingConfig:
     lot_size_m: float = 18.0
     lot_gap_m: float = 6.0  # between the road and its lot
     ends_m: float = 25.0  # nothing so near to a junction
-    clearance_m: float = 1.0  # to everything else
+    clearance_m: float = 1.0  # a kerb with a pavement so near has no bay
+    touch_m: float = 0.05  # overlap that doesn't count
 
 
 def draw_parking(roads: Roads, occupied: Sequence[Polygon], config: ParkingConfig) -> List[Polygon]:
@@ -56,7 +57,7 @@ def _digest(roads: Roads) -> int:
     return zlib.crc32(np.round(np.vstack(lines), 3).tobytes())
 
 
-def _draw_bay(kerb: Line, place: float, config: ParkingConfig) -> "Polygon | None":
+def _draw_bay(kerb: Line, place: float, config: ParkingConfig) -> Optional[Polygon]:
     room = measure_arc(kerb)[-1] - 2.0 * config.ends_m
     count = min(int(room / config.bay_length_m), config.bay_count)
     if count < 1:
@@ -66,7 +67,7 @@ def _draw_bay(kerb: Line, place: float, config: ParkingConfig) -> "Polygon | Non
     return enclose(front, offset_line(front, -config.bay_depth_m))
 
 
-def _draw_lot(lane: RoadLane, place: float, config: ParkingConfig) -> "Polygon | None":
+def _draw_lot(lane: RoadLane, place: float, config: ParkingConfig) -> Optional[Polygon]:
     length = measure_arc(lane.line)[-1]
     if length < 2.0 * config.ends_m + config.lot_size_m:
         return None
@@ -78,8 +79,5 @@ def _draw_lot(lane: RoadLane, place: float, config: ParkingConfig) -> "Polygon |
 
 def _is_free(area: Polygon, taken: Sequence[Polygon], config: ParkingConfig) -> bool:
     """Whether `area` overlaps nothing; bays touch their lane."""
-    core = area.buffer(-MARGIN)
+    core = area.buffer(-config.touch_m)
     return not bool(np.any(shapely.intersects(np.array(taken, dtype=object), core)))
-
-
-MARGIN = 0.05

@@ -32,8 +32,15 @@ class AreaConfig:
     spare_m: float = 0.3  # around what a car sweeps across a junction
     closing_m: float = 0.6  # gaps in a junction's area that are half as wide are closed
     pavement_m: float = 0.1  # a pavement's border that still belongs to the junction
+    border_m: float = 0.01  # borders lose vertices that change them by less
     stop_before_m: float = 1.0  # a stop polygon, from before the end of its lanes
     stop_after_m: float = 0.3  # to behind it
+
+
+def thin_out(line: Line, config: AreaConfig) -> Line:
+    """A border with fewer vertices, on whole millimetres: maps are large otherwise."""
+    thin: Line = shapely.get_coordinates(shapely.LineString(line).simplify(config.border_m))
+    return np.round(thin, 3)
 
 
 def draw_borders(lanes: Sequence[RoadLane]) -> List[Line]:
@@ -86,7 +93,7 @@ def draw_junction(key: str, roads: Roads, sides: Sequence[Polygon], config: Area
         pavements = [place for name, place in roads.walkways.items() if name.startswith(f":{key}_w")]
         parts.append(area.difference(shapely.union_all(pavements).buffer(-config.pavement_m)))
     whole = shapely.union_all(parts).buffer(config.closing_m, join_style="mitre").buffer(-config.closing_m)
-    return to_area(Polygon(largest(whole).exterior))
+    return to_area(Polygon(largest(whole).exterior).simplify(config.border_m))
 
 
 def draw_stop(left: Line, right: Line, config: AreaConfig) -> Polygon:

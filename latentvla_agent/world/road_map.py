@@ -10,6 +10,7 @@ from enum import IntEnum
 from typing import Any, Dict, List, Sequence, Tuple
 
 import numpy as np
+import numpy.typing as npt
 import shapely
 from shapely import Polygon
 
@@ -23,6 +24,7 @@ from latentvla_agent.world.road_areas import (
     draw_junction,
     draw_stop,
     enclose,
+    thin_out,
     to_area,
 )
 from latentvla_agent.world.roads import RoadConnector, RoadLane, Roads
@@ -167,17 +169,19 @@ def lay_out_map(
 
 
 def _add_group(draft: _Draft, edge: str, lanes: Sequence[RoadLane]) -> None:
-    borders = [_round(border) for border in draw_borders(lanes)]
+    borders = [thin_out(border, draft.config.areas) for border in draw_borders(lanes)]
     sides = (0, len(lanes))
     fids = [
         _add_border(draft, border, BorderKind.ROAD_SIDE if row in sides else BorderKind.LANES)
         for row, border in enumerate(borders)
     ]
-    group = draft.layers["lane_groups_polygons"].add(draft.ids.group[edge], enclose(borders[0], borders[-1]))
+    areas = [enclose(left, right) for left, right in zip(borders, borders[1:])]
+    whole = to_area(shapely.union_all(areas))  # lanes may end a little before their neighbours
+    group = draft.layers["lane_groups_polygons"].add(draft.ids.group[edge], whole)
     for row, lane in enumerate(lanes):
         fid = draft.layers["lanes_polygons"].add(
             draft.ids.lane[lane.key],
-            enclose(borders[row], borders[row + 1]),
+            areas[row],
             lane_fid=draft.ids.lane[lane.key],
             lane_group_fid=group,
             lane_index=lane.index,
@@ -224,7 +228,7 @@ def _add_connector(draft: _Draft, connector: RoadConnector) -> None:
     pair = (lanes[connector.from_lane].edge, lanes[connector.to_lane].edge)
     draft.layers["lane_connectors"].add(
         fid,
-        shapely.LineString(_round(connector.line)),
+        shapely.LineString(thin_out(connector.line, draft.config.areas)),
         exit_lane_fid=draft.ids.lane[connector.from_lane],
         entry_lane_fid=draft.ids.lane[connector.to_lane],
         lane_group_connector_fid=draft.ids.group_connector[pair],
@@ -232,7 +236,7 @@ def _add_connector(draft: _Draft, connector: RoadConnector) -> None:
         speed_limit_mps=connector.speed_limit,
         traffic_light_stop_line_fids=str(draft.stops[pair[0]]) if connector.signal else "",
     )
-    left, right = (_round(side) for side in draw_connector_sides(connector, lanes))
+    left, right = (thin_out(side, draft.config.areas) for side in draw_connector_sides(connector, lanes))
     area = enclose(left, right)
     draft.connector_areas[connector.key] = area
     draft.layers["gen_lane_connectors_scaled_width_polygons"].add(
@@ -293,13 +297,8 @@ def _add_surroundings(draft: _Draft) -> None:
         layers["carpark_areas"].add(draft.new_id(), area)
 
 
-def _round(line: Line) -> Line:
-    rounded: Line = np.round(line, DIGITS)
-    return rounded
-
-
 def _finish(layer: _Layer, kinds: Dict[str, type], offset: Tuple[float, float]) -> MapLayer:
-    columns = {
+    columns: Dict[str, npt.NDArray[Any]] = {
         name: np.array([row[name] for row in layer.rows], dtype=object if kind is str else kind)
         for name, kind in kinds.items()
     }

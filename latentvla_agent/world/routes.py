@@ -107,7 +107,8 @@ def follow_route(recording: Recording, ego: str, roads: Roads, config: RouteConf
     used = dict.fromkeys(recording.lane_of[ego])
     driven, block_of_step = _trace_blocks(recording.lane_of[ego], roads)
     edges = _plan_edges(driven, recording.routes.get(ego, ()), connectors, roads, config)
-    keys = driven + [key for pair in zip(edges, edges[1:]) for key in (pair, (pair[1],))]
+    onward = [key for pair in zip(edges, edges[1:]) for key in (pair, (pair[1],))]
+    keys = driven + [(edges[0],)] * (len(driven[-1]) == 2) + onward
     lines = _choose_lines(roads, connectors, used)
     blocks = [_make_block(key, lines) for key in keys]
     arcs = np.concatenate([[0.0], np.cumsum([block.length for block in blocks])])[:-1]
@@ -159,7 +160,7 @@ def _plan_edges(
             break
         rest.append(following)
         reach += length_of[following]
-    return [driven[-1][0], *rest] if len(driven[-1]) == 2 else rest
+    return rest
 
 
 def _find_rest(edges: Sequence[str], planned: Sequence[str]) -> List[str]:

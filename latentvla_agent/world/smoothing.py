@@ -24,8 +24,10 @@ class SmoothingConfig:
     path_sigma_m: float = 2.0
     path_step_m: float = 0.25
     bend_sigma_m: float = 3.0
-    bend_shift: float = 0.5 * 4.049**2  # m^2: the ego's rear axle cuts a bend by so much times its curvature, which is
-    max_bend_shift: float = 0.35  # what its front swings out, but by no more than this
+    bend_shift: float = (
+        14.0  # m^2: the ego's rear axle cuts a bend by so much times its curvature: its front swings out,
+    )
+    max_bend_shift: float = 0.33  # and NAVSIM's simulation starts each window with straight wheels; at most so much
     kernel_reach: float = 4.0
     standstill_speed: float = 0.04  # slower is standing: SUMO's drivers creep to the end of a queue
     catch_up: float = 0.03  # what standing costs in distance is caught up by so much more speed
@@ -129,13 +131,12 @@ def _stand_still(speed: FloatArray, step_s: float, config: SmoothingConfig) -> F
     """Creeping becomes standing; the distance that is lost is made up for while driving on."""
     stands = speed < config.standstill_speed
     bounds = np.flatnonzero(np.diff(stands)) + 1
-    result, debt = speed.copy(), 0.0
+    result = np.minimum(speed, 2.0 * np.maximum(speed - config.standstill_speed, 0.0))  # without a jump at the limit
+    debt = 0.0
     for begin, end in zip([0, *bounds], [*bounds, len(speed)]):
-        distance = float(speed[begin:end].sum()) * step_s
-        if stands[begin]:
-            result[begin:end] = 0.0
-            debt += distance
-        else:
+        debt += float((speed[begin:end] - result[begin:end]).sum()) * step_s
+        distance = float(result[begin:end].sum()) * step_s
+        if distance > 0.0:
             paid = min(debt, config.catch_up * distance)
             result[begin:end] *= 1.0 + paid / distance
             debt -= paid

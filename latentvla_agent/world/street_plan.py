@@ -20,7 +20,7 @@ FORK = 3  # roads from which on a junction is more than a bend
 
 @dataclass(frozen=True, eq=False)
 class Street:
-    """A road between two junctions. `line` runs from `start` to `end` along the middle; no `backward` lanes: one-way."""
+    """A road between two junctions; `line` is its middle from `start` to `end`. No `backward` lanes: one-way."""
 
     key: str
     start: str
@@ -118,7 +118,7 @@ def _limit_lanes(sections: Dict[Pair, Street]) -> Dict[Pair, Street]:
 
 
 def _lanes_onward(street: Street, junction: str, sections: Dict[Pair, Street]) -> int:
-    """How many lanes of `street` find a way on at `junction`: the widest road's lanes and one for each other; 0: its end."""
+    """How many lanes of `street` lead on at `junction`: the widest road's lanes, one for each other; 0: its end."""
     lanes = [
         other.forward if other.start == junction else other.backward
         for other in sections.values()

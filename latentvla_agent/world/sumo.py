@@ -1,4 +1,4 @@
-"""The traffic simulator SUMO (wheel `eclipse-sumo`, extra `[world]`): where it lies, its programs, its Python library."""
+"""The traffic simulator SUMO (wheel `eclipse-sumo`, extra `[world]`): its place, its programs, its Python library."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TOLD_LINES = 3  # lines of a failed program's output that the error quotes
 
 
 def load_libsumo() -> ModuleType:
-    """SUMO inside this process; one simulation at a time. Raises `DataError` naming the extra where it is missing."""
+    """SUMO inside this process, one simulation at a time. Raises `DataError` naming the extra if it is missing."""
     find_sumo_home()  # libsumo looks for its data files in SUMO_HOME
     return _import("libsumo")
 
@@ -27,7 +27,7 @@ def load_sumolib() -> ModuleType:
 
 
 def find_sumo_home() -> Path:
-    """Folder of the installed SUMO, also set as `SUMO_HOME`; raises `DataError` naming the extra where it is missing."""
+    """Folder of the installed SUMO, also set as `SUMO_HOME`; raises `DataError` naming the extra if it is missing."""
     home = Path(str(_import("sumo").SUMO_HOME))
     os.environ["SUMO_HOME"] = str(home)
     return home

@@ -1,4 +1,4 @@
-"""Which junctions a town has, where they lie and which of them a road joins: netgenerate's grids, spiders, random nets."""
+"""Which junctions a town has, where they lie and which of them a road joins: netgenerate's grids and others."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def _jitter(topology: Topology, config: TopologyConfig, rng: np.random.Generator
 
 
 def _drop_roads(topology: Topology, config: TopologyConfig, rng: np.random.Generator) -> Topology:
-    """Drop some roads between junctions of at least four roads: none falls below three, and the town stays whole."""
+    """Drop some roads between junctions of four and more: none falls below three, and the town stays whole."""
     kept = list(topology.pairs)
     degree = {key: len(others) for key, others in topology.neighbours().items()}
     wanted = int(round(config.dropped_share * len(kept)))
@@ -120,7 +120,7 @@ def _join_roads(topology: Topology, config: TopologyConfig) -> Topology:
 
 
 def _part_roads(topology: Topology, config: TopologyConfig) -> Topology:
-    """Drop roads that come too near to a road of other junctions, then whatever hangs together with the town no more."""
+    """Drop roads that come too near to a road of other junctions, then whatever no longer belongs to the town."""
     chords = {pair: shapely.LineString([topology.places[key] for key in pair]) for pair in topology.pairs}
     kept: List[Pair] = []
     for pair, chord in chords.items():
@@ -160,7 +160,7 @@ def _place(topology: Topology, margin: float) -> Topology:
 
 
 def find_through_roads(topology: Topology, most: float) -> List[List[Pair]]:
-    """Group the roads: at each junction the straightest pairs that bend by less than `most` (radians) belong together."""
+    """Group the roads: at a junction, the straightest pairs that bend by less than `most` radians belong together."""
     root: Dict[Pair, Pair] = {pair: pair for pair in topology.pairs}
 
     def find(pair: Pair) -> Pair:

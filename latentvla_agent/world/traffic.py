@@ -130,17 +130,17 @@ def record_traffic(
         finally:
             sumo.close()
     routes = {trip.key: trip.edges for trip in trips if trip.type_key == EGO_TYPE}
-    parked = park_cars(parking, roads, config.num_steps, config, _make_rng(config, PARKING_STREAM))
     tracks, lane_of = make_tracks(capture, [*live.past_props, *live.props.values()], smoothing)
-    tracks.update({track.key: track for track in parked})
+    tracks += park_cars(parking, roads, config.num_steps, config, _make_rng(config, PARKING_STREAM))
+    tracks.sort(key=lambda track: track.first_step)  # stable: equals stay in the order in which they came
     return Recording(
         STEP_S,
         config.num_steps,
-        tracks,
+        {track.key: track for track in tracks},
         capture.signals(),
         lane_of,
         tuple(live.events),
-        {key: routes[key] for key in lane_of},
+        {key: routes.get(key, ()) for key in lane_of},
     )
 
 

@@ -59,14 +59,14 @@ class TrafficConfig:
     impatience_s: float = 20.0  # after so long a wait somebody takes any gap
     crossing_gap_s: float = 1.5  # jmTimegapMinor: before and after somebody with the right of way
     route_speed: float = 11.0  # mean speed that a route's length is made for
-    ego_turn_weight: float = 2.0  # how much rather an ego turns than goes straight on
-    ego_speed_weight: float = 2.0  # power of the speed limit by which an ego prefers a road
+    ego_turn_weight: float = 1.0  # how much rather an ego turns than goes straight on
+    ego_speed_weight: float = 2.5  # power of the speed limit by which an ego prefers a road
     vehicle_turn_weight: float = 0.7
     ego_start_gap_s: float = 4.0  # egos set out one after the other
     curve_acceleration: float = 3.0  # lateral, in the tightest bend of a lane: nobody takes it faster
-    turn_acceleration: float = 2.0  # the same at junctions
+    turn_acceleration: float = 1.6  # the same at junctions
     min_curve_speed: float = 3.0
-    slide_per_metre: float = 0.15  # a change of lanes goes at most so many metres sideways per metre ahead
+    slide_per_metre: float = 0.12  # a change of lanes goes at most so many metres sideways per metre ahead
     max_slide_speed: float = 1.2
     walk_legs: int = 4  # walks that a pedestrian strings together
     walk_reach: int = 2  # edges from the start to the end of a walk
@@ -92,7 +92,7 @@ class TrafficConfig:
         Temper("normal", 0.45, 1.00, 0.05, 2.0, 2.4, 1.1, 2.0, 1.0, 0.2, 1.0),
         Temper("brisk", 0.20, 1.10, 0.05, 2.5, 3.0, 0.8, 1.5, 2.0, 0.5, 1.3),
     )
-    ego_temper: Temper = field(default=Temper("ego", 0.0, 1.0, 0.0, 1.8, 2.2, 1.2, 2.5, 1.0, 0.3, 1.0))
+    ego_temper: Temper = field(default=Temper("ego", 0.0, 1.0, 0.0, 2.0, 2.4, 1.2, 2.5, 1.0, 0.3, 1.0))
 
     @property
     def num_steps(self) -> int:

@@ -19,8 +19,8 @@ POSITION_DECIMALS, ANGLE_DECIMALS = 3, 6  # 1 mm, 1e-6 rad
 
 def make_tracks(
     capture: Capture, props: Sequence[Prop], config: SmoothingConfig
-) -> Tuple[Dict[str, Track], Dict[str, List[str]]]:
-    """Tracks in order of first appearance, cut to the recording, and for egos the lane under the rear axle."""
+) -> Tuple[List[Track], Dict[str, List[str]]]:
+    """Tracks of road users, then of props, cut to the recording, and for egos the lane under the rear axle."""
     tracks: List[Track] = []
     lane_of: Dict[str, List[str]] = {}
     for trace in capture.traces.values():
@@ -32,8 +32,7 @@ def make_tracks(
         if trace.kind.model == EGO_TYPE:
             lane_of[trace.key] = lanes[skipped:]
     tracks += [_make_prop_track(prop) for prop in props if prop.states]
-    tracks.sort(key=lambda track: track.first_step)  # stable: equals stay in the order of their appearance
-    return {track.key: track for track in tracks}, lane_of
+    return tracks, lane_of
 
 
 def _smooth(trace: Trace, config: SmoothingConfig) -> Tuple[FloatArray, List[str]]:

@@ -63,7 +63,8 @@ _LINK_ENDS = (("from", "fromLane"), ("to", "toLane"))
 
 def _reach(edge: str, links: Dict[str, List[str]], sidewalks: Set[str]) -> List[str]:
     """Sidewalks next to an edge, without using another one to get there."""
-    seen, waiting, found = {edge}, [edge], []
+    seen, waiting = {edge}, [edge]
+    found: List[str] = []
     while waiting:
         for other in links.get(waiting.pop(), []):
             if other in seen:
