@@ -34,6 +34,7 @@ class DriverSettings:
 class PlaceSettings:
     """Where an event may happen, and what may be staged out of the ego's sight."""
 
+    tries: int = 6  # places that are tried until the event has happened
     settle_s: float = 3.0  # the ego has driven this long: a window needs its history
     search_every: int = 4  # steps between two looks for a place
     look_ahead: float = 260.0
@@ -51,6 +52,7 @@ class PlaceSettings:
     props_apart: float = 45.0  # between the props of two events
     room: float = 14.0  # between vehicles that are sent and others on the lane
     models: Tuple[str, ...] = ("sedan", "hatchback", "suv", "van")
+    walker_room: float = 0.45  # walkers who come so near to things that stand there would walk through them
     route_edges: int = 14  # of vehicles that are sent
     straightness: float = 0.12  # rad of turning inside the place, at most
 
@@ -99,7 +101,7 @@ class PedestrianSettings:
     row_step: float = 5.5  # about a car's length
     walk_speed: Range = (1.2, 2.0)
     walk_accel: float = 2.0
-    spare_s: Range = (0.9, 1.4)  # the ego's time to the pedestrian when it comes out, beyond what braking takes
+    spare_s: Range = (1.1, 1.5)  # the ego's time to the pedestrian when it comes out, beyond what braking takes
     ego_decel: float = 2.7
     center_gap: float = 45.0  # the ego drives in the middle of its lane from here on
     peek: float = 0.3  # this far behind the cars' inner side it can already be seen
@@ -127,8 +129,8 @@ class DetourSettings:
     watch_gap: float = 90.0  # from here on the ego is driven for the obstacle, not by SUMO's far-sighted drivers
     on_s: float = 3.7  # the event is on when the ego is so near in time, or brakes
     stuck_speed: float = 1.0
-    start_decel: float = 2.5
-    decel: float = 2.8  # to the passing speed
+    start_decel: float = 1.9
+    decel: float = 2.4  # to the passing speed
     pass_gap: float = 0.45  # lateral, between ego and obstacle
     pass_speed: float = 4.5
     swing_length: float = 11.0
@@ -191,7 +193,7 @@ class WrongWaySettings:
     move_length: float = 20.0
     back_length: float = 13.0
     near_speed: float = 3.5  # the oncoming vehicle has slowed to this when it has to go back
-    back_gap: float = 16.0  # m between the bumpers when it starts to move back
+    back_gap: float = 18.0  # m between the bumpers when it starts to move back
     ego_stop_gap: float = 6.0  # the ego means to stand so far from the place where the other moves back
     decel: float = 2.0
     clear: float = 25.0  # of other vehicles beyond the two

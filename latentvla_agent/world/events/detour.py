@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, ClassVar, List, Optional, Tuple
+from typing import TYPE_CHECKING, ClassVar, List, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -31,7 +31,7 @@ class StalledVehicle(EgoEvent):
     _length = 0.0  # of what stands there, cones included
     _seen_at: Optional[int] = None
     _passing = False
-    _gone = False
+    _things: Sequence[str] = ()  # props that belong to it
 
     # Setting the stage
     def find(self, live: LiveTraffic, path: Path) -> bool:
@@ -85,7 +85,7 @@ class StalledVehicle(EgoEvent):
 
     def actors(self) -> List[str]:
         """Keys of all that stands there."""
-        return [self._stalled, *self._props]
+        return [self._stalled, *self._things]
 
     # The event
     def play(self, live: LiveTraffic, path: Path) -> bool:
@@ -217,11 +217,12 @@ class Cones(StalledVehicle):
         lateral = np.linspace(
             -lane_half, self._left_edge + settings.cone_outside - settings.cone_size[1], settings.cones
         )
-        rear = front - self._length
+        rear, cones = front - self._length, []
         for number, left in enumerate(lateral.tolist()):
             along = rear - (settings.cones - number - 0.5) * settings.cone_gap
             x, y, heading = path.point_at(along, left)
-            self.put_prop(live, "traffic_cone", ("cone", *settings.cone_size), (x, y, heading, 0.0))
+            cones.append(self.put_prop(live, "traffic_cone", ("cone", *settings.cone_size), (x, y, heading, 0.0)))
+        self._things, self._leftovers = cones, [*self._leftovers, self._stalled]
         self._left_edge += settings.cone_outside
         live.sumo.vehicle.setLength(self._stalled, self._length + self.extent())  # queues end before the cones
         self._length += self.extent() - settings.cone_gap  # the first cone is beside the ego's way
@@ -229,10 +230,3 @@ class Cones(StalledVehicle):
 
     def restart(self, live: LiveTraffic) -> None:
         """Road works stay where they are."""
-
-    def _tidy(self, live: LiveTraffic) -> None:
-        """Van and cones go together, out of sight."""
-        super()._tidy(live)
-        if not self._props and self._stalled and self._stalled in live.sumo.vehicle.getIDList():
-            live.sumo.vehicle.remove(self._stalled)
-            self._stalled = ""

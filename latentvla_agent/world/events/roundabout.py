@@ -32,9 +32,10 @@ class RoundaboutEntry(EgoEvent):
             if low <= first <= high and last < path.length:
                 ring = self._find_ring(live, live.sumo.lane.getEdgeID(path.part_at(last + BEYOND_M).lane))
                 if ring:
+                    before = len(self._sent)
                     self._fill(live, ring)
                     self._entry, self._sent_at = path.point_at(first)[:2], live.step
-                    return bool(self._sent)
+                    return len(self._sent) > before
         return False
 
     def _find_ring(self, live: LiveTraffic, edge: str) -> List[str]:
