@@ -23,7 +23,6 @@ ALL_CHECKS = 31  # SUMO's speed mode: safe speed, acceleration, deceleration, ri
 BRAKES_FREELY = 27  # the same, but the deceleration is ours
 OWN_SAFETY = 26  # right of way and red lights are SUMO's, the distance to others is ours
 TEMPER = "normal"  # of the drivers that are sent
-RUNS_RED = 39  # neither right of way nor red lights
 
 
 class Stage(Enum):

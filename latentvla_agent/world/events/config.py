@@ -78,11 +78,13 @@ class CutInSettings:
     ahead: Range = (3.5, 7.5)  # rear bumper of the cutter ahead of the ego's front bumper when it starts to move over
     least_speed_gap: float = 6.0  # it may be so much slower than the ego when it starts
     slow_to: Range = (0.3, 0.5)  # it brakes to this share of the ego's speed
-    move_s: Range = (1.8, 2.4)
+    move_s: Range = (2.0, 2.6)  # of the move to the next lane, at the speed at its start
+    least_length_m: float = 15.0  # of the move
     hold_s: Range = (2.0, 3.0)
     ego_decel: float = 2.8
     cutter_decel: float = 3.2
     least_length: float = 3.5  # of the cutter: no bicycles
+    slow_share: float = 0.35  # of the move after which the cutter slows down
     encroach: float = 0.25  # share of the move after which the ego reacts
     stage_ahead: float = 60.0
     follow_gap: float = 18.0  # to a vehicle that is to become the cutter, before it is on the next lane
@@ -131,7 +133,7 @@ class DetourSettings:
     stuck_speed: float = 1.0
     start_decel: float = 1.9
     decel: float = 2.4  # to the passing speed
-    pass_gap: float = 0.45  # lateral, between ego and obstacle
+    pass_gap: float = 0.6  # lateral, between ego and obstacle
     pass_speed: float = 4.5
     swing_length: float = 11.0
     swing_margin: float = 1.0  # the ego is at its full offset this far before the obstacle
@@ -157,9 +159,10 @@ class CrossingSettings:
     """What a red-light runner and a vehicle that blocks the junction share: they come from the crossing road."""
 
     stage: Range = (108.0, 240.0)  # m to the junction when a vehicle is sent to the crossing road's line
+    ego_turn: float = 0.6  # rad that the ego turns in the junction, at most
     line_gap: Range = (1.0, 3.0)  # so far before its line it waits
     give_up_s: float = 45.0
-    ego_eta_s: Range = (2.3, 4.6)  # the ego's time to the conflict when the other one starts
+    ego_eta_s: Range = (2.3, 6.0)  # the ego's time to the conflict when the runner starts
     accel: float = 2.6
     reaction_s: float = 0.3
     clear: float = 0.5  # lateral, between the ego's path and the other one
@@ -171,12 +174,15 @@ class CrossingSettings:
     least_angle: float = 0.5  # rad between the two ways
     past: float = 1.2  # the ego may go when the other one is so far beyond its path
     longest_s: float = 14.0
+    on_s: float = 3.7  # the event is on when the ego is so near in time, or brakes
+    leader_gap: float = 4.0  # the other one doesn't run into somebody so near ahead of it
+    hardest_decel: float = 5.0
     runner_speed: float = 9.0
     ahead_s: Range = (-0.2, 1.1)  # the runner's front is at the conflict so much earlier than the ego would be
     blocker_speed: float = 5.0
     blocker_eta_s: Range = (3.6, 6.5)
     blocker_decel: float = 2.5
-    stand_share: float = 0.6  # of its way across the ego's path, where the blocker stands
+    stand_share: float = 0.85  # of its way across the ego's path, where the blocker stands
     hold_s: Range = (2.0, 4.0)  # after the ego has stopped
     calm_speed: float = 0.6
     over_s: float = 1.0

@@ -133,12 +133,11 @@ class StalledVehicle(EgoEvent):
             self.report(live, self.actors())
         return self._passing or live.step < self._seen_at + self.steps(settings.patience_s)
 
-    def _cruise_speed(self, live: LiveTraffic, front: float) -> Optional[float]:
-        """SUMO's drivers stop far behind what stands on their lane, so until the ego is past it is driven here."""
-        if front <= 0.0:
-            return None
+    def _cruise_speed(self, live: LiveTraffic, front: float) -> float:
+        """SUMO's drivers stop for what stands on their lane, so until the ego is past it is driven here."""
         allowed = float(live.sumo.vehicle.getAllowedSpeed(self.ego))
-        return min(self.config.detour.pass_speed, allowed) if self._passing else allowed
+        beside = self._passing and front > -self.config.place.ego_length
+        return min(self.config.detour.pass_speed, allowed) if beside else allowed
 
     def _list_others(self, neighbours: List[Neighbour], gap: float) -> List[Obstacle]:
         """Whoever is ahead on the strip that the ego drives on: its lane, and while passing what lies left of it."""
