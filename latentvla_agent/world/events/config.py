@@ -75,16 +75,16 @@ class LeadBrakesSettings:
 
 @dataclass(frozen=True)
 class CutInSettings:
-    ahead: Range = (3.5, 7.5)  # rear bumper of the cutter ahead of the ego's front bumper when it starts to move over
+    ahead: Range = (4.5, 8.5)  # rear bumper of the cutter ahead of the ego's front bumper when it starts to move over
     least_speed_gap: float = 6.0  # it may be so much slower than the ego when it starts
-    slow_to: Range = (0.3, 0.5)  # it brakes to this share of the ego's speed
+    slow_to: Range = (0.35, 0.55)  # it brakes to this share of the ego's speed
     move_s: Range = (2.0, 2.6)  # of the move to the next lane, at the speed at its start
-    least_length_m: float = 15.0  # of the move
+    least_length_m: float = 22.0  # of the move
     hold_s: Range = (2.0, 3.0)
     ego_decel: float = 2.8
     cutter_decel: float = 3.2
     least_length: float = 3.5  # of the cutter: no bicycles
-    slow_share: float = 0.35  # of the move after which the cutter slows down
+    slow_share: float = 0.45  # of the move after which the cutter slows down
     encroach: float = 0.25  # share of the move after which the ego reacts
     stage_ahead: float = 60.0
     follow_gap: float = 18.0  # to a vehicle that is to become the cutter, before it is on the next lane
@@ -105,7 +105,7 @@ class PedestrianSettings:
     walk_accel: float = 2.0
     spare_s: Range = (1.1, 1.5)  # the ego's time to the pedestrian when it comes out, beyond what braking takes
     ego_decel: float = 2.7
-    center_gap: float = 45.0  # the ego drives in the middle of its lane from here on
+    center_gap: float = 55.0  # the ego drives in the middle of its lane from here on
     peek: float = 0.3  # this far behind the cars' inner side it can already be seen
     pause_left: Range = (-0.5, 0.6)  # where on the ego's lane it stands and looks
     reaction_s: float = 0.2
@@ -159,7 +159,7 @@ class CrossingSettings:
     """What a red-light runner and a vehicle that blocks the junction share: they come from the crossing road."""
 
     stage: Range = (108.0, 240.0)  # m to the junction when a vehicle is sent to the crossing road's line
-    ego_turn: float = 0.6  # rad that the ego turns in the junction, at most
+    ego_turn: float = 2.0  # rad that the ego turns in the junction, at most
     line_gap: Range = (1.0, 3.0)  # so far before its line it waits
     give_up_s: float = 45.0
     ego_eta_s: Range = (2.3, 6.0)  # the ego's time to the conflict when the runner starts
@@ -171,7 +171,6 @@ class CrossingSettings:
     attention: float = 140.0
     calm_radius: float = 26.0  # nobody else moves towards the conflict within this
     moving: float = 1.0
-    least_angle: float = 0.5  # rad between the two ways
     past: float = 1.2  # the ego may go when the other one is so far beyond its path
     longest_s: float = 14.0
     on_s: float = 3.7  # the event is on when the ego is so near in time, or brakes

@@ -50,7 +50,7 @@ class CrossingEvent(EgoEvent):
             if not low <= part.first <= high or part.lane not in live.roads.connectors:
                 continue
             if path.turning(part.first, part.last) > self.config.crossing.ego_turn:
-                continue  # who turns is slow, and looks
+                continue
             for connector in self._list_crossing(live, part):
                 lane = connector.from_lane
                 place = live.sumo.lane.getLength(lane) - self.draw(self.config.crossing.line_gap)
@@ -64,7 +64,7 @@ class CrossingEvent(EgoEvent):
         return False
 
     def _list_crossing(self, live: LiveTraffic, part: PathPart) -> List[RoadConnector]:
-        """Ways that cross the ego's, from other roads, in a drawn order."""
+        """Ways that cross the ego's or end where it ends, from other roads, in a drawn order."""
         own = live.roads.connectors[part.lane]
         line = shapely.LineString(own.line)
         edge = live.roads.lanes[own.from_lane].edge
@@ -73,9 +73,8 @@ class CrossingEvent(EgoEvent):
             for other in live.roads.connectors.values()
             if other.junction == own.junction
             and live.roads.lanes[other.from_lane].edge != edge
-            and other.to_lane != own.to_lane
             and self.suits(other)
-            and line.crosses(shapely.LineString(other.line))
+            and (other.to_lane == own.to_lane or line.crosses(shapely.LineString(other.line)))
         ]
         return [found[i] for i in self.rng.permutation(len(found)).tolist()]
 

@@ -48,6 +48,7 @@ class PedestrianStepsOut(EgoEvent):
     _seen_at: Optional[int] = None
     _pause_until: Optional[int] = None
     _centred = False
+    _cruise_speed = 0.0  # held from then on: who speeds up brakes late
     _walker = ""
     _walker_size: Tuple[float, float, float] = (0.0, 0.0, 0.0)
     _model = "adult"
@@ -136,9 +137,10 @@ class PedestrianStepsOut(EgoEvent):
             self.take_ego(live, BRAKES_FREELY)
             self.driver.start_from(live.sumo.vehicle.getLateralLanePosition(self.ego))
             self.driver.swerve(live.sumo, 0.0)
-            self._centred = True
+            self._centred, self._cruise_speed = True, self.ego_speed(live)
         if self._seen_at is None:
-            self.driver.move_sideways(live.sumo)
+            if self._centred:
+                self.driver.drive(live.sumo, cruise=self._cruise_speed)
             return True
         obstacles = list_obstacles(self.neighbours(live, path, settings.attention), self.half_width)
         if self._in_the_way() and live.step >= self._seen_at + self.steps(settings.reaction_s):
