@@ -231,6 +231,8 @@ class EgoEvent:
         self, live: LiveTraffic, lane: str, place: float, route: Sequence[str], model: str
     ) -> Optional[str]:
         """Put a standing vehicle `place` metres along a lane, if no ego sees it there and nobody is in its way."""
+        if lane not in live.roads.lanes:
+            return None
         line, along, _ = self._turns.book.line(live.sumo, lane)
         x, y = (float(np.interp(place, along, line[:, column])) for column in (0, 1))
         if not self.is_hidden_from_egos(live, x, y) or not self._has_room(live, lane, place):
