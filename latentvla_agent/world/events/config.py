@@ -134,13 +134,14 @@ class DetourSettings:
     start_decel: float = 1.9
     decel: float = 2.4  # to the passing speed
     pass_gap: float = 0.6  # lateral, between ego and obstacle
-    pass_speed: float = 4.5
+    pass_speed: float = 5.0
     swing_length: float = 11.0
     swing_margin: float = 1.0  # the ego is at its full offset this far before the obstacle
-    swing_start: float = 2.0  # decides to swing out when the place where it has to is so near
+    swing_start_s: float = 0.9  # decides to swing out so long before the place where it has to
     swing_room: float = 0.5  # waits this much behind the place where it has to start swinging out
     patience_s: float = 16.0  # so long it waits at most for the other lane, then the obstacle drives off
-    restart_gap: float = 12.0  # a stalled vehicle drives off when the ego is so far past
+    line_gap: float = 1.0  # to the line of a junction that is not open
+    restart_gap: float = 12.0  # a stalled vehicle drives off when the ego is so far past, at the earliest
     side_clear: float = 0.25  # lateral, to others while passing
     behind_clear: float = 15.0
     time_margin_s: float = 1.0
