@@ -48,6 +48,7 @@ class LiveTraffic:
         # Keys of what SUMO moves but nobody may see: left out as long as it has never been seen; whoever has been seen
         # and is in here at the end is left out of the whole recording.
         self.hidden: Set[str] = set()
+        self.parking: Sequence[Polygon] = ()  # areas where cars stand all the time
 
     @property
     def egos(self) -> List[str]:
@@ -118,6 +119,7 @@ def record_traffic(
     cycle_graph = build_graph(roads, read_links(net_file, BICYCLE))
     trips = draw_trips(build_graph(roads), cycle_graph, config, rng)
     live = LiveTraffic(sumo, roads, config)
+    live.parking = parking
     with tempfile.TemporaryDirectory() as folder:
         route_file = Path(folder) / "town.rou.xml"
         write_routes(trips, draw_walks(net_file, config, rng), config, route_file)
