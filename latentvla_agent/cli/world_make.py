@@ -2,42 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-import shutil
-import sys
-from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Dict, List, Optional
+from typing import Annotated, Optional
 
 import typer
 
-from latentvla_agent.cli.options import EXIT_INCOMPLETE, Workers
-from latentvla_agent.data.files import hash_folder
-from latentvla_agent.data.worlds import MANIFEST_FILE, worlds_folder
-from latentvla_agent.errors import DataError
-from latentvla_agent.evaluation.folders import open_folder
-from latentvla_agent.evaluation.progress import StageProgress
+from latentvla_agent.cli.options import Workers
 from latentvla_agent.evaluation.provenance import count_cores
-from latentvla_agent.evaluation.workers import run_in_workers
-from latentvla_agent.scoring.warm_up import compile_kernels
-from latentvla_agent.world.assembly import assemble
-from latentvla_agent.world.manifest import find_differences, read_committed
-from latentvla_agent.world.selection import choose_scenes, count_chosen, count_kinds
-from latentvla_agent.world.splits import SplitConfig, find_split_config
-from latentvla_agent.world.sumo import load_libsumo
-from latentvla_agent.world.towns import Town, TownBuilder, read_windows
-from latentvla_agent.world.windows import Window
-
-TOWN_TIME_LIMIT_S = 900.0
-TOWNS_PREFIX = ".towns-"  # finished towns of a split: a run that was stopped goes on from them
-
-WorldSplit = Annotated[
-    str, typer.Option("--split", help="minitown-train, -unlabelled, -dev, -longtail-dev, -val, -longtail.")
-]
 
 
 def make_command(
-    split: WorldSplit,
+    split: Annotated[
+        str, typer.Option("--split", help="minitown-train, -unlabelled, -dev, -longtail-dev, -val, -longtail.")
+    ],
     scenes: Annotated[Optional[int], typer.Option("--scenes", min=1, help="Fewer scenes than the split has.")] = None,
     workers: Workers = None,
     out: Annotated[Optional[Path], typer.Option("--out", help="Folder; default: the user's cache folder.")] = None,
@@ -47,86 +24,11 @@ def make_command(
     Killed or interrupted, the same command goes on where it stopped. The result depends on the split's seed alone; a
     full split is compared with the manifest that comes with the package.
 
-    \\b
+    \b
     Examples:
       latentvla world make --split minitown-train --scenes 200 --out runs/world
       latentvla world make --split minitown-longtail && latentvla eval --split minitown-longtail
     """
-    config = find_split_config(split)
-    load_libsumo()
-    root = out or worlds_folder() / split
-    with open_folder(root):
-        (root / MANIFEST_FILE).unlink(missing_ok=True)
-        parts = _open_parts(root, config)
-        compile_kernels()
-        count = scenes or config.scenes
-        towns = _build_towns(config, count, parts, workers or count_cores())
-        chosen = choose_scenes(config, towns, count)
-        assert chosen is not None, "towns were built until there were enough"
-        folders = {Town(config, number): parts / str(number) for number in range(len(towns))}
-        manifest = assemble(root, folders, config, chosen)
-    print(f"{split}: {manifest['scenes']} scenes of {manifest['logs']} logs in {manifest['towns']} towns -> {root}")
-    if count == config.scenes:
-        _compare(split, manifest)
+    from latentvla_agent.cli.world_building import make_world  # no other command need wait for the world to load
 
-
-def _open_parts(root: Path, config: SplitConfig) -> Path:
-    """Folder of finished towns; those of another state of code or config are removed, as is what a kill left."""
-    code = hash_folder(Path(__file__).resolve().parent.parent / "world", ".py")
-    key = hashlib.sha256(f"{code} {config}".encode()).hexdigest()[:12]
-    parts = root / f"{TOWNS_PREFIX}{key}"
-    for other in root.glob(f"{TOWNS_PREFIX}*"):
-        if other != parts:
-            shutil.rmtree(other)
-    for leftover in parts.glob(".*"):
-        shutil.rmtree(leftover)
-    return parts
-
-
-def _build_towns(config: SplitConfig, scenes: int, parts: Path, workers: int) -> List[List[Window]]:
-    """Windows of the first towns, as many towns as it takes; raises `DataError` where all of them are not enough."""
-    found: Dict[int, List[Window]] = {
-        number: read_windows(parts / str(number)) for number in range(config.towns) if (parts / str(number)).is_dir()
-    }
-    towns = _first_towns(found)
-    missing = [[Town(config, number)] for number in range(config.towns) if number not in found]
-    begun = count_chosen(config, towns, scenes)
-    with StageProgress(f"make {config.name}", scenes, begun) as progress:
-        if choose_scenes(config, towns, scenes) is not None:
-            return towns
-        for outcome in run_in_workers(missing, partial(TownBuilder, parts), workers, TOWN_TIME_LIMIT_S):
-            if outcome.error:
-                raise DataError(f"town {outcome.item.name}: {outcome.error}")
-            found[outcome.item.number] = read_windows(parts / str(outcome.item.number))
-            if len(_first_towns(found)) == len(towns):
-                continue  # one before it is still being built
-            before, towns = count_chosen(config, towns, scenes), _first_towns(found)
-            progress.advance(failed=False, count=count_chosen(config, towns, scenes) - before)
-            if choose_scenes(config, towns, scenes) is not None:
-                return towns
-    raise DataError(
-        f"split {config.name}: {config.towns} towns hold {count_chosen(config, towns, scenes)} of {scenes} scenes;"
-        f" windows by kind: {count_kinds(config, towns)}"
-    )
-
-
-def _first_towns(found: Dict[int, List[Window]]) -> List[List[Window]]:
-    towns: List[List[Window]] = []
-    while len(towns) in found:
-        towns.append(found[len(towns)])
-    return towns
-
-
-def _compare(split: str, manifest: Dict[str, Any]) -> None:
-    committed = read_committed(split)
-    if committed is None:
-        return
-    differences = find_differences(manifest, committed)
-    if differences:
-        print(
-            f"latentvla: {split} is not the published one: {len(differences)} of {len(committed['files'])} files"
-            f" differ, such as {differences[0]}; scores on it are not comparable",
-            file=sys.stderr,
-        )
-        raise typer.Exit(EXIT_INCOMPLETE)
-    print(f"{split}: all {len(committed['files'])} files are those of the published manifest")
+    make_world(split, scenes, workers or count_cores(), out)

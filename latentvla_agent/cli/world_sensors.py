@@ -6,12 +6,11 @@ import sys
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Dict, List, Optional, Tuple
+from typing import TYPE_CHECKING, Annotated, List, Optional, Tuple
 
 import typer
 
 from latentvla_agent.cli.options import EXIT_INCOMPLETE, Data, MaxScenes, SplitName, Workers
-from latentvla_agent.data.logs import read_log
 from latentvla_agent.data.roots import DataRoots
 from latentvla_agent.data.scene_loader import SceneRef
 from latentvla_agent.data.sensors import CAMERA_NAMES, LIDAR_NAME
@@ -23,8 +22,9 @@ from latentvla_agent.evaluation.progress import StageProgress
 from latentvla_agent.evaluation.provenance import count_cores
 from latentvla_agent.evaluation.scene_source import SceneSource, SplitRequest, open_source
 from latentvla_agent.evaluation.workers import run_in_workers
-from latentvla_agent.world.rendering.cache import SensorRenderer
-from latentvla_agent.world.rendering.sheets import make_sheet, save_sheet
+
+if TYPE_CHECKING:
+    from latentvla_agent.world.rendering.cache import SensorRenderer
 
 SCENE_TIME_LIMIT_S = 600.0
 SENSORS = (*CAMERA_NAMES, LIDAR_NAME)
@@ -80,6 +80,8 @@ def show_command(
     Example:
       latentvla world show --split minitown-val --out scene.png
     """
+    from latentvla_agent.world.rendering.sheets import make_sheet, save_sheet
+
     source = open_source(SplitRequest(data, split=split), tokens=None if token is None else [token])
     if not source.index.refs:
         raise DataError(f"split {source.split.name}: expected a scene {token}, got none of that token")
@@ -102,22 +104,28 @@ class SceneRenderer:
     """Renders the sensors of scenes; one instance per worker process."""
 
     def __init__(self, roots: DataRoots, names: Tuple[str, ...], frames: FrameRange):
-        self._source = SensorRenderer(roots.maps)
-        self._folder, self._names, self._frames = roots.sensors, names, frames
-        self._tokens: Dict[Path, List[str]] = {}
+        self._source = _open_renderer(roots)
+        self._roots, self._names, self._frames = roots, names, frames
 
     def __call__(self, ref: SceneRef) -> bool:
         """Make sure that the files are there."""
-        if ref.log_path not in self._tokens:
-            self._tokens = {ref.log_path: [frame["token"] for frame in read_log(ref.log_path)]}
-        for token in self._tokens[ref.log_path][ref.start + self._frames.first : ref.start + self._frames.end]:
-            self._source.prepare(self._folder / ref.log_path.parent.name, ref.log_path, token, self._names)
+        from latentvla_agent.world.rendering.cache import ensure_sensors
+
+        window = slice(ref.start + self._frames.first, ref.start + self._frames.end)
+        tokens = [str(frame["token"]) for frame in self._source.open_log(ref.log_path).frames[window]]
+        ensure_sensors(self._roots, ref.log_path, tokens, self._names, renderer=self._source)
         return True
 
 
 def find_sensor_source(roots: DataRoots) -> Optional[SensorRenderer]:
     """What renders sensor files on first use, where the data is a world that was made here."""
-    return SensorRenderer(roots.maps) if (roots.logs.parent / MANIFEST_FILE).is_file() else None
+    return _open_renderer(roots) if (roots.logs.parent / MANIFEST_FILE).is_file() else None
+
+
+def _open_renderer(roots: DataRoots) -> SensorRenderer:
+    from latentvla_agent.world.rendering.cache import SensorRenderer  # slow to load, and rarely asked for
+
+    return SensorRenderer(roots.maps)
 
 
 def _frame_range(source: SceneSource, frames: str) -> FrameRange:

@@ -12,6 +12,7 @@ from typing import Sequence
 from latentvla_agent.errors import DataError
 
 EXTRA = 'pip install "latentvla-agent[world]"'
+MAX_SEED = 2**31 - 1  # SUMO reads its seeds as signed 32-bit numbers
 TOLD_LINES = 3  # lines of a failed program's output that the error quotes
 
 

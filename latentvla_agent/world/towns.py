@@ -24,6 +24,7 @@ from latentvla_agent.world.recording import EGO_TYPE, Recording
 from latentvla_agent.world.road_map import RoadIds, lay_out_map
 from latentvla_agent.world.roads import Roads, read_roads
 from latentvla_agent.world.splits import NO_EVENT, Shares, SplitConfig
+from latentvla_agent.world.sumo import MAX_SEED
 from latentvla_agent.world.traffic import record_traffic
 from latentvla_agent.world.traffic_config import TrafficConfig
 from latentvla_agent.world.windows import Window, cut_windows
@@ -42,7 +43,6 @@ CORNERS: Dict[str, Tuple[float, float]] = {
 SPACING_M = 4_000.0  # from town to town: nothing of one is seen in another
 TOWNS_A_ROW = 6
 IDS_A_TOWN = 100_000
-MAX_SUMO_SEED = 2**31 - 1
 SUN_ELEVATIONS = (0.35, 1.1)  # rad, by day
 
 
@@ -79,7 +79,7 @@ class Town:
     def seeds(self) -> List[int]:
         """Of network, traffic, events and weather; drawn from the split's seed and the number."""
         sequence = np.random.SeedSequence((self.split.seed, self.number))
-        return [int(seed) & MAX_SUMO_SEED for seed in sequence.generate_state(4)]
+        return [int(seed) & MAX_SEED for seed in sequence.generate_state(4)]
 
 
 def build_town(town: Town, folder: Path) -> List[Window]:

@@ -15,7 +15,7 @@ from latentvla_agent.world.parked_cars import park_cars
 from latentvla_agent.world.recording import EGO_TYPE, EventSpan, Recording, extend_events
 from latentvla_agent.world.road_graph import build_graph, read_links
 from latentvla_agent.world.smoothing import SmoothingConfig
-from latentvla_agent.world.sumo import load_libsumo
+from latentvla_agent.world.sumo import MAX_SEED, load_libsumo
 from latentvla_agent.world.traffic_capture import Capture, Prop
 from latentvla_agent.world.traffic_config import STEP_S, TrafficConfig
 from latentvla_agent.world.traffic_demand import draw_trips, write_routes
@@ -48,6 +48,7 @@ class LiveTraffic:
         # Keys of what SUMO moves but nobody may see: left out as long as it has never been seen; whoever has been seen
         # and is in here at the end is left out of the whole recording.
         self.hidden: Set[str] = set()
+        self.parking: Sequence[Polygon] = ()  # areas where cars stand all the time
 
     @property
     def egos(self) -> List[str]:
@@ -118,6 +119,7 @@ def record_traffic(
     cycle_graph = build_graph(roads, read_links(net_file, BICYCLE))
     trips = draw_trips(build_graph(roads), cycle_graph, config, rng)
     live = LiveTraffic(sumo, roads, config)
+    live.parking = parking
     with tempfile.TemporaryDirectory() as folder:
         route_file = Path(folder) / "town.rou.xml"
         write_routes(trips, draw_walks(net_file, config, rng), config, route_file)
@@ -151,7 +153,7 @@ def _make_rng(config: TrafficConfig, stream: int) -> np.random.Generator:
 def _sumo_options(net_file: Path, route_file: Path, config: TrafficConfig) -> List[str]:
     return [
         *("--net-file", str(net_file), "--route-files", str(route_file), "--step-length", str(STEP_S)),
-        *("--seed", str(config.seed % MAX_SUMO_SEED), "--lanechange.duration", str(config.lane_change_s)),
+        *("--seed", str(config.seed & MAX_SEED), "--lanechange.duration", str(config.lane_change_s)),
         *(
             "--time-to-teleport",
             "-1",
@@ -175,9 +177,6 @@ def _sumo_options(net_file: Path, route_file: Path, config: TrafficConfig) -> Li
             "0",
         ),
     ]
-
-
-MAX_SUMO_SEED = 2**31
 
 
 def _run(live: LiveTraffic, config: TrafficConfig, directors: Sequence[Director]) -> Capture:

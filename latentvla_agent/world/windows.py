@@ -10,8 +10,8 @@ from typing import Dict, Iterator, List, Mapping, Sequence, Tuple
 from latentvla_agent.baselines import BaselineAgent, ConstantVelocityAgent, HumanAgent, StopAgent
 from latentvla_agent.data.logs import LogFrame
 from latentvla_agent.data.maps import MapStore
-from latentvla_agent.data.scene_loader import SceneLoader, index_scenes
-from latentvla_agent.data.splits import SceneFilter, Split
+from latentvla_agent.data.scene_loader import SceneIndex, SceneLoader, SceneRef
+from latentvla_agent.data.splits import SceneFilter
 from latentvla_agent.scoring.metric_cache import build_metric_cache
 from latentvla_agent.scoring.scorer import Scorer
 from latentvla_agent.world.splits import RARE_WEATHER, WindowRules
@@ -43,13 +43,13 @@ def cut_windows(logs: Path, maps: Path, drives: Mapping[str, Sequence[LogFrame]]
     Of a log at most `per_log` windows at least `min_gap` frames apart are taken; those with an event come first.
     """
     windows: List[Window] = []
+    scorer = _WindowScorer(logs, maps, rules)
     for log, frames in drives.items():
-        scorer = _WindowScorer(logs, maps, log, rules)
         kept: List[Window] = []
         for window in sorted(_list_windows(log, frames, rules), key=_has_no_event):
             is_apart = all(abs(window.start - other.start) >= rules.min_gap for other in kept)
             if is_apart and (rules.per_log is None or len(kept) < rules.per_log):
-                kept += scorer.admit(window)
+                kept += scorer.admit(window, frames[window.start]["map_location"])
         windows += sorted(kept, key=lambda window: window.start)
     return windows
 
@@ -80,20 +80,19 @@ def _find_event_begins(frames: Sequence[LogFrame]) -> List[Tuple[str, int]]:
 
 
 class _WindowScorer:
-    """Scores windows of one log, where the rules ask for it."""
+    """Scores windows of a town, where the rules ask for it; the map is read once."""
 
-    def __init__(self, logs: Path, maps: Path, log: str, rules: WindowRules):
-        self._rules = rules
-        if rules.is_scored:
-            split = Split(logs.name, logs, dataclasses.replace(FILTER, log_names=(log,)), "drive")
-            self._loader = SceneLoader(index_scenes(split), MapStore(maps))
-            self._scorer = Scorer(METRIC)
+    def __init__(self, logs: Path, maps: Path, rules: WindowRules):
+        self._logs, self._rules = logs, rules
+        self._loader = SceneLoader(SceneIndex((), FILTER), MapStore(maps))
+        self._scorer = Scorer(METRIC)
 
-    def admit(self, window: Window) -> List[Window]:
+    def admit(self, window: Window, map_name: str) -> List[Window]:
         """The window with its scores; empty where the rules don't allow it."""
         if not self._rules.is_scored:
             return [window]
-        scene = self._loader.load(window.token)
+        path = self._logs / f"{window.log}.pkl"
+        scene = self._loader.build(SceneRef(path, window.log, window.start, window.token, map_name, None))
         cache = build_metric_cache(scene, scene.map_api)
         scores: Dict[str, float] = {}
         for name, (agent, least, most) in self._bounds().items():

@@ -8,6 +8,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
+import shapely
 
 from latentvla_agent.world.events.config import EventConfig
 from latentvla_agent.world.events.driver import Driver
@@ -22,7 +23,6 @@ ALL_CHECKS = 31  # SUMO's speed mode: safe speed, acceleration, deceleration, ri
 BRAKES_FREELY = 27  # the same, but the deceleration is ours
 OWN_SAFETY = 26  # right of way and red lights are SUMO's, the distance to others is ours
 TEMPER = "normal"  # of the drivers that are sent
-RUNS_RED = 39  # neither right of way nor red lights
 
 
 class Stage(Enum):
@@ -78,7 +78,12 @@ class EgoEvent:
         self._turns = turns or Turns()
         self._first_seen: Optional[int] = None
         self._props: List[str] = []
-        self._sent: List[str] = []  # vehicles of ours to take off the road out of sight
+        self._sent: List[str] = []  # vehicles of ours
+        self._leftovers: List[str] = []  # vehicles of ours that go out of sight
+        self._solid: List[shapely.Polygon] = []  # what walkers cannot walk through
+        self._num_props = 0
+        self._tries = 0
+        self._shared = frozenset(vars(self)) | {"_shared"}
 
     # For subclasses
     def find(self, live: LiveTraffic, path: Path) -> bool:
@@ -95,8 +100,11 @@ class EgoEvent:
     # The loop
     def direct(self, live: LiveTraffic) -> None:
         """Called before every step of the simulation."""
+        if live.step % self.config.place.search_every == 0:
+            self._hide_walkers(live)
+            if self.stage is not Stage.STARTED:
+                self._tidy(live)
         if self.stage is Stage.DONE:
-            self._tidy(live)
             return
         if self.ego not in live.sumo.vehicle.getIDList():
             if self.stage is Stage.STARTED:
@@ -129,18 +137,38 @@ class EgoEvent:
             self.driver.keep_lane(live.sumo, False)
             self.driver.end_swerve()
             live.sumo.vehicle.setSpeedMode(self.ego, ALL_CHECKS)
-        self.stage = Stage.DONE
-        self._turns.give_back(live.step + self.steps(self.config.rest_s))
+        self._tries += 1
+        again = ego_drives and not self.happened and self._tries < self.config.place.tries
+        self.stage = Stage.WAITING if again else Stage.DONE
+        if again:
+            self._forget()
+        rest_s = self.config.rest_s if self.happened else 0.0
+        self._turns.give_back(live.step + self.steps(rest_s))
+
+    def _hide_walkers(self, live: LiveTraffic) -> None:
+        """Walkers whose way leads through what an event has put there are left out of the recording."""
+        for key in live.sumo.person.getIDList() if self._solid else ():
+            place = shapely.Point(live.sumo.person.getPosition(key))
+            if any(thing.distance(place) < self.config.place.walker_room for thing in self._solid):
+                live.hidden.add(key)
+
+    def _forget(self) -> None:
+        """Back to the defaults of the class: nothing of the failed try is left but what stands on the road."""
+        for name in [name for name in vars(self) if name not in self._shared]:
+            delattr(self, name)
 
     def _tidy(self, live: LiveTraffic) -> None:
-        """Take props and sent vehicles away once no ego sees them."""
-        if live.step % self.config.place.search_every:
-            return
+        """Take props and vehicles that stay away once no ego sees them."""
         for key in list(self._props):
-            x, y = live.props[key].state[:2]
-            if self.is_hidden_from_egos(live, x, y):
+            if self.is_hidden_from_egos(live, *live.props[key].state[:2]):
                 live.remove_prop(key)
                 self._props.remove(key)
+        for key in list(self._leftovers):
+            gone = key not in live.sumo.vehicle.getIDList()
+            if gone or self.is_hidden_from_egos(live, *live.sumo.vehicle.getPosition(key)):
+                self._leftovers.remove(key)
+                if not gone:
+                    live.sumo.vehicle.remove(key)
 
     # Tools
     def steps(self, seconds: float) -> int:
@@ -178,7 +206,8 @@ class EgoEvent:
 
     def put_prop(self, live: LiveTraffic, name: str, look: Any, state: Sequence[float]) -> str:
         """Put a prop (look: model, length, width, height) on the stage; it goes when nobody sees it any more."""
-        key = f"{self.kind}_{self.ego}_{len(self._props)}"
+        key = f"{self.kind}_{self.ego}_{self._num_props}"
+        self._num_props += 1
         model, length, width, height = look
         live.add_prop(key, name, model, length, width, height, state)
         self._props.append(key)
@@ -202,6 +231,8 @@ class EgoEvent:
         self, live: LiveTraffic, lane: str, place: float, route: Sequence[str], model: str
     ) -> Optional[str]:
         """Put a standing vehicle `place` metres along a lane, if no ego sees it there and nobody is in its way."""
+        if lane not in live.roads.lanes:
+            return None
         line, along, _ = self._turns.book.line(live.sumo, lane)
         x, y = (float(np.interp(place, along, line[:, column])) for column in (0, 1))
         if not self.is_hidden_from_egos(live, x, y) or not self._has_room(live, lane, place):
@@ -244,6 +275,13 @@ class EgoEvent:
             if math.hypot(x - ego_x, y - ego_y) < (place.sight if key == self.ego else place.others_sight):
                 return False
         return True
+
+    def pace(self, live: LiveTraffic, lead: Neighbour, near: float) -> None:
+        """Slow somebody ahead so that the ego closes up to `near` metres."""
+        place = self.config.place
+        if lead.first > near:
+            slow = max(place.pace_speed, place.pace_share * self.ego_speed(live))
+            live.sumo.vehicle.slowDown(lead.key, min(slow, max(lead.speed, place.pace_speed)), place.pace_s)
 
     def is_clear_of_props(self, live: LiveTraffic, x: float, y: float) -> bool:
         """Whether no other event has put anything near a place."""

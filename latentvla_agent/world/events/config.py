@@ -34,6 +34,7 @@ class DriverSettings:
 class PlaceSettings:
     """Where an event may happen, and what may be staged out of the ego's sight."""
 
+    tries: int = 6  # places that are tried until the event has happened
     settle_s: float = 3.0  # the ego has driven this long: a window needs its history
     search_every: int = 4  # steps between two looks for a place
     look_ahead: float = 260.0
@@ -44,9 +45,14 @@ class PlaceSettings:
     ego_width: float = 2.297
     after_junction: float = 14.0  # m of lane between a junction and an event on the open road
     before_junction: float = 16.0
+    pace_share: float = 0.6  # somebody ahead is slowed to this share of the ego's speed so that the ego closes up ...
+    pace_speed: float = 3.5  # ... but not below this
+    pace_s: float = 2.0
+    pace_reach: float = 170.0
     props_apart: float = 45.0  # between the props of two events
     room: float = 14.0  # between vehicles that are sent and others on the lane
     models: Tuple[str, ...] = ("sedan", "hatchback", "suv", "van")
+    walker_room: float = 0.45  # walkers who come so near to things that stand there would walk through them
     route_edges: int = 14  # of vehicles that are sent
     straightness: float = 0.12  # rad of turning inside the place, at most
 
@@ -63,24 +69,26 @@ class LeadBrakesSettings:
     final_speed: Range = (0.0, 1.0)
     hold_s: Range = (2.5, 4.5)
     over_s: float = 1.5  # the event stays on this long after the lead drives on
-    stage_gap: float = 100.0  # a lead within this is slowed so that the ego closes up
-    stage_share: float = 0.65  # of the ego's speed
+    attention: float = 100.0
     insert_ahead: Range = (110.0, 150.0)  # a lead is sent there if there is none
 
 
 @dataclass(frozen=True)
 class CutInSettings:
-    ahead: Range = (3.5, 7.5)  # rear bumper of the cutter ahead of the ego's front bumper when it starts to move over
-    least_speed_gap: float = 3.0  # it may be so much slower than the ego when it starts
-    slow_to: Range = (0.3, 0.5)  # it brakes to this share of the ego's speed
-    move_s: Range = (1.8, 2.4)
+    ahead: Range = (4.5, 8.5)  # rear bumper of the cutter ahead of the ego's front bumper when it starts to move over
+    least_speed_gap: float = 6.0  # it may be so much slower than the ego when it starts
+    slow_to: Range = (0.35, 0.55)  # it brakes to this share of the ego's speed
+    move_s: Range = (2.0, 2.6)  # of the move to the next lane, at the speed at its start
+    least_length_m: float = 22.0  # of the move
     hold_s: Range = (2.0, 3.0)
     ego_decel: float = 2.8
     cutter_decel: float = 3.2
     least_length: float = 3.5  # of the cutter: no bicycles
+    slow_share: float = 0.45  # of the move after which the cutter slows down
     encroach: float = 0.25  # share of the move after which the ego reacts
     stage_ahead: float = 60.0
-    stage_share: float = 0.75
+    follow_gap: float = 18.0  # to a vehicle that is to become the cutter, before it is on the next lane
+    stage_share: float = 0.75  # of the ego's speed, while the ego draws up to it
     after_s: float = 1.0
     insert_ahead: Range = (110.0, 150.0)  # a slow vehicle is sent there if there is none
     room: float = 45.0  # m of open lane ahead of the ego
@@ -95,9 +103,9 @@ class PedestrianSettings:
     row_step: float = 5.5  # about a car's length
     walk_speed: Range = (1.2, 2.0)
     walk_accel: float = 2.0
-    spare_s: Range = (0.9, 1.4)  # the ego's time to the pedestrian when it comes out, beyond what braking takes
+    spare_s: Range = (1.1, 1.5)  # the ego's time to the pedestrian when it comes out, beyond what braking takes
     ego_decel: float = 2.7
-    center_gap: float = 45.0  # the ego drives in the middle of its lane from here on
+    center_gap: float = 55.0  # the ego drives in the middle of its lane from here on
     peek: float = 0.3  # this far behind the cars' inner side it can already be seen
     pause_left: Range = (-0.5, 0.6)  # where on the ego's lane it stands and looks
     reaction_s: float = 0.2
@@ -123,16 +131,17 @@ class DetourSettings:
     watch_gap: float = 90.0  # from here on the ego is driven for the obstacle, not by SUMO's far-sighted drivers
     on_s: float = 3.7  # the event is on when the ego is so near in time, or brakes
     stuck_speed: float = 1.0
-    start_decel: float = 2.5
-    decel: float = 2.8  # to the passing speed
-    pass_gap: float = 0.45  # lateral, between ego and obstacle
-    pass_speed: float = 4.5
+    start_decel: float = 1.9
+    decel: float = 2.4  # to the passing speed
+    pass_gap: float = 0.6  # lateral, between ego and obstacle
+    pass_speed: float = 5.0
     swing_length: float = 11.0
     swing_margin: float = 1.0  # the ego is at its full offset this far before the obstacle
-    swing_start: float = 2.0  # decides to swing out when the place where it has to is so near
+    swing_start_s: float = 0.9  # decides to swing out so long before the place where it has to
     swing_room: float = 0.5  # waits this much behind the place where it has to start swinging out
     patience_s: float = 16.0  # so long it waits at most for the other lane, then the obstacle drives off
-    restart_gap: float = 12.0  # a stalled vehicle drives off when the ego is so far past
+    line_gap: float = 1.0  # to the line of a junction that is not open
+    restart_gap: float = 12.0  # a stalled vehicle drives off when the ego is so far past, at the earliest
     side_clear: float = 0.25  # lateral, to others while passing
     behind_clear: float = 15.0
     time_margin_s: float = 1.0
@@ -151,25 +160,29 @@ class CrossingSettings:
     """What a red-light runner and a vehicle that blocks the junction share: they come from the crossing road."""
 
     stage: Range = (108.0, 240.0)  # m to the junction when a vehicle is sent to the crossing road's line
+    ego_turn: float = 2.0  # rad that the ego turns in the junction, at most
     line_gap: Range = (1.0, 3.0)  # so far before its line it waits
     give_up_s: float = 45.0
-    ego_eta_s: Range = (2.3, 4.6)  # the ego's time to the conflict when the other one starts
+    ego_eta_s: Range = (2.3, 6.0)  # the ego's time to the conflict when the runner starts
     accel: float = 2.6
     reaction_s: float = 0.3
     clear: float = 0.5  # lateral, between the ego's path and the other one
     ego_decel: float = 2.9
     search: float = 90.0
+    attention: float = 140.0
     calm_radius: float = 26.0  # nobody else moves towards the conflict within this
     moving: float = 1.0
-    least_angle: float = 0.5  # rad between the two ways
     past: float = 1.2  # the ego may go when the other one is so far beyond its path
     longest_s: float = 14.0
+    on_s: float = 3.7  # the event is on when the ego is so near in time, or brakes
+    leader_gap: float = 4.0  # the other one doesn't run into somebody so near ahead of it
+    hardest_decel: float = 5.0
     runner_speed: float = 9.0
     ahead_s: Range = (-0.2, 1.1)  # the runner's front is at the conflict so much earlier than the ego would be
     blocker_speed: float = 5.0
     blocker_eta_s: Range = (3.6, 6.5)
     blocker_decel: float = 2.5
-    stand_share: float = 0.6  # of its way across the ego's path, where the blocker stands
+    stand_share: float = 0.85  # of its way across the ego's path, where the blocker stands
     hold_s: Range = (2.0, 4.0)  # after the ego has stopped
     calm_speed: float = 0.6
     over_s: float = 1.0
@@ -186,7 +199,7 @@ class WrongWaySettings:
     move_length: float = 20.0
     back_length: float = 13.0
     near_speed: float = 3.5  # the oncoming vehicle has slowed to this when it has to go back
-    back_gap: float = 16.0  # m between the bumpers when it starts to move back
+    back_gap: float = 18.0  # m between the bumpers when it starts to move back
     ego_stop_gap: float = 6.0  # the ego means to stand so far from the place where the other moves back
     decel: float = 2.0
     clear: float = 25.0  # of other vehicles beyond the two
@@ -206,6 +219,7 @@ class RoundaboutSettings:
     stage: Range = (108.0, 175.0)  # m to the entry when vehicles are sent into the ring
     sent: int = 3
     give_up_s: float = 30.0
+    rounds: int = 2
     upstream: float = 60.0  # m of circular road before the entry that are looked at
     meeting_s: Range = (-1.0, 2.2)  # a circulating vehicle arrives so much later than the ego would
     speed: Range = (3.5, 8.0)  # of circulating vehicles, which are timed to meet the ego

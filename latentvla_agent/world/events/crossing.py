@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, List, Optional, Tuple
 
 import shapely
 
-from latentvla_agent.world.events.base import ALL_CHECKS, BRAKES_FREELY, RUNS_RED, EgoEvent
+from latentvla_agent.world.events.base import ALL_CHECKS, BRAKES_FREELY, NO_CHECKS, EgoEvent
 from latentvla_agent.world.events.driver import SUMO_DRIVES, Obstacle
 from latentvla_agent.world.events.path import Path, PathPart
 from latentvla_agent.world.events.surroundings import Conflict, Neighbour, find_conflict, in_corridor, list_obstacles
@@ -49,6 +49,8 @@ class CrossingEvent(EgoEvent):
         for part in path.parts:
             if not low <= part.first <= high or part.lane not in live.roads.connectors:
                 continue
+            if path.turning(part.first, part.last) > self.config.crossing.ego_turn:
+                continue
             for connector in self._list_crossing(live, part):
                 lane = connector.from_lane
                 place = live.sumo.lane.getLength(lane) - self.draw(self.config.crossing.line_gap)
@@ -62,7 +64,7 @@ class CrossingEvent(EgoEvent):
         return False
 
     def _list_crossing(self, live: LiveTraffic, part: PathPart) -> List[RoadConnector]:
-        """Ways that cross the ego's, from other roads, in a drawn order."""
+        """Ways that cross the ego's or end where it ends, from other roads, in a drawn order."""
         own = live.roads.connectors[part.lane]
         line = shapely.LineString(own.line)
         edge = live.roads.lanes[own.from_lane].edge
@@ -71,9 +73,8 @@ class CrossingEvent(EgoEvent):
             for other in live.roads.connectors.values()
             if other.junction == own.junction
             and live.roads.lanes[other.from_lane].edge != edge
-            and other.to_lane != own.to_lane
             and self.suits(other)
-            and line.crosses(shapely.LineString(other.line))
+            and (other.to_lane == own.to_lane or line.crosses(shapely.LineString(other.line)))
         ]
         return [found[i] for i in self.rng.permutation(len(found)).tolist()]
 
@@ -83,7 +84,7 @@ class CrossingEvent(EgoEvent):
         settings, vehicle = self.config.crossing, live.sumo.vehicle
         if self._other not in vehicle.getIDList():
             return self._started_at is None and live.step < self._sent_at + self.steps(1.0)
-        neighbours = self.neighbours(live, path, settings.search)
+        neighbours = self.neighbours(live, path, settings.attention)
         if self._started_at is None:
             vehicle.setSpeed(self._other, 0.0)
             self._try_start(live, path, neighbours)
@@ -96,8 +97,9 @@ class CrossingEvent(EgoEvent):
             if self._is_past(other):
                 self.clear(live)
                 self._over_at = live.step + self.steps(settings.over_s)
-        self._brake_ego(live, path, neighbours)
-        self.report(live, (self._other,))
+        entry = self._brake_ego(live, path, neighbours)
+        if self.happened or self.driver.braking or entry < settings.on_s * self.ego_speed(live):
+            self.report(live, (self._other,))
         return self._over_at is None or live.step < self._over_at
 
     def _try_start(self, live: LiveTraffic, path: Path, neighbours: List[Neighbour]) -> None:
@@ -108,8 +110,13 @@ class CrossingEvent(EgoEvent):
         if way is None:
             return
         apart = self.half_width + live.sumo.vehicle.getWidth(self._other) / 2.0 + settings.clear
-        conflict = find_conflict(path.until(settings.search), way.until(settings.search / 2.0), apart)
-        if conflict is None or not self.times_fit(conflict, speed) or not self._can_stop(conflict, speed):
+        conflict = find_conflict(path.until(settings.attention), way.until(settings.search / 2.0), apart)
+        if (
+            conflict is None
+            or conflict.ego_last > settings.search
+            or not self.times_fit(conflict, speed)
+            or not self._can_stop(conflict, speed)
+        ):
             return
         if self._is_calm(live, path, neighbours, conflict):
             self._started_at, self._comes_from_left = live.step, conflict.turned < 0.0
@@ -145,7 +152,7 @@ class CrossingEvent(EgoEvent):
                 return False
         return True
 
-    def _brake_ego(self, live: LiveTraffic, path: Path, neighbours: List[Neighbour]) -> None:
+    def _brake_ego(self, live: LiveTraffic, path: Path, neighbours: List[Neighbour]) -> float:
         settings = self.config.crossing
         entry, _ = path.locate(*self._entry)
         obstacles = list_obstacles([item for item in neighbours if item.key != self._other], self.half_width)
@@ -154,6 +161,7 @@ class CrossingEvent(EgoEvent):
             obstacles.append(Obstacle(entry))
         self.take_ego(live, BRAKES_FREELY)
         self.driver.drive(live.sumo, obstacles)
+        return entry
 
     def _is_past(self, other: Neighbour) -> bool:
         """Whether it has crossed the strip that the ego needs, or drives away on it."""
@@ -165,9 +173,13 @@ class CrossingEvent(EgoEvent):
     def push(self, live: LiveTraffic, top: float, accel: float) -> None:
         """Drive the other one at up to `top`, whatever signals say."""
         vehicle = live.sumo.vehicle
-        vehicle.setSpeedMode(self._other, RUNS_RED)
-        speed = vehicle.getSpeed(self._other) + accel * self.config.driver.step_s
-        vehicle.setSpeed(self._other, max(min(top, speed), 0.0))
+        vehicle.setSpeedMode(self._other, NO_CHECKS)
+        leader = vehicle.getLeader(self._other, self.config.crossing.leader_gap)
+        if leader is not None and leader[0]:
+            top = min(top, float(vehicle.getSpeed(leader[0])))
+        speed, step = vehicle.getSpeed(self._other), self.config.driver.step_s
+        hardest = self.config.crossing.hardest_decel * step
+        vehicle.setSpeed(self._other, max(min(top, speed + accel * step), speed - hardest, 0.0))
 
     def clear(self, live: LiveTraffic) -> None:
         """Give the other one back."""

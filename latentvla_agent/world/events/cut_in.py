@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, List, Optional
 
 from latentvla_agent.world.events.base import ALL_CHECKS, BRAKES_FREELY, NO_CHECKS, EgoEvent
-from latentvla_agent.world.events.driver import NO_LANE_CHANGE, SUMO_LANE_CHANGE, Obstacle
+from latentvla_agent.world.events.driver import SUMO_LANE_CHANGE, Driver, Obstacle
 from latentvla_agent.world.events.path import Path
 from latentvla_agent.world.events.surroundings import Neighbour, find_leader, list_obstacles
 
@@ -23,10 +23,9 @@ class CutIn(EgoEvent):
     kind: ClassVar[str] = "cut_in"
     _cutter = ""
     _shift = 0.0  # m to the left that the cutter has to move
-    _start = 0
-    _move_steps = 0
     _target_speed = 0.0
-    _offset = 0.0
+    _from = 0.0  # where across its lane it was at the start
+    _mover: Driver
     _merged_at: Optional[int] = None
     _over_at: Optional[int] = None
     _hold_steps = 0
@@ -34,13 +33,16 @@ class CutIn(EgoEvent):
     def find(self, live: LiveTraffic, path: Path) -> bool:
         """A vehicle on a lane beside the ego's, a little ahead; one further ahead is slowed until the ego is there."""
         settings, speed = self.config.cut_in, self.ego_speed(live)
+        reach = self.config.place.pace_reach
+        neighbours = self.neighbours(live, path, reach)
+        leader = find_leader(neighbours, self.half_width)
+        if leader is not None:
+            self.pace(live, leader, settings.follow_gap)
+        elif not self._sent:
+            self.send_ahead(live, path, self.draw(settings.insert_ahead), self.draw_model())
         if speed < self.config.place.ego_speed or not self._open_road(path, speed):
             return False
-        neighbours = self.neighbours(live, path, settings.stage_ahead)
-        leader = find_leader(neighbours, self.half_width)
         beside = self._list_beside(live, neighbours)
-        if leader is None and not beside and not self._sent:
-            self.send_ahead(live, path, self.draw(settings.insert_ahead), self.draw_model())
         if leader is not None and leader.first < settings.stage_ahead and not beside:
             self._ask_aside(live, path, leader, speed)
         if leader is not None and leader.first < settings.ahead[1] + settings.room / 2.0:
@@ -90,27 +92,30 @@ class CutIn(EgoEvent):
 
     def _begin(self, live: LiveTraffic, item: Neighbour, speed: float) -> None:
         settings = self.config.cut_in
-        self._cutter, self._shift, self._start = item.key, -item.middle, live.step
-        self._offset = live.sumo.vehicle.getLateralLanePosition(item.key)
-        self._move_steps = self.steps(self.draw(settings.move_s))
+        self._cutter, self._shift = item.key, -item.middle
         self._hold_steps = self.steps(self.draw(settings.hold_s))
         self._target_speed = speed * self.draw(settings.slow_to)
-        live.sumo.vehicle.setLaneChangeMode(item.key, NO_LANE_CHANGE)
+        self._from = live.sumo.vehicle.getLateralLanePosition(item.key)
+        self._mover = Driver(item.key, self.config.driver, self._from)
+        self._mover.keep_lane(live.sumo, True)
+        length = max(item.speed * self.draw(settings.move_s), settings.least_length_m)
+        self._mover.swerve(live.sumo, self._from + self._shift, length)
 
     def play(self, live: LiveTraffic, path: Path) -> bool:
         """Move the cutter over, slow it, give it back; the ego makes room."""
+        settings = self.config.cut_in
         if self._cutter not in live.sumo.vehicle.getIDList():
             return False
         if self._over_at is not None and live.step >= self._over_at:
             return False
-        share = min((live.step - self._start) / self._move_steps, 1.0)
+        share = (self._mover.left - self._from) / self._shift
         self._move_over(live, share)
-        if share > self.config.cut_in.encroach:
+        if share > settings.slow_share:
             self._slow_cutter(live)
         self.take_ego(live, BRAKES_FREELY)
-        neighbours = self.neighbours(live, path, self.config.cut_in.stage_ahead)
+        neighbours = self.neighbours(live, path, settings.stage_ahead)
         obstacles = list_obstacles(neighbours, self.half_width)
-        if share > self.config.cut_in.encroach:
+        if share > settings.encroach:
             obstacles += [Obstacle(item.first, item.speed) for item in neighbours if item.key == self._cutter]
         self.driver.drive(live.sumo, obstacles)
         self.report(live, (self._cutter,))
@@ -121,12 +126,11 @@ class CutIn(EgoEvent):
         if self._merged_at is not None:
             return
         vehicle = live.sumo.vehicle
-        smooth = share**3 * (10.0 - 15.0 * share + 6.0 * share**2)
-        vehicle.setLateralLanePosition(self._cutter, self._offset + self._shift * smooth)
+        self._mover.move_sideways(live.sumo)
         if share >= 1.0:
             x, y = vehicle.getPosition(self._cutter)
-            lane = vehicle.getLaneID(self.ego)
-            vehicle.moveToXY(self._cutter, lane.rsplit("_", 1)[0], int(lane.rsplit("_", 1)[1]), x, y, keepRoute=1)
+            edge, index = vehicle.getLaneID(self.ego).rsplit("_", 1)
+            vehicle.moveToXY(self._cutter, edge, int(index), x, y, keepRoute=1)
             self._merged_at = live.step
 
     def _slow_cutter(self, live: LiveTraffic) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, ClassVar, List, Optional, Tuple
+from typing import TYPE_CHECKING, ClassVar, List, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -31,7 +31,7 @@ class StalledVehicle(EgoEvent):
     _length = 0.0  # of what stands there, cones included
     _seen_at: Optional[int] = None
     _passing = False
-    _gone = False
+    _things: Sequence[str] = ()  # props that belong to it
 
     # Setting the stage
     def find(self, live: LiveTraffic, path: Path) -> bool:
@@ -41,7 +41,7 @@ class StalledVehicle(EgoEvent):
             return False
         for _, first, last in path.open_road(settings.room_behind + self.extent(), settings.room_ahead):
             first = max(first, place.sight + self.extent())
-            if last <= first or find_kerb(live, path, first) is None:
+            if last <= first or not self._has_room_beside(live, path, first):
                 continue
             along = self.draw((first, last))
             if not self.is_clear_of_props(live, *path.point_at(along)[:2]):
@@ -54,6 +54,19 @@ class StalledVehicle(EgoEvent):
                 self._sent_at, self._overlap = live.step, self.draw(settings.kerb_overlap)
                 return True
         return False
+
+    def _has_room_beside(self, live: LiveTraffic, path: Path, along: float) -> bool:
+        """Whether the roadway is wide enough to pass there."""
+        settings, kerb = self.config.detour, find_kerb(live, path, along)
+        if kerb is None or kerb.left is None:
+            return False
+        widest = max(kind.width for kind in live.config.kinds if kind.model in self.config.place.models)
+        left_edge = widest - kerb.right - settings.kerb_overlap[0] + self.outside()
+        return left_edge + settings.pass_gap + self.config.place.ego_width + settings.side_clear <= kerb.left
+
+    def outside(self) -> float:
+        """Metres that what stands there reaches further to the left than the vehicle."""
+        return 0.0
 
     def choose_model(self) -> str:
         """The look of what stands there."""
@@ -85,7 +98,7 @@ class StalledVehicle(EgoEvent):
 
     def actors(self) -> List[str]:
         """Keys of all that stands there."""
-        return [self._stalled, *self._props]
+        return [self._stalled, *self._things]
 
     # The event
     def play(self, live: LiveTraffic, path: Path) -> bool:
@@ -100,13 +113,21 @@ class StalledVehicle(EgoEvent):
             return False
         front, left = path.locate(*self._front)
         gap = front - self._length
-        if abs(left) > self.config.place.ego_width and front > 0.0 or front <= -settings.restart_gap:
+        if abs(left) > self.config.place.ego_width and front > 0.0 or self._is_over(live, front):
             return False
         if gap > settings.watch_gap:
             return not self._is_taken(live, path, gap)
         if self._seen_at is None and (gap < settings.on_s * speed or self.driver.braking):
             self._seen_at = live.step
         return self._bring_past(live, path, gap, front)
+
+    def _is_over(self, live: LiveTraffic, front: float) -> bool:
+        """The ego is past and on another lane.
+
+        SUMO keeps vehicles of a lane in order of entry: to its drivers the obstacle would still be ahead of the ego.
+        """
+        lanes = {live.sumo.vehicle.getLaneID(key) for key in (self.ego, self._stalled)}
+        return front <= -self.config.detour.restart_gap and len(lanes) > 1
 
     def _is_taken(self, live: LiveTraffic, path: Path, gap: float) -> bool:
         """Whether somebody else is stuck behind the obstacle: the ego would only queue."""
@@ -116,16 +137,22 @@ class StalledVehicle(EgoEvent):
     def _bring_past(self, live: LiveTraffic, path: Path, gap: float, front: float) -> bool:
         settings = self.config.detour
         assert self._left_edge is not None
+        speed = max(self.ego_speed(live), 1.0)
         neighbours = [item for item in self.neighbours(live, path, settings.attention) if item.key != self._stalled]
         offset = self._left_edge + settings.pass_gap + self.half_width
         start = gap - settings.swing_length - settings.swing_margin  # where the ego has to start swinging out
-        if not self._passing and start < settings.swing_start and self._is_free(live, neighbours, front, offset):
+        if (
+            not self._passing
+            and start < settings.swing_start_s * speed
+            and self._is_free(live, neighbours, front, offset)
+        ):
             self._passing = True
             self.driver.swerve(live.sumo, offset, max(gap - settings.swing_margin, settings.swing_length / 2.0))
         if self._passing and front < -self.config.place.ego_length:
             self.driver.swerve(live.sumo, 0.0, settings.swing_length)
         self.take_ego(live, OWN_SAFETY)
         obstacles = self._list_others(neighbours, gap) + self._for_obstacle(live, start, front)
+        obstacles += self._for_junction(live, path)
         self.driver.drive(live.sumo, obstacles, settings.start_decel, self._cruise_speed(live, front))
         if self._seen_at is None:
             return True
@@ -133,12 +160,11 @@ class StalledVehicle(EgoEvent):
             self.report(live, self.actors())
         return self._passing or live.step < self._seen_at + self.steps(settings.patience_s)
 
-    def _cruise_speed(self, live: LiveTraffic, front: float) -> Optional[float]:
-        """SUMO's drivers stop far behind what stands on their lane, so until the ego is past it is driven here."""
-        if front <= 0.0:
-            return None
+    def _cruise_speed(self, live: LiveTraffic, front: float) -> float:
+        """SUMO's drivers stop for what stands on their lane, so until the ego is past it is driven here."""
         allowed = float(live.sumo.vehicle.getAllowedSpeed(self.ego))
-        return min(self.config.detour.pass_speed, allowed) if self._passing else allowed
+        beside = self._passing and front > -self.config.place.ego_length
+        return min(self.config.detour.pass_speed, allowed) if beside else allowed
 
     def _list_others(self, neighbours: List[Neighbour], gap: float) -> List[Obstacle]:
         """Whoever is ahead on the strip that the ego drives on: its lane, and while passing what lies left of it."""
@@ -158,6 +184,17 @@ class StalledVehicle(EgoEvent):
         if front > 0.0 and self.ego_speed(live) > settings.pass_speed:
             return [Obstacle(max(start, 0.0) + standstill, settings.pass_speed, settings.decel)]
         return []
+
+    def _for_junction(self, live: LiveTraffic, path: Path) -> List[Obstacle]:
+        """Stop before a junction that is not open, else enter it no faster than it allows."""
+        links, crossing = live.sumo.vehicle.getNextLinks(self.ego), path.next_crossing()
+        if not links or crossing is None:
+            return []
+        standstill = self.config.driver.standstill_gap
+        if not links[0][2]:
+            return [Obstacle(crossing[0] + standstill - self.config.detour.line_gap)]
+        allowed = float(live.sumo.lane.getMaxSpeed(links[0][4] or links[0][0]))
+        return [Obstacle(crossing[0] + standstill, allowed, self.config.detour.decel)]
 
     def _is_free(self, live: LiveTraffic, neighbours: List[Neighbour], front: float, offset: float) -> bool:
         """Whether nobody needs the strip beside the obstacle until the ego is past it."""
@@ -203,6 +240,10 @@ class Cones(StalledVehicle):
         """The works van."""
         return self.config.detour.works_model
 
+    def outside(self) -> float:
+        """The last cone."""
+        return self.config.detour.cone_outside
+
     def extent(self) -> float:
         """The row of cones."""
         return self.config.detour.cones * self.config.detour.cone_gap
@@ -217,11 +258,12 @@ class Cones(StalledVehicle):
         lateral = np.linspace(
             -lane_half, self._left_edge + settings.cone_outside - settings.cone_size[1], settings.cones
         )
-        rear = front - self._length
+        rear, cones = front - self._length, []
         for number, left in enumerate(lateral.tolist()):
             along = rear - (settings.cones - number - 0.5) * settings.cone_gap
             x, y, heading = path.point_at(along, left)
-            self.put_prop(live, "traffic_cone", ("cone", *settings.cone_size), (x, y, heading, 0.0))
+            cones.append(self.put_prop(live, "traffic_cone", ("cone", *settings.cone_size), (x, y, heading, 0.0)))
+        self._things, self._leftovers = cones, [*self._leftovers, self._stalled]
         self._left_edge += settings.cone_outside
         live.sumo.vehicle.setLength(self._stalled, self._length + self.extent())  # queues end before the cones
         self._length += self.extent() - settings.cone_gap  # the first cone is beside the ego's way
@@ -229,10 +271,3 @@ class Cones(StalledVehicle):
 
     def restart(self, live: LiveTraffic) -> None:
         """Road works stay where they are."""
-
-    def _tidy(self, live: LiveTraffic) -> None:
-        """Van and cones go together, out of sight."""
-        super()._tidy(live)
-        if not self._props and self._stalled and self._stalled in live.sumo.vehicle.getIDList():
-            live.sumo.vehicle.remove(self._stalled)
-            self._stalled = ""

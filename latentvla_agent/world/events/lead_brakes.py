@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from latentvla_agent.world.traffic import LiveTraffic
 
 RISE_S = 0.4  # of the lead's brake
-SLOWING_S = 2.0
 
 
 class LeadBrakesHard(EgoEvent):
@@ -31,22 +30,22 @@ class LeadBrakesHard(EgoEvent):
         settings, speed = self.config.lead_brakes, self.ego_speed(live)
         if speed < self.config.place.ego_speed:
             return False
-        lead = find_leader(self.neighbours(live, path, settings.stage_gap), self.half_width)
-        if lead is None and not self._sent:
-            self._send_lead(live, path)
-        if lead is None or lead.speed < settings.lead_speed or abs(lead.middle) > settings.beside:
+        lead = find_leader(self.neighbours(live, path, self.config.place.pace_reach), self.half_width)
+        if lead is None:
+            if not self._sent:
+                self._send_lead(live, path)
+            return False
+        self.pace(live, lead, min(settings.gap[1], settings.gap_s * speed))
+        if lead.speed < settings.lead_speed or abs(lead.middle) > settings.beside:
             return False
         if lead.last - lead.first < self.config.cut_in.least_length:
             return False
         decel = self._choose_decel(lead, speed)
-        if decel is not None and self._stops_clear_of_junctions(path, lead, decel):
-            self._lead, self._decel, self._accel = lead.key, decel, 0.0
-            self._final_speed = self.draw(settings.final_speed)
-            return True
-        if lead.first > settings.gap[0] and decel is None:
-            slow = max(settings.lead_speed + RISE_S, settings.stage_share * speed)
-            live.sumo.vehicle.slowDown(lead.key, min(slow, lead.speed), SLOWING_S)
-        return False
+        if decel is None or not self._stops_clear_of_junctions(path, lead, decel):
+            return False
+        self._lead, self._decel, self._accel = lead.key, decel, 0.0
+        self._final_speed = self.draw(settings.final_speed)
+        return True
 
     def _send_lead(self, live: LiveTraffic, path: Path) -> None:
         """A slow vehicle far ahead, which the ego catches up with."""
@@ -77,7 +76,7 @@ class LeadBrakesHard(EgoEvent):
         elif live.step >= self._over_at:
             return False
         self.take_ego(live, BRAKES_FREELY)
-        neighbours = self.neighbours(live, path, self.config.lead_brakes.stage_gap)
+        neighbours = self.neighbours(live, path, self.config.lead_brakes.attention)
         self.driver.drive(live.sumo, list_obstacles(neighbours, self.half_width))
         self.report(live, (self._lead,))
         return True

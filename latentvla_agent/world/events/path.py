@@ -103,9 +103,21 @@ class Path:
                 return part
         return self.parts[-1]
 
-    def next_junction(self) -> Optional[PathPart]:
-        """The first lane inside a junction that still lies ahead."""
-        return next((part for part in self.parts if part.inside_junction and part.first > 0.0), None)
+    def next_crossing(self) -> Optional[Tuple[float, float]]:
+        """Metres from where to where the next junction that lies wholly ahead is crossed."""
+        for first, last in self.crossings():
+            if first > 0.0:
+                return first, last
+        return None
+
+    def crossings(self) -> List[Tuple[float, float]]:
+        """Metres from where to where junctions are crossed, the lanes inside one taken together."""
+        found: List[Tuple[float, float]] = []
+        for part in self.parts:
+            if part.inside_junction:
+                joined = bool(found) and found[-1][1] >= part.first
+                found[-1:] = [(found[-1][0], part.last)] if joined else [*found[-1:], (part.first, part.last)]
+        return found
 
     def open_road(self, after: float, before: float) -> List[Tuple[PathPart, float, float]]:
         """Stretches (lane, first, last) ahead that stay clear of junctions by these distances."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from enum import Enum
-from typing import TYPE_CHECKING, ClassVar, List, Optional, Tuple
+from typing import TYPE_CHECKING, ClassVar, List, Optional, Sequence, Tuple
+
+import shapely
 
 from latentvla_agent.world.events.base import BRAKES_FREELY, EgoEvent
 from latentvla_agent.world.events.driver import Obstacle
 from latentvla_agent.world.events.kerbs import Kerb, find_kerb
 from latentvla_agent.world.events.path import Path
-from latentvla_agent.world.events.surroundings import list_obstacles
+from latentvla_agent.world.events.surroundings import corners_of, list_obstacles
 
 if TYPE_CHECKING:
     from latentvla_agent.world.traffic import LiveTraffic
@@ -38,6 +40,7 @@ class PedestrianStepsOut(EgoEvent):
         0.0,
     )  # x, y on the lane's middle where the pedestrian crosses; heading
     _kerb: Kerb
+    _cars: Sequence[str] = ()
     _walk = Walk.HIDDEN
     _left = _start_left = _pause_left = _goal_left = _visible_left = 0.0
     _speed = 0.0
@@ -45,6 +48,7 @@ class PedestrianStepsOut(EgoEvent):
     _seen_at: Optional[int] = None
     _pause_until: Optional[int] = None
     _centred = False
+    _cruise_speed = 0.0  # held from then on: who speeds up brakes late
     _walker = ""
     _walker_size: Tuple[float, float, float] = (0.0, 0.0, 0.0)
     _model = "adult"
@@ -82,8 +86,14 @@ class PedestrianStepsOut(EgoEvent):
             return False
         if not all(self.is_hidden_from_egos(live, x, y) for _, (x, y, _) in states):
             return False
-        for look, state in states:
+        boxes = [shapely.Polygon(corners_of(*state, look.length, look.width)[[0, 1, 3, 2]]) for look, state in states]
+        if any(area.distance(box) < settings.car_gap for area in live.parking for box in boxes):
+            return False
+        self._solid += boxes
+        self._cars = [
             self.put_prop(live, "vehicle", (look.model, look.length, look.width, look.height), (*state, 0.0))
+            for look, state in states
+        ]
         self._place, self._kerb = path.point_at(along), kerb
         self._visible_left = -kerb.right - settings.kerb_gap
         widest = max(look.width for look in order)
@@ -127,9 +137,10 @@ class PedestrianStepsOut(EgoEvent):
             self.take_ego(live, BRAKES_FREELY)
             self.driver.start_from(live.sumo.vehicle.getLateralLanePosition(self.ego))
             self.driver.swerve(live.sumo, 0.0)
-            self._centred = True
+            self._centred, self._cruise_speed = True, self.ego_speed(live)
         if self._seen_at is None:
-            self.driver.move_sideways(live.sumo)
+            if self._centred:
+                self.driver.drive(live.sumo, cruise=self._cruise_speed)
             return True
         obstacles = list_obstacles(self.neighbours(live, path, settings.attention), self.half_width)
         if self._in_the_way() and live.step >= self._seen_at + self.steps(settings.reaction_s):
@@ -141,7 +152,7 @@ class PedestrianStepsOut(EgoEvent):
         return not over
 
     def _actors(self) -> List[str]:
-        return [self._walker, *(key for key in self._props if key != self._walker)]
+        return [self._walker, *self._cars]
 
     def _in_the_way(self) -> bool:
         settings = self.config.pedestrian

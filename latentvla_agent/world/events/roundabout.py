@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, List, Optional, Tuple
 
 from latentvla_agent.world.events.base import ALL_CHECKS, BRAKES_FREELY, EgoEvent
-from latentvla_agent.world.events.driver import SUMO_DRIVES, Obstacle
+from latentvla_agent.world.events.driver import NO_LANE_CHANGE, SUMO_DRIVES, SUMO_LANE_CHANGE, Obstacle
 from latentvla_agent.world.events.path import Path
 from latentvla_agent.world.events.surroundings import Conflict, Neighbour, find_conflict, find_leader, list_obstacles
 
 if TYPE_CHECKING:
     from latentvla_agent.world.traffic import LiveTraffic
+
+
+BEYOND_M = 0.5  # behind a junction's end, to be on the lane there
 
 
 class RoundaboutEntry(EgoEvent):
@@ -25,14 +28,14 @@ class RoundaboutEntry(EgoEvent):
     def find(self, live: LiveTraffic, path: Path) -> bool:
         """A roundabout ahead, out of sight: vehicles are sent into its ring."""
         low, high = self.config.roundabout.stage
-        for part, after in zip(path.parts, path.parts[1:]):
-            if part.inside_junction and not after.inside_junction and low <= part.first <= high:
-                ring = self._find_ring(live, live.sumo.lane.getEdgeID(after.lane))
+        for first, last in path.crossings():
+            if low <= first <= high and last < path.length:
+                ring = self._find_ring(live, live.sumo.lane.getEdgeID(path.part_at(last + BEYOND_M).lane))
                 if ring:
+                    before = len(self._sent)
                     self._fill(live, ring)
-                    self._entry = path.point_at(part.first)[:2]
-                    self._sent_at = live.step
-                    return bool(self._sent)
+                    self._entry, self._sent_at = path.point_at(first)[:2], live.step
+                    return len(self._sent) > before
         return False
 
     def _find_ring(self, live: LiveTraffic, edge: str) -> List[str]:
@@ -59,11 +62,18 @@ class RoundaboutEntry(EgoEvent):
         settings = self.config.roundabout
         for number in range(min(settings.sent, len(ring))):
             start = (len(ring) - 1 - number) % len(ring)
-            round_trip = [*ring[start:], *ring[:start], ring[start]]
+            round_trip = [*ring[start:], *ring[:start]] * settings.rounds + [ring[start]]
             lanes = sorted(lane.key for lane in live.roads.lanes.values() if lane.edge == ring[start])
             route = [*round_trip, *self.onward(live, ring[start], self.config.place.route_edges)[1:]]
             place = live.sumo.lane.getLength(lanes[0]) / 2.0
             self.send_vehicle(live, lanes[0], place, route, self.draw_model())
+
+    def _keep_outside(self, live: LiveTraffic) -> None:
+        """The vehicles sent stay on the outer lane, which the ego enters."""
+        present = set(live.sumo.vehicle.getIDList())
+        for key in self._sent:
+            if key in present:
+                live.sumo.vehicle.setLaneChangeMode(key, NO_LANE_CHANGE)
 
     def _try_start(self, live: LiveTraffic, path: Path, neighbours: List[Neighbour], entry: float) -> None:
         """The ego is the first before the entry and somebody in the ring will be there at about the same time."""
@@ -91,14 +101,14 @@ class RoundaboutEntry(EgoEvent):
     def _conflict(self, live: LiveTraffic, path: Path, item: Neighbour) -> Optional[Conflict]:
         """Where the vehicle's way comes together with the ego's at the entry; None for who doesn't pass there."""
         settings, vehicle = self.config.roundabout, live.sumo.vehicle
-        junction = path.next_junction()
+        crossing = path.next_crossing()
         way = self.look_ahead(live, item.key)
-        if way is None or junction is None or vehicle.getRoadID(item.key) == vehicle.getRoadID(self.ego):
+        if way is None or crossing is None or vehicle.getRoadID(item.key) == vehicle.getRoadID(self.ego):
             return None
         if item.key not in self._sent and not self._find_ring(live, live.sumo.lane.getEdgeID(way.part_at(0.0).lane)):
             return None
         width = self.half_width + vehicle.getWidth(item.key) / 2.0
-        return find_conflict(path.until(junction.last + 1.0), way.until(settings.upstream), width)
+        return find_conflict(path.until(crossing[1] + BEYOND_M), way.until(settings.upstream), width)
 
     def play(self, live: LiveTraffic, path: Path) -> bool:
         """The ego waits at the entry until those whom it met are past."""
@@ -106,6 +116,7 @@ class RoundaboutEntry(EgoEvent):
         entry, left = path.locate(*self._entry)
         neighbours = self.neighbours(live, path, settings.search + settings.upstream)
         if self._started_at is None:
+            self._keep_outside(live)
             self._try_start(live, path, neighbours, entry)
             waiting = live.step < self._sent_at + self.steps(settings.give_up_s)
             return self._started_at is not None or waiting and entry > 0.0 and abs(left) < self.half_width
@@ -135,7 +146,9 @@ class RoundaboutEntry(EgoEvent):
 
     def clear(self, live: LiveTraffic) -> None:
         """Give the circulating vehicles back."""
-        for key in self._circulating:
-            if key in live.sumo.vehicle.getIDList():
+        present = set(live.sumo.vehicle.getIDList())
+        for key in dict.fromkeys([*self._circulating, *self._sent]):
+            if key in present:
+                live.sumo.vehicle.setLaneChangeMode(key, SUMO_LANE_CHANGE)
                 live.sumo.vehicle.setSpeed(key, SUMO_DRIVES)
                 live.sumo.vehicle.setSpeedMode(key, ALL_CHECKS)

@@ -265,7 +265,7 @@ class RenderConfig:
     street_radius_m: float = 160.0
     sky_columns: int = 2048
     sky_rows: int = 384
-    edge_samples: int = 3  # more rays for a pixel at an edge
+    edge_samples: int = 2  # more rays for a pixel at an edge
     edges: EdgeLimits = EdgeLimits(cosine=0.94, ratio=1.06, leaf_ratio=1.12, contrast=0.05)
     max_taps: int = 5
     brightest_sample: float = 4.0  # exposed; so that one lamp does not white out the edge of what hides it

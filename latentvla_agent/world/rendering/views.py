@@ -12,8 +12,9 @@ from latentvla_agent.data.calibration import FULL_SIZE, CameraCalibration, camer
 from latentvla_agent.world.rendering.compiled import compile_inlined, compile_kernel
 from latentvla_agent.world.rendering.embree import Float32Array
 
-# Where in a pixel the further rays go: with the middle one they cover it evenly.
-SUBPIXELS = np.array([[-0.3, -0.2], [0.25, -0.33], [0.05, 0.36], [-0.38, 0.27], [0.4, 0.1], [-0.1, -0.42], [0.32, 0.4]])
+# Where in a pixel the further rays go: the first two lie on a slanted line through the middle one, so that the three
+# have three columns and three rows.
+SUBPIXELS = np.array([[-0.33, -0.2], [0.33, 0.2], [0.2, -0.36], [-0.2, 0.36], [-0.42, 0.1], [0.42, -0.1], [0.0, 0.42]])
 
 
 class Pinhole(NamedTuple):
