@@ -109,7 +109,8 @@ def _sample(poses: Any, ego_pose: Any, lower: Any, elapsed: Any, spans: Any, shi
 def _place(pose: Any, origin: Any, cos: float, sin: float, placed: Any) -> None:
     """Bring a pose (3,) from the frame `origin` (3,), which looks to (cos, sin), into the map frame.
 
-    The devkit multiplies matrices and takes the angle of the product. BLAS fuses multiplication and addition, on every
+    The devkit multiplies matrices and takes the angle of the product
+    (`nuplan.common.geometry.convert.relative_to_absolute_poses`). BLAS fuses multiplication and addition on every
     processor that can; the last bit of a heading depends on both.
     """
     local_cos, local_sin = np.cos(pose[2]), np.sin(pose[2])
@@ -122,7 +123,7 @@ def _place(pose: Any, origin: Any, cos: float, sin: float, placed: Any) -> None:
 
 @compile_kernel
 def _shorten(turn: float) -> float:
-    """What to add to a turn [rad] so that it goes the shorter way."""
+    """What to add to a turn [rad] so that it goes the shorter way, rounded as by `numpy.unwrap`."""
     if np.abs(turn) < np.pi:
         return 0.0
     shorter = (turn + np.pi) % (2.0 * np.pi) - np.pi

@@ -18,7 +18,7 @@ _make_intrinsic: Any = intrinsic
 
 @_make_intrinsic
 def multiply_add(_: Any, a: Any, b: Any, c: Any) -> Any:
-    """a * b + c of float64, rounded once; for kernels."""
+    """a * b + c of float64, rounded once; for kernels. A processor without such an instruction takes libm's."""
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         return builder.fma(*values)

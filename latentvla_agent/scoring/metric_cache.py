@@ -83,7 +83,7 @@ def build_metric_cache(scene: Scene, city_map: CityMap, config: ScoringConfig = 
     logged_lanes = collect_route_lanes(find_roadblocks(city_map, frame.roadblock_ids))
     parts: Dict[str, Any] = {
         "start": initial_state(frame.ego_status, config.vehicle),
-        "history": collect_history(scene),
+        "history": collect_history(scene, config.vehicle),
         "tracks": collect_tracks(scene, config.vehicle),
         "areas": context.areas,
         "lights": observe_lights(scene, logged_lanes),

@@ -81,7 +81,7 @@ def plan_references(
 ) -> List[ReferencePlan]:
     """The plan that a trajectory's progress is compared with, under each of the rules: they share the proposals."""
     proposals = unroll_proposals(frame, context, config)
-    start = initial_state(frame.ego_status)
+    start = initial_state(frame.ego_status, config.vehicle)
     plans = []
     for rule in rules:
         scores = score_proposals(proposals, start, context, config, rule)
