@@ -170,7 +170,7 @@ class CrossingSettings:
     ego_decel: float = 2.9
     search: float = 90.0
     attention: float = 140.0
-    calm_radius: float = 26.0  # nobody else moves towards the conflict within this
+    calm_radius: float = 15.0  # nobody else moves towards the conflict within this
     moving: float = 1.0
     past: float = 1.2  # the ego may go when the other one is so far beyond its path
     longest_s: float = 14.0

@@ -26,6 +26,8 @@ class CrossingEvent(EgoEvent):
     _sent_at = 0
     _started_at: Optional[int] = None
     _entry: Tuple[float, float] = (0.0, 0.0)  # where the other one's way enters the ego's
+    _was_near = False  # the ego's way has met the other one's ...
+    _is_lost = False  # ... and does so no more: the ego is past
     _comes_from_left = False
     _over_at: Optional[int] = None
 
@@ -88,7 +90,7 @@ class CrossingEvent(EgoEvent):
         if self._started_at is None:
             vehicle.setSpeed(self._other, 0.0)
             self._try_start(live, path, neighbours)
-            return live.step < self._sent_at + self.steps(settings.give_up_s)
+            return not self._is_lost and live.step < self._sent_at + self.steps(settings.give_up_s)
         other = next((item for item in neighbours if item.key == self._other), None)
         if other is None or live.step > self._started_at + self.steps(settings.longest_s):
             return False
@@ -111,12 +113,10 @@ class CrossingEvent(EgoEvent):
             return
         apart = self.half_width + live.sumo.vehicle.getWidth(self._other) / 2.0 + settings.clear
         conflict = find_conflict(path.until(settings.attention), way.until(settings.search / 2.0), apart)
-        if (
-            conflict is None
-            or conflict.ego_last > settings.search
-            or not self.times_fit(conflict, speed)
-            or not self._can_stop(conflict, speed)
-        ):
+        self._was_near, self._is_lost = self._was_near or conflict is not None, self._was_near and conflict is None
+        if conflict is None or conflict.ego_last > settings.search:
+            return
+        if not self.times_fit(conflict, speed) or not self._can_stop(conflict, speed):
             return
         if self._is_calm(live, path, neighbours, conflict):
             self._started_at, self._comes_from_left = live.step, conflict.turned < 0.0
