@@ -46,7 +46,7 @@ class WindowRules:
 class SplitConfig:
     """One split. `events` and `weather` are shares of the drives; with `balance` every kind gets equally many scenes.
 
-    In a town `egos` drive for `duration_s`, in logs of `drive_s`. `towns` is the most that may be built.
+    In a town `egos` drive for `duration_s` among `vehicles`, in logs of `drive_s`. `towns` is the most that may be built.
     """
 
     name: str
@@ -58,6 +58,7 @@ class SplitConfig:
     weather: Shares = (("clear", 0.7), ("overcast", 0.3))
     balance: bool = False
     egos: int = 8
+    vehicles: int = 100
     duration_s: float = 66.0
     drive_s: float = 30.0
     towns: int = 96
@@ -106,6 +107,8 @@ SPLITS: Dict[str, SplitConfig] = {
             events=_share(UNLABELLED_EVENTS, 1.0),
             weather=_MIXED_WEATHER,
             balance=True,
+            vehicles=50,
+            duration_s=126.0,
         ),
         SplitConfig("minitown-val", seed=505, scenes=320, rules=_EVALUATED, min_logs=80),
         SplitConfig(
@@ -117,6 +120,8 @@ SPLITS: Dict[str, SplitConfig] = {
             events=_share(ALL_EVENTS, 1.0),
             weather=_RARE_WEATHER,
             balance=True,
+            vehicles=50,
+            duration_s=126.0,
         ),
     )
 }

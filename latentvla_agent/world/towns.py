@@ -122,7 +122,10 @@ def _write_town_map(town: Town, roads: Roads, maps: Path) -> RoadIds:
 
 
 def _simulate(town: Town, net_file: Path, roads: Roads, traffic_seed: int, event_seed: int) -> Recording:
-    traffic = TrafficConfig(seed=traffic_seed, duration_s=town.split.duration_s, num_egos=town.split.egos)
+    split = town.split
+    traffic = TrafficConfig(
+        seed=traffic_seed, duration_s=split.duration_s, num_egos=split.egos, num_vehicles=split.vehicles
+    )
     rng = np.random.Generator(np.random.PCG64(event_seed))
     directors = make_directors(
         _choose_events(town), [f"{EGO_TYPE}_{number}" for number in range(traffic.num_egos)], rng
@@ -133,7 +136,7 @@ def _simulate(town: Town, net_file: Path, roads: Roads, traffic_seed: int, event
 def _choose_events(town: Town) -> EventConfig:
     shares = dict(town.split.events)
     none_share = shares.pop(NO_EVENT, 0.0)
-    return EventConfig(shares=tuple(shares.items()), none_share=none_share)
+    return EventConfig(shares=tuple(shares.items()), none_share=none_share, kinds_per_ego=len(shares))
 
 
 def _record_drives(

@@ -78,7 +78,7 @@ class RoundaboutEntry(EgoEvent):
     def _try_start(self, live: LiveTraffic, path: Path, neighbours: List[Neighbour], entry: float) -> None:
         """The ego is the first before the entry and somebody in the ring will be there at about the same time."""
         settings, speed = self.config.roundabout, self.ego_speed(live)
-        if speed < self.config.place.ego_speed or not settings.ego_eta_s[0] <= entry / speed <= settings.ego_eta_s[1]:
+        if speed < settings.ego_speed or not settings.ego_eta_s[0] <= entry / speed <= settings.ego_eta_s[1]:
             return
         if find_leader([item for item in neighbours if item.first < entry], self.half_width) is not None:
             return
