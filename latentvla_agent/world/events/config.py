@@ -179,7 +179,7 @@ class CrossingSettings:
     attention: float = 140.0
     calm_radius: float = 15.0  # nobody else moves towards the conflict within this
     moving: float = 1.0
-    ahead_clear_s: float = 0.7  # between somebody ahead of the ego and the other one
+    ahead_clear_s: float = 0.3  # between somebody ahead of the ego and the other one
     past: float = 1.2  # the ego may go when the other one is so far beyond its path
     longest_s: float = 14.0
     on_s: float = 3.7  # the event is on when the ego is so near in time, or brakes
@@ -188,7 +188,7 @@ class CrossingSettings:
     runner_speed: float = 9.0
     ahead_s: Range = (-0.2, 1.1)  # the runner's front is at the conflict so much earlier than the ego would be
     blocker_speed: float = 5.0
-    blocker_eta_s: Range = (3.6, 6.5)
+    blocker_eta_s: Range = (2.7, 6.5)
     blocker_decel: float = 2.5
     stand_share: float = 0.85  # of its way across the ego's path, where the blocker stands
     hold_s: Range = (2.0, 4.0)  # after the ego has stopped
@@ -233,6 +233,7 @@ class RoundaboutSettings:
     rounds: int = 2
     upstream: float = 60.0  # m of circular road before the entry that are looked at
     meeting_s: Range = (-1.2, 3.0)  # a circulating vehicle arrives so much later than the ego would
+    arranged_s: float = 0.8  # somebody is made to arrive so much later
     speed: Range = (3.5, 8.0)  # of circulating vehicles, which are timed to meet the ego
     accel: float = 1.5
     stop_gap: float = 0.5  # before the entry

@@ -37,6 +37,10 @@ class CrossingEvent(EgoEvent):
         """Whether such a way across the junction will do."""
         raise NotImplementedError
 
+    def top_speed(self) -> float:
+        """How fast the other one drives."""
+        raise NotImplementedError
+
     def times_fit(self, conflict: Conflict, ego_speed: float) -> bool:
         """Whether the other one has to start now."""
         raise NotImplementedError
@@ -169,7 +173,7 @@ class CrossingEvent(EgoEvent):
         """Nobody else moves towards the conflict, and nobody is between the ego and it."""
         settings, vehicle = self.config.crossing, live.sumo.vehicle
         ahead = [item for item in neighbours if item.key != self._other and item.first < conflict.ego_last]
-        free_s = travel_time(conflict.other_first, settings.accel, settings.runner_speed) - settings.ahead_clear_s
+        free_s = travel_time(conflict.other_first, settings.accel, self.top_speed()) - settings.ahead_clear_s
         runs = [conflict.ego_last - item.first + item.last - item.first for item in ahead]  # until it is past
         if list_obstacles([item for item, run in zip(ahead, runs) if run > free_s * item.speed], self.half_width):
             return False
@@ -233,11 +237,15 @@ class RedLightRunner(CrossingEvent):
         """Only where there are traffic lights."""
         return connector.signal is not None
 
+    def top_speed(self) -> float:
+        """As fast as it can."""
+        return self.config.crossing.runner_speed
+
     def times_fit(self, conflict: Conflict, ego_speed: float) -> bool:
         """It would be in the middle of the ego's way when the ego comes."""
         settings = self.config.crossing
         ego_s = conflict.ego_first / ego_speed
-        other_s = travel_time(conflict.other_first, settings.accel, settings.runner_speed)
+        other_s = travel_time(conflict.other_first, settings.accel, self.top_speed())
         in_time = settings.ego_eta_s[0] <= ego_s <= settings.ego_eta_s[1]
         return in_time and settings.ahead_s[0] <= ego_s - other_s <= settings.ahead_s[1]
 
@@ -258,12 +266,16 @@ class BlockedIntersection(CrossingEvent):
         """Any junction will do."""
         return True
 
+    def top_speed(self) -> float:
+        """Not so fast."""
+        return self.config.crossing.blocker_speed
+
     def times_fit(self, conflict: Conflict, ego_speed: float) -> bool:
         """It stands when the ego would be there."""
         settings = self.config.crossing
         ego_s = conflict.ego_first / ego_speed
         self._run = conflict.other_first + settings.stand_share * (conflict.other_last - conflict.other_first)
-        in_s = travel_time(conflict.other_first, settings.accel, settings.blocker_speed)
+        in_s = travel_time(conflict.other_first, settings.accel, self.top_speed())
         low, high = settings.blocker_eta_s
         return low <= ego_s <= high and in_s < ego_s
 
