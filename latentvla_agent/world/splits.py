@@ -34,7 +34,7 @@ class WindowRules:
 
     is_scored: bool = True
     max_constant_velocity: float = 0.8
-    max_stop: float = 1.0
+    max_stop: float = 1.0  # in windows without an event: to brake is often all that an event asks for
     min_human: float = 0.8
     per_log: Optional[int] = None
     min_gap: int = 1

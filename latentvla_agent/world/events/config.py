@@ -175,6 +175,7 @@ class CrossingSettings:
     reaction_s: float = 0.3
     clear: float = 0.5  # lateral, between the ego's path and the other one
     ego_decel: float = 2.9
+    start_decel: float = 2.2
     search: float = 90.0
     attention: float = 140.0
     calm_radius: float = 15.0  # nobody else moves towards the conflict within this
@@ -186,9 +187,9 @@ class CrossingSettings:
     leader_gap: float = 4.0  # the other one doesn't run into somebody so near ahead of it
     hardest_decel: float = 5.0
     runner_speed: float = 9.0
-    ahead_s: Range = (-0.2, 1.1)  # the runner's front is at the conflict so much earlier than the ego would be
+    ahead_s: Range = (-0.2, 0.7)  # the runner's front is at the conflict so much earlier than the ego would be
     blocker_speed: float = 5.0
-    blocker_eta_s: Range = (2.7, 6.5)
+    blocker_eta_s: Range = (2.7, 5.0)
     blocker_decel: float = 2.5
     stand_share: float = 0.85  # of its way across the ego's path, where the blocker stands
     hold_s: Range = (2.0, 4.0)  # after the ego has stopped

@@ -199,7 +199,7 @@ class CrossingEvent(EgoEvent):
         if self._over_at is None and entry > 0.0 and live.step >= self._started_at + self.steps(settings.reaction_s):
             obstacles.append(Obstacle(entry))
         self.take_ego(live, BRAKES_FREELY)
-        self.driver.drive(live.sumo, obstacles)
+        self.driver.drive(live.sumo, obstacles, settings.start_decel)
         return entry
 
     def _is_past(self, other: Neighbour) -> bool:
