@@ -163,6 +163,7 @@ class CrossingSettings:
     stage: Range = (84.0, 200.0)  # m to the junction when a vehicle is sent to the crossing road's line
     adopt: float = 45.0  # m to it, at least, when one that waits there anyway is taken
     adopt_gap: float = 12.0  # to its line, at most
+    ego_speed: float = 4.5  # the least at which the other one starts
     ego_turn: float = 2.0  # rad that the ego turns in the junction, at most
     line_gap: Range = (1.0, 3.0)  # so far before its line it waits
     give_up_s: float = 35.0
@@ -175,7 +176,8 @@ class CrossingSettings:
     reaction_s: float = 0.3
     clear: float = 0.5  # lateral, between the ego's path and the other one
     ego_decel: float = 2.9
-    start_decel: float = 2.2
+    start_decel: float = 2.0
+    overrun: float = 1.5  # m beyond its stop where the ego still stays for the other one
     search: float = 90.0
     attention: float = 140.0
     calm_radius: float = 15.0  # nobody else moves towards the conflict within this
@@ -189,7 +191,7 @@ class CrossingSettings:
     runner_speed: float = 9.0
     ahead_s: Range = (-0.2, 0.7)  # the runner's front is at the conflict so much earlier than the ego would be
     blocker_speed: float = 5.0
-    blocker_eta_s: Range = (2.7, 5.0)
+    blocker_eta_s: Range = (2.7, 6.0)
     blocker_decel: float = 2.5
     stand_share: float = 0.85  # of its way across the ego's path, where the blocker stands
     hold_s: Range = (2.0, 4.0)  # after the ego has stopped
@@ -232,9 +234,10 @@ class RoundaboutSettings:
     sent: int = 4
     give_up_s: float = 30.0
     rounds: int = 2
-    upstream: float = 60.0  # m of circular road before the entry that are looked at
+    upstream: float = 85.0  # m of circular road before the entry that are looked at
     meeting_s: Range = (-1.2, 3.0)  # a circulating vehicle arrives so much later than the ego would
-    arranged_s: float = 0.8  # somebody is made to arrive so much later
+    arranged_s: float = 0.8  # somebody is made to arrive so much later ...
+    approach_speed: float = 7.0  # ... than the ego, which slows down to this
     speed: Range = (3.5, 8.0)  # of circulating vehicles, which are timed to meet the ego
     accel: float = 1.5
     stop_gap: float = 0.5  # before the entry

@@ -130,7 +130,7 @@ class CrossingEvent(EgoEvent):
 
     def _try_start(self, live: LiveTraffic, path: Path) -> None:
         settings, speed = self.config.crossing, self.ego_speed(live)
-        if speed < self.config.place.ego_speed or not self._has_way(live):
+        if speed < settings.ego_speed or not self._has_way(live):
             return
         way = self.look_ahead(live, self._other)
         if way is None:
@@ -196,8 +196,9 @@ class CrossingEvent(EgoEvent):
         entry, _ = path.locate(*self._entry)
         obstacles = list_obstacles([item for item in neighbours if item.key != self._other], self.half_width)
         assert self._started_at is not None
-        if self._over_at is None and entry > 0.0 and live.step >= self._started_at + self.steps(settings.reaction_s):
-            obstacles.append(Obstacle(entry))
+        reacts = live.step >= self._started_at + self.steps(settings.reaction_s)
+        if self._over_at is None and entry > -settings.overrun and reacts:
+            obstacles.append(Obstacle(max(entry, 0.0)))
         self.take_ego(live, BRAKES_FREELY)
         self.driver.drive(live.sumo, obstacles, settings.start_decel)
         return entry

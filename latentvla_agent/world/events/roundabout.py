@@ -80,7 +80,8 @@ class RoundaboutEntry(EgoEvent):
         settings, vehicle = self.config.roundabout, live.sumo.vehicle
         if not 0.0 < entry < settings.search or live.step % self.config.place.search_every:
             return
-        speed, fits = max(self.ego_speed(live), settings.ego_speed), []
+        speed = min(max(self.ego_speed(live), settings.ego_speed), settings.approach_speed)
+        fits = []
         for item in (item for item in neighbours if item.key in self._sent):
             conflict = self._conflict(live, path, item)
             vehicle.setSpeed(item.key, SUMO_DRIVES)
