@@ -46,9 +46,11 @@ class WindowRules:
 
 @dataclass(frozen=True)
 class SplitConfig:
-    """One split. `events` and `weather` are shares of the drives; with `balance` every kind gets equally many scenes.
+    """One split. `weather` is shares of the drives, `events` of the egos; the share of a kind of event says how early
+    it may try to happen to an ego, who is open to all kinds. With `balance` every kind gets equally many scenes.
 
-    In a town `egos` drive for `duration_s` among `vehicles`, in logs of `drive_s`. `towns` is the most that may be built.
+    In a town `egos` drive for `duration_s` among `vehicles`, in logs of `drive_s`. `towns` is the most that may be
+    built.
     """
 
     name: str

@@ -87,3 +87,13 @@ def test_a_swerve_is_smooth_and_ends_where_it_should() -> None:
         lefts.append(sumo.left)
     assert lefts[-1] == pytest.approx(1.5)
     assert np.diff(lefts).max() < 0.15 and np.diff(lefts).min() > -1e-9
+
+
+@pytest.mark.parametrize("start_decel", [1.7, 2.2])
+def test_whoever_begins_to_brake_late_still_stands_at_the_end(start_decel: float) -> None:
+    """Creeping on from a stop used to need as much as it takes to begin to brake."""
+    sumo, driver = StandIn(8.0), Driver("ego_0", SETTINGS)
+    for _ in range(200):
+        driver.drive(sumo, [Obstacle(40.0 - sumo.distance)], start_decel)
+        sumo.step()
+    assert sumo.speed < 0.1 and 36.0 < sumo.distance < 38.5
