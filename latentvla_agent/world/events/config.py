@@ -235,6 +235,7 @@ class RoundaboutSettings:
     give_up_s: float = 30.0
     rounds: int = 2
     upstream: float = 85.0  # m of circular road before the entry that are looked at
+    on_s: float = 2.7  # the event is on when the ego is so near in time to the entry
     meeting_s: Range = (-1.2, 3.0)  # a circulating vehicle arrives so much later than the ego would
     arranged_s: float = 0.8  # somebody is made to arrive so much later ...
     approach_speed: float = 7.0  # ... than the ego, which slows down to this

@@ -148,7 +148,8 @@ class RoundaboutEntry(EgoEvent):
             self._time(live, waits)
         self.take_ego(live, BRAKES_FREELY)
         self.driver.drive(live.sumo, obstacles)
-        self.report(live, self._circulating)
+        if self.happened or self.driver.braking or entry < settings.on_s * self.ego_speed(live):
+            self.report(live, self._circulating)
         return bool(waits)
 
     def _still_comes(self, live: LiveTraffic, path: Path, item: Neighbour) -> bool:
