@@ -56,7 +56,7 @@ class Town:
     @property
     def name(self) -> str:
         """Unique among all splits."""
-        return f"{self.split.name}-{self.number:03d}"
+        return f"{self.split.family}-{self.number:03d}"
 
     @property
     def location(self) -> str:
