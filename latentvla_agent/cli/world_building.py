@@ -12,7 +12,7 @@ from typing import Any, Dict, List, Optional
 import typer
 
 from latentvla_agent.cli.options import EXIT_INCOMPLETE
-from latentvla_agent.data.files import hash_folder
+from latentvla_agent.data.files import hash_file, hash_folder
 from latentvla_agent.data.worlds import MANIFEST_FILE, worlds_folder
 from latentvla_agent.errors import DataError
 from latentvla_agent.evaluation.folders import open_folder
@@ -22,7 +22,7 @@ from latentvla_agent.scoring.warm_up import compile_kernels
 from latentvla_agent.world.assembly import assemble
 from latentvla_agent.world.manifest import find_differences, read_committed
 from latentvla_agent.world.selection import choose_scenes, count_chosen, count_kinds
-from latentvla_agent.world.splits import SplitConfig, find_split_config, make_edition
+from latentvla_agent.world.splits import SplitConfig, make_edition
 from latentvla_agent.world.sumo import load_libsumo
 from latentvla_agent.world.towns import Town, TownBuilder, read_windows
 from latentvla_agent.world.windows import Window
@@ -31,10 +31,9 @@ TOWN_TIME_LIMIT_S = 900.0
 TOWNS_PREFIX = ".towns-"  # finished towns of a split: a run that was stopped goes on from them
 
 
-def make_world(name: str, scenes: Optional[int], workers: int, out: Optional[Path]) -> None:
+def make_world(config: SplitConfig, scenes: Optional[int], workers: int, out: Optional[Path]) -> None:
     """Make a split, or an edition of it with fewer scenes, or go on with it, and print what came of it; ends with a
     status where it is not the one that was published."""
-    config = find_split_config(name)
     config = config if scenes is None else make_edition(config, scenes)
     load_libsumo()
     root = out or worlds_folder() / config.name
@@ -55,7 +54,8 @@ def make_world(name: str, scenes: Optional[int], workers: int, out: Optional[Pat
 def _open_parts(root: Path, config: SplitConfig) -> Path:
     """Folder of finished towns; those of another state of code or config are removed, as is what a kill left."""
     code = hash_folder(Path(__file__).resolve().parent.parent / "world", ".py")
-    key = hashlib.sha256(f"{code} {config}".encode()).hexdigest()[:12]
+    roads = hash_file(Path(config.opendrive)) if config.opendrive else ""
+    key = hashlib.sha256(f"{code} {config} {roads}".encode()).hexdigest()[:12]
     parts = root / f"{TOWNS_PREFIX}{key}"
     for other in root.glob(f"{TOWNS_PREFIX}*"):
         if other != parts:
