@@ -6,13 +6,15 @@ NAVSIM writes one (`train_test_split/<name>.yaml`), so that every reader, the de
 
 from __future__ import annotations
 
+import io
+import lzma
 import os
 import tarfile
 import tempfile
 from pathlib import Path, PurePosixPath
 from typing import List, Mapping
 
-from latentvla_agent.data.files import hash_file
+from latentvla_agent.data.files import hash_file, write_atomically
 from latentvla_agent.errors import DataError
 
 SHIPPED_FOLDER = Path(__file__).resolve().parent.parent / "embedded"
@@ -20,6 +22,7 @@ ARCHIVE_SUFFIX = ".tar.xz"
 WORLD_PREFIX = "minitown-"
 DEFAULT_WORLD = "minitown-val"
 MANIFEST_FILE = "manifest.json"  # written last: a world that has it is complete
+PACKED = ("navsim_logs/*/*.pkl", "maps/*.json", "maps/*/*/map.gpkg", "train_test_split/*", "scenes.csv", MANIFEST_FILE)
 
 
 def cache_base(environ: Mapping[str, str] = os.environ) -> Path:
@@ -81,6 +84,24 @@ def _unpack_once(archive: Path, base: Path, split: str) -> Path:
     except OSError as error:
         raise DataError(f"{root}: the shipped split {split} cannot be unpacked there ({error.strerror})") from error
     return root
+
+
+def pack_archive(root: Path, archive: Path) -> None:
+    """Write a finished world, without its sensor files, as one tar.xz; the same world gives the same bytes.
+
+    Raises `DataError` where the world is not finished.
+    """
+    if not (root / MANIFEST_FILE).is_file():
+        raise DataError(f"{root}: expected a finished world, there is no {MANIFEST_FILE}")
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for pattern in PACKED:
+            for path in sorted(root.glob(pattern)):
+                member = tarfile.TarInfo(path.relative_to(root).as_posix())  # no times, no owners
+                member.size = path.stat().st_size
+                with path.open("rb") as file:
+                    tar.addfile(member, file)
+    write_atomically(archive, lzma.compress(content.getvalue(), preset=9 | lzma.PRESET_EXTREME))
 
 
 def unpack_archive(archive: Path, folder: Path) -> None:

@@ -7,7 +7,8 @@ likewise), `minitown-unlabelled` holds whatever was driven, since latent actions
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Dict, Optional, Tuple
 
@@ -22,6 +23,7 @@ ALL_EVENTS = (*UNLABELLED_EVENTS, "wrong_way_vehicle", "roundabout_entry")
 # An ego is open to all kinds of its split, in a drawn order; those that seldom find their place come early.
 TRIED_FIRST = {"red_light_runner": 4.0, "blocked_intersection": 4.0, "roundabout_entry": 4.0}
 RARE_WEATHER = ("rain", "night", "fog")
+WEATHER = ("clear", "overcast", *RARE_WEATHER)
 NO_EVENT = "none"
 
 
@@ -50,7 +52,8 @@ class SplitConfig:
     it may try to happen to an ego, who is open to all kinds. With `balance` every kind gets equally many scenes.
 
     In a town `egos` drive for `duration_s` among `vehicles`, in logs of `drive_s`. `towns` is the most that may be
-    built.
+    built. A smaller edition names the split that it is `part_of`: its scenes are scenes of that one, under the same
+    tokens. `opendrive` is a map whose roads every town has instead of roads of its own.
     """
 
     name: str
@@ -66,6 +69,13 @@ class SplitConfig:
     duration_s: float = 66.0
     drive_s: float = 30.0
     towns: int = 96
+    opendrive: str = ""
+    part_of: str = ""
+
+    @property
+    def family(self) -> str:
+        """The split whose towns these are: itself, or the one that it is part of."""
+        return self.part_of or self.name
 
     @property
     def rare_kinds(self) -> Tuple[str, ...]:
@@ -134,9 +144,33 @@ SPLITS: Dict[str, SplitConfig] = {
 
 
 def find_split_config(name: str) -> SplitConfig:
-    """The config of that name; raises `ConfigError` with a suggestion for an unknown one."""
+    """The config of that name, such as `minitown-val`, or `minitown-val-50` for an edition of 50 scenes.
+
+    Raises `ConfigError` with a suggestion for an unknown one.
+    """
     if name in SPLITS:
         return SPLITS[name]
+    family, _, number = name.rpartition("-")
+    if family in SPLITS and number.isdecimal():
+        return make_edition(SPLITS[family], int(number))
     matches = get_close_matches(name, SPLITS, n=1)
     hint = f"; did you mean {matches[0]!r}?" if matches else ""
     raise ConfigError(f"no split {name!r} of the embedded world, there are: {', '.join(SPLITS)}{hint}")
+
+
+def make_edition(config: SplitConfig, scenes: int) -> SplitConfig:
+    """The config of the first `scenes` scenes of a split, which has a name of its own: scores on it are other scores.
+
+    Raises `ConfigError` for more scenes than the split has.
+    """
+    if scenes == config.scenes:
+        return config
+    if not 1 <= scenes < config.scenes:
+        raise ConfigError(f"split {config.name}: expected 1 to {config.scenes} scenes, got {scenes}")
+    return replace(
+        config,
+        name=f"{config.name}-{scenes}",
+        scenes=scenes,
+        min_logs=math.ceil(config.min_logs * scenes / config.scenes),
+        part_of=config.family,
+    )

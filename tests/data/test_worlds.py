@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import tarfile
 from pathlib import Path
 from typing import Dict
@@ -10,7 +11,14 @@ from typing import Dict
 import pytest
 
 from latentvla_agent.data import worlds
-from latentvla_agent.data.worlds import MANIFEST_FILE, find_world, is_world, unpack_archive, worlds_folder
+from latentvla_agent.data.worlds import (
+    MANIFEST_FILE,
+    find_world,
+    is_world,
+    pack_archive,
+    unpack_archive,
+    worlds_folder,
+)
 from latentvla_agent.errors import DataError
 
 
@@ -98,3 +106,31 @@ def test_a_cache_that_takes_no_file_is_named(shipped: Path, tmp_path: Path) -> N
 
 def test_names_of_worlds() -> None:
     assert is_world("minitown-val") and not is_world("navtest") and not is_world("mini")
+
+
+def test_a_world_is_packed_without_its_sensor_files_and_the_same_twice(tmp_path: Path) -> None:
+    world, again = tmp_path / "world", tmp_path / "again"
+    files = {
+        "navsim_logs/minitown-val/a.pkl": b"log",
+        "maps/nuplan-maps-v1.0.json": b"{}",
+        "maps/us-ma-boston/9.12.1817/map.gpkg": b"map" * 1000,
+        "train_test_split/minitown-val.yaml": b"split",
+        "scenes.csv": b"token",
+        "manifest.json": b"{}",
+    }
+    for name, content in {**files, "sensor_blobs/a/CAM_F0/1.jpg": b"picture", ".towns-1/0/windows.json": b""}.items():
+        (world / name).parent.mkdir(parents=True, exist_ok=True)
+        (world / name).write_bytes(content)
+    pack_archive(world, tmp_path / "first.tar.xz")
+    os.utime(world / "scenes.csv", (1, 1))
+    pack_archive(world, tmp_path / "second.tar.xz")
+    assert (tmp_path / "first.tar.xz").read_bytes() == (tmp_path / "second.tar.xz").read_bytes()
+    unpack_archive(tmp_path / "first.tar.xz", again)
+    found = {path.relative_to(again).as_posix(): path.read_bytes() for path in again.rglob("*") if path.is_file()}
+    assert found == files
+
+
+def test_an_unfinished_world_is_not_packed(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="expected a finished world"):
+        pack_archive(tmp_path, tmp_path / "world.tar.xz")
+    assert not (tmp_path / "world.tar.xz").exists()

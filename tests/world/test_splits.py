@@ -6,6 +6,7 @@ import pytest
 
 from latentvla_agent.errors import ConfigError
 from latentvla_agent.world.splits import ALL_EVENTS, RARE_WEATHER, SPLITS, find_split_config
+from latentvla_agent.world.towns import Town
 
 
 def test_sizes_are_those_of_the_experiments() -> None:
@@ -43,3 +44,17 @@ def test_some_kinds_are_unlabelled_only_and_some_nowhere_but_in_the_long_tail() 
 def test_an_unknown_split_is_an_error_with_a_suggestion() -> None:
     with pytest.raises(ConfigError, match="did you mean 'minitown-val'"):
         find_split_config("minitown-vall")
+
+
+def test_an_edition_has_a_name_of_its_own_and_the_towns_of_its_split() -> None:
+    edition = find_split_config("minitown-longtail-200")
+    assert (edition.name, edition.scenes, edition.min_logs) == ("minitown-longtail-200", 200, 50)
+    assert edition.family == "minitown-longtail" and edition.seed == SPLITS["minitown-longtail"].seed
+    assert Town(edition, 3).name == Town(SPLITS["minitown-longtail"], 3).name
+    assert find_split_config("minitown-longtail-600") == SPLITS["minitown-longtail"]
+
+
+@pytest.mark.parametrize("scenes", [0, 601])
+def test_an_edition_is_no_larger_than_its_split(scenes: int) -> None:
+    with pytest.raises(ConfigError, match=f"expected 1 to 600 scenes, got {scenes}"):
+        find_split_config(f"minitown-longtail-{scenes}")
