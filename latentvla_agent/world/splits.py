@@ -125,6 +125,7 @@ SPLITS: Dict[str, SplitConfig] = {
             balance=True,
             vehicles=50,
             duration_s=126.0,
+            towns=240,
         ),
         SplitConfig("minitown-val", seed=505, scenes=320, rules=_EVALUATED, min_logs=80),
         SplitConfig(
@@ -138,6 +139,7 @@ SPLITS: Dict[str, SplitConfig] = {
             balance=True,
             vehicles=50,
             duration_s=126.0,
+            towns=240,
         ),
     )
 }
