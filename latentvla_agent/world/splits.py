@@ -21,7 +21,7 @@ TRAINED_EVENTS = ("lead_brakes_hard", "cut_in", "stalled_vehicle")
 UNLABELLED_EVENTS = (*TRAINED_EVENTS, "cones", "pedestrian_steps_out", "red_light_runner", "blocked_intersection")
 ALL_EVENTS = (*UNLABELLED_EVENTS, "wrong_way_vehicle", "roundabout_entry")
 # An ego is open to all kinds of its split, in a drawn order; those that seldom find their place come early.
-TRIED_FIRST = {"red_light_runner": 4.0, "blocked_intersection": 4.0, "roundabout_entry": 4.0}
+TRIED_FIRST = {"red_light_runner": 6.0, "roundabout_entry": 6.0}
 RARE_WEATHER = ("rain", "night", "fog")
 WEATHER = ("clear", "overcast", *RARE_WEATHER)
 NO_EVENT = "none"

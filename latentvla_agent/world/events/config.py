@@ -35,7 +35,7 @@ class PlaceSettings:
     """Where an event may happen, and what may be staged out of the ego's sight."""
 
     tries: int = 6  # places that are tried until the event has happened ...
-    retry_s: float = 6.0  # ... with this pause, in which other kinds may try
+    retry_s: float = 10.0  # ... with this pause, in which other kinds may try
     settle_s: float = 3.0  # the ego has driven this long: a window needs its history
     search_every: int = 4  # steps between two looks for a place
     look_ahead: float = 260.0
@@ -160,13 +160,13 @@ class DetourSettings:
 class CrossingSettings:
     """What a red-light runner and a vehicle that blocks the junction share: they come from the crossing road."""
 
-    stage: Range = (84.0, 200.0)  # m to the junction when a vehicle is sent to the crossing road's line
+    stage: Range = (84.0, 140.0)  # m to the junction when a vehicle is sent to the crossing road's line
     adopt: float = 45.0  # m to it, at least, when one that waits there anyway is taken
     adopt_gap: float = 12.0  # to its line, at most
     ego_speed: float = 4.5  # the least at which the other one starts
     ego_turn: float = 2.0  # rad that the ego turns in the junction, at most
     line_gap: Range = (1.0, 3.0)  # so far before its line it waits
-    give_up_s: float = 35.0
+    give_up_s: float = 25.0
     look_every: int = 2  # steps, while it waits
     light_reach: float = 90.0  # the lights turn to the ego's favour from here on
     least_phase_s: float = 0.3  # that is left of a phase that holds the ego up
