@@ -45,7 +45,10 @@ def make_world(config: SplitConfig, scenes: Optional[int], workers: int, out: Op
         chosen = choose_scenes(config, towns)
         assert chosen is not None, "towns were built until there were enough"
         folders = {Town(config, number): parts / str(number) for number in range(len(towns))}
-        manifest = assemble(root, folders, config, chosen)
+        try:
+            manifest = assemble(root, folders, config, chosen)
+        except OSError as error:
+            raise DataError(f"{root}: cannot be written ({error.strerror}); the same command goes on") from error
     counts = f"{manifest['scenes']} scenes of {manifest['logs']} logs in {manifest['towns']} towns"
     print(f"{config.name}: {counts} -> {root}")
     _compare(config.name, manifest)
