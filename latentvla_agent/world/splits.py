@@ -51,10 +51,9 @@ class SplitConfig:
     """One split. `weather` is shares of the drives, `events` of the egos; the share of a kind of event says how early
     it may try to happen to an ego, who is open to all kinds. With `balance` every kind gets equally many scenes.
 
-    In a town `egos` drive for `duration_s` among `vehicles`, in logs of `drive_s`; `signal_share` of its junctions are
-    to have traffic lights. `towns` is the most that may be built. A smaller edition names the split that it is
-    `part_of`: its scenes are scenes of that one, under the same tokens. `opendrive` is a map whose roads every town has
-    instead of roads of its own.
+    In a town `egos` drive for `duration_s` among `vehicles`, in logs of `drive_s`. `towns` is the most that may be
+    built. A smaller edition names the split that it is `part_of`: its scenes are scenes of that one, under the same
+    tokens. `opendrive` is a map whose roads every town has instead of roads of its own.
     """
 
     name: str
@@ -67,7 +66,6 @@ class SplitConfig:
     balance: bool = False
     egos: int = 8
     vehicles: int = 100
-    signal_share: float = 0.4
     duration_s: float = 66.0
     drive_s: float = 30.0
     towns: int = 96
@@ -126,7 +124,6 @@ SPLITS: Dict[str, SplitConfig] = {
             weather=_MIXED_WEATHER,
             balance=True,
             vehicles=50,
-            signal_share=0.65,
             duration_s=126.0,
             towns=240,
         ),
@@ -141,7 +138,6 @@ SPLITS: Dict[str, SplitConfig] = {
             weather=_RARE_WEATHER,
             balance=True,
             vehicles=50,
-            signal_share=0.65,
             duration_s=126.0,
             towns=240,
         ),

@@ -19,7 +19,7 @@ from latentvla_agent.data.logs import LogFrame
 from latentvla_agent.data.map_writer import LOCATIONS, map_path, write_map, write_map_versions
 from latentvla_agent.world.drives import DriveSpec, make_frames
 from latentvla_agent.world.events import EventConfig, make_directors
-from latentvla_agent.world.network_config import JunctionConfig, NetworkConfig
+from latentvla_agent.world.network_config import NetworkConfig
 from latentvla_agent.world.networks import make_network
 from latentvla_agent.world.parked_cars import areas_of_map
 from latentvla_agent.world.recording import EGO_TYPE, Recording
@@ -118,8 +118,7 @@ def read_windows(folder: Path) -> List[Window]:
 def _choose_network(town: Town, seed: int) -> NetworkConfig:
     if town.split.opendrive:
         return NetworkConfig(kind="opendrive", seed=seed, opendrive=Path(town.split.opendrive))
-    junctions = JunctionConfig(signal_share=town.split.signal_share)
-    return NetworkConfig(kind=NETWORK_KINDS[town.number % len(NETWORK_KINDS)], seed=seed, junctions=junctions)
+    return NetworkConfig(kind=NETWORK_KINDS[town.number % len(NETWORK_KINDS)], seed=seed)
 
 
 def _write_town_map(town: Town, roads: Roads, maps: Path) -> Tuple[RoadIds, List[Polygon]]:
