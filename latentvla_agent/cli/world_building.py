@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Dict, List, Optional
@@ -57,8 +58,9 @@ def make_world(config: SplitConfig, scenes: Optional[int], workers: int, out: Op
 def _open_parts(root: Path, config: SplitConfig) -> Path:
     """Folder of finished towns; those of another state of code or config are removed, as is what a kill left."""
     code = hash_folder(Path(__file__).resolve().parent.parent / "world", ".py")
+    towns = replace(config, name=config.family, scenes=0, min_logs=0, part_of="")  # the same for every edition
     roads = hash_file(Path(config.opendrive)) if config.opendrive else ""
-    key = hashlib.sha256(f"{code} {config} {roads}".encode()).hexdigest()[:12]
+    key = hashlib.sha256(f"{code} {towns} {roads}".encode()).hexdigest()[:12]
     parts = root / f"{TOWNS_PREFIX}{key}"
     for other in root.glob(f"{TOWNS_PREFIX}*"):
         if other != parts:
