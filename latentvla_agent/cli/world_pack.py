@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from latentvla_agent.data.worlds import find_world, pack_archive
+from latentvla_agent.data.world_archives import pack_archive
+from latentvla_agent.data.worlds import find_world
 
 BYTES_A_MEGABYTE = 1e6
 

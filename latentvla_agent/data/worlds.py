@@ -6,15 +6,12 @@ NAVSIM writes one (`train_test_split/<name>.yaml`), so that every reader, the de
 
 from __future__ import annotations
 
-import io
-import lzma
 import os
-import tarfile
 import tempfile
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import List, Mapping
 
-from latentvla_agent.data.files import hash_file, write_atomically
+from latentvla_agent.data.files import hash_file
 from latentvla_agent.errors import DataError
 
 SHIPPED_FOLDER = Path(__file__).resolve().parent.parent / "embedded"
@@ -22,7 +19,6 @@ ARCHIVE_SUFFIX = ".tar.xz"
 WORLD_PREFIX = "minitown-"
 DEFAULT_WORLD = "minitown-val"
 MANIFEST_FILE = "manifest.json"  # written last: a world that has it is complete
-PACKED = ("navsim_logs/*/*.pkl", "maps/*.json", "maps/*/*/map.gpkg", "train_test_split/*", "scenes.csv", MANIFEST_FILE)
 
 
 def cache_base(environ: Mapping[str, str] = os.environ) -> Path:
@@ -72,6 +68,8 @@ def _unpack_once(archive: Path, base: Path, split: str) -> Path:
     root = base / f"{split}-{hash_file(archive)[:12]}"
     if root.is_dir():
         return root
+    from latentvla_agent.data.world_archives import unpack_archive  # brings GDAL, which few commands need
+
     try:
         base.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=base, prefix=f".{split}-") as folder:
@@ -84,41 +82,3 @@ def _unpack_once(archive: Path, base: Path, split: str) -> Path:
     except OSError as error:
         raise DataError(f"{root}: the shipped split {split} cannot be unpacked there ({error.strerror})") from error
     return root
-
-
-def pack_archive(root: Path, archive: Path) -> None:
-    """Write a finished world, without its sensor files, as one tar.xz; the same world gives the same bytes.
-
-    Raises `DataError` where the world is not finished.
-    """
-    if not (root / MANIFEST_FILE).is_file():
-        raise DataError(f"{root}: expected a finished world, there is no {MANIFEST_FILE}")
-    content = io.BytesIO()
-    with tarfile.open(fileobj=content, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-        for pattern in PACKED:
-            for path in sorted(root.glob(pattern)):
-                member = tarfile.TarInfo(path.relative_to(root).as_posix())  # no times, no owners
-                member.size = path.stat().st_size
-                with path.open("rb") as file:
-                    tar.addfile(member, file)
-    write_atomically(archive, lzma.compress(content.getvalue(), preset=9 | lzma.PRESET_EXTREME))
-
-
-def unpack_archive(archive: Path, folder: Path) -> None:
-    """Write the regular files of a tar.xz below `folder`; raises `DataError` for a broken archive and for any other
-    member, or a name that leads out of the folder."""
-    try:
-        with tarfile.open(archive, "r:xz") as tar:
-            for member in tar:
-                path = PurePosixPath(member.name)
-                if member.isdir():
-                    continue
-                if not member.isfile() or path.is_absolute() or ".." in path.parts:
-                    raise DataError(f"{archive}: expected plain files inside it, got {member.name!r}")
-                content = tar.extractfile(member)
-                assert content is not None, "a regular file has content"
-                target = folder.joinpath(*path.parts)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(content.read())
-    except (tarfile.TarError, EOFError) as error:
-        raise DataError(f"{archive}: not a readable archive ({error})") from error

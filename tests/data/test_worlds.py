@@ -2,38 +2,15 @@
 
 from __future__ import annotations
 
-import io
-import os
-import tarfile
 from pathlib import Path
 from typing import Dict
 
 import pytest
 
 from latentvla_agent.data import worlds
-from latentvla_agent.data.worlds import (
-    MANIFEST_FILE,
-    find_world,
-    is_world,
-    pack_archive,
-    unpack_archive,
-    worlds_folder,
-)
+from latentvla_agent.data.worlds import MANIFEST_FILE, find_world, is_world, worlds_folder
 from latentvla_agent.errors import DataError
-
-
-def make_archive(path: Path, files: Dict[str, bytes], link: str = "") -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tarfile.open(path, "w:xz") as tar:
-        for name, content in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            tar.addfile(member, io.BytesIO(content))
-        if link:
-            member = tarfile.TarInfo("link")
-            member.type, member.linkname = tarfile.SYMTYPE, link
-            tar.addfile(member)
-    return path
+from tests.data.archives import make_archive
 
 
 @pytest.fixture
@@ -81,23 +58,6 @@ def test_a_world_that_is_not_there_names_the_command_that_makes_it(shipped: Path
         find_world("minitown-train", environ)
 
 
-@pytest.mark.parametrize("name", ["../outside", "/outside", "a/../../outside"])
-def test_names_that_lead_out_are_refused(tmp_path: Path, name: str) -> None:
-    archive = make_archive(tmp_path / "bad.tar.xz", {name: b"x"})
-    with pytest.raises(DataError, match="expected plain files"):
-        unpack_archive(archive, tmp_path / "folder")
-    assert not (tmp_path / "outside").exists()
-
-
-def test_links_and_broken_archives_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="expected plain files"):
-        unpack_archive(make_archive(tmp_path / "link.tar.xz", {}, link="/etc/passwd"), tmp_path / "folder")
-    broken = tmp_path / "broken.tar.xz"
-    broken.write_bytes(b"not an archive")
-    with pytest.raises(DataError, match="not a readable archive"):
-        unpack_archive(broken, tmp_path / "folder")
-
-
 def test_a_cache_that_takes_no_file_is_named(shipped: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="cannot be unpacked"):
@@ -106,31 +66,3 @@ def test_a_cache_that_takes_no_file_is_named(shipped: Path, tmp_path: Path) -> N
 
 def test_names_of_worlds() -> None:
     assert is_world("minitown-val") and not is_world("navtest") and not is_world("mini")
-
-
-def test_a_world_is_packed_without_its_sensor_files_and_the_same_twice(tmp_path: Path) -> None:
-    world, again = tmp_path / "world", tmp_path / "again"
-    files = {
-        "navsim_logs/minitown-val/a.pkl": b"log",
-        "maps/nuplan-maps-v1.0.json": b"{}",
-        "maps/us-ma-boston/9.12.1817/map.gpkg": b"map" * 1000,
-        "train_test_split/minitown-val.yaml": b"split",
-        "scenes.csv": b"token",
-        "manifest.json": b"{}",
-    }
-    for name, content in {**files, "sensor_blobs/a/CAM_F0/1.jpg": b"picture", ".towns-1/0/windows.json": b""}.items():
-        (world / name).parent.mkdir(parents=True, exist_ok=True)
-        (world / name).write_bytes(content)
-    pack_archive(world, tmp_path / "first.tar.xz")
-    os.utime(world / "scenes.csv", (1, 1))
-    pack_archive(world, tmp_path / "second.tar.xz")
-    assert (tmp_path / "first.tar.xz").read_bytes() == (tmp_path / "second.tar.xz").read_bytes()
-    unpack_archive(tmp_path / "first.tar.xz", again)
-    found = {path.relative_to(again).as_posix(): path.read_bytes() for path in again.rglob("*") if path.is_file()}
-    assert found == files
-
-
-def test_an_unfinished_world_is_not_packed(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="expected a finished world"):
-        pack_archive(tmp_path, tmp_path / "world.tar.xz")
-    assert not (tmp_path / "world.tar.xz").exists()
