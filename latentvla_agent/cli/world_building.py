@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Dict, List, Optional
@@ -22,22 +23,24 @@ from latentvla_agent.scoring.warm_up import compile_kernels
 from latentvla_agent.world.assembly import assemble
 from latentvla_agent.world.manifest import find_differences, read_committed
 from latentvla_agent.world.selection import choose_scenes, count_chosen, count_kinds
-from latentvla_agent.world.splits import SplitConfig, find_split_config, make_edition
+from latentvla_agent.world.splits import DEFAULT_SIZE, SplitConfig, find_split_config, format_size, make_edition, parse_size
 from latentvla_agent.world.sumo import load_libsumo
 from latentvla_agent.world.towns import Town, TownBuilder, read_windows
 from latentvla_agent.world.windows import Window
 
 TOWN_TIME_LIMIT_S = 900.0
+SENSORS_FOLDER = "sensor_blobs"
 TOWNS_PREFIX = ".towns-"  # finished towns of a split: a run that was stopped goes on from them
 
 
-def make_world(name: str, scenes: Optional[int], workers: int, out: Optional[Path]) -> None:
-    """Make a split, or an edition of it with fewer scenes, or go on with it, and print what came of it; ends with a
-    status where it is not the one that was published."""
+def make_world(name: str, scenes: Optional[int], workers: int, out: Optional[Path], size: Optional[str] = None) -> None:
+    """Make a split, or an edition of it with fewer scenes or pictures of another size, or go on with it, and print what
+    came of it; ends with a status where it is not the one that was published."""
     config = find_split_config(name)
     config = config if scenes is None else make_edition(config, scenes)
+    config = config if size is None else replace(config, picture_size=parse_size(size))
     load_libsumo()
-    root = out or worlds_folder() / config.name
+    root = out or worlds_folder() / config.folder
     with open_folder(root):
         (root / MANIFEST_FILE).unlink(missing_ok=True)
         parts = _open_parts(root, config)
@@ -49,16 +52,22 @@ def make_world(name: str, scenes: Optional[int], workers: int, out: Optional[Pat
         manifest = assemble(root, folders, config, chosen)
     counts = f"{manifest['scenes']} scenes of {manifest['logs']} logs in {manifest['towns']} towns"
     print(f"{config.name}: {counts} -> {root}")
-    _compare(config.name, manifest)
+    if config.picture_size == DEFAULT_SIZE:
+        _compare(config.name, manifest)
+    else:
+        size = f"{format_size(config.picture_size)} px, not the published {format_size(DEFAULT_SIZE)}"
+        print(f"{config.name}: pictures of {size}; name the folder with --data")
 
 
 def _open_parts(root: Path, config: SplitConfig) -> Path:
-    """Folder of finished towns; those of another state of code or config are removed, as is what a kill left."""
+    """Folder of finished towns; those of another state of code or config are removed, with the sensor files that were
+    rendered from them, as is what a kill left."""
     code = hash_folder(Path(__file__).resolve().parent.parent / "world", ".py")
     key = hashlib.sha256(f"{code} {config}".encode()).hexdigest()[:12]
     parts = root / f"{TOWNS_PREFIX}{key}"
     for other in root.glob(f"{TOWNS_PREFIX}*"):
         if other != parts:
+            shutil.rmtree(root / SENSORS_FOLDER, ignore_errors=True)
             shutil.rmtree(other)
     for leftover in parts.glob(".*"):
         shutil.rmtree(leftover)

@@ -18,6 +18,9 @@ def make_command(
     scenes: Annotated[
         Optional[int], typer.Option("--scenes", min=1, help="Fewer: a split of its own name, NAME-SCENES.")
     ] = None,
+    size: Annotated[
+        Optional[str], typer.Option("--size", metavar="WxH", help="Of the pictures in px; default: 480x270.")
+    ] = None,
     workers: Workers = None,
     out: Annotated[Optional[Path], typer.Option("--out", help="Folder; default: the user's cache folder.")] = None,
 ) -> None:
@@ -30,7 +33,8 @@ def make_command(
     Examples:
       latentvla world make --split minitown-train --scenes 200 && latentvla eval --split minitown-train-200
       latentvla world make --split minitown-longtail && latentvla eval --split minitown-longtail
+      latentvla world make --split minitown-val --scenes 10 --size 1920x1080 --out big
     """
     from latentvla_agent.cli.world_building import make_world  # no other command need wait for the world to load
 
-    make_world(split, scenes, workers or count_cores(), out)
+    make_world(split, scenes, workers or count_cores(), out, size)

@@ -226,7 +226,7 @@ class _Drive:
         flat = np.round(velocities @ rotation, POSITION_DECIMALS)
         return {
             "gt_boxes": boxes.astype(np.float32) + np.float32(0.0),
-            "gt_names": [track.name for track in tracks],
+            "gt_names": np.array([track.name for track in tracks], NAME_DTYPE),
             "gt_velocity_3d": np.column_stack([flat, np.zeros(len(rows))]).astype(np.float32) + np.float32(0.0),
             "instance_tokens": [make_token(token, track.key) for track in tracks],
             "track_tokens": [self._track_tokens[row] for row in rows],
@@ -248,6 +248,7 @@ class _Drive:
 
 
 RED_STATES = "rRu"
+NAME_DTYPE = "<U16"  # an array as in OpenScene: NAVSIM's drawing of boxes picks names by a mask
 CAN_BUS_SIZE = 18  # nuScenes' bus signals, which nuPlan's logs don't have either
 
 

@@ -22,6 +22,8 @@ UNLABELLED_EVENTS = (*TRAINED_EVENTS, "cones", "pedestrian_steps_out", "red_ligh
 ALL_EVENTS = (*UNLABELLED_EVENTS, "wrong_way_vehicle", "roundabout_entry")
 RARE_WEATHER = ("rain", "night", "fog")
 NO_EVENT = "none"
+DEFAULT_SIZE = (480, 270)  # of pictures: width, height [px]
+SIZE_LIMITS = (16, 4096)  # of either
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,8 @@ class SplitConfig:
     """One split. `events` and `weather` are shares of the drives; with `balance` every kind gets equally many scenes.
 
     In a town `egos` drive for `duration_s`, in logs of `drive_s`. `towns` is the most that may be built. A smaller
-    edition names the split that it is `part_of`: its scenes are scenes of that one, under the same tokens.
+    edition names the split that it is `part_of`: its scenes are scenes of that one, under the same tokens. The cameras'
+    pictures are of `picture_size`, width and height in px; the logs' intrinsics tell it.
     """
 
     name: str
@@ -64,11 +67,17 @@ class SplitConfig:
     drive_s: float = 30.0
     towns: int = 96
     part_of: str = ""
+    picture_size: Tuple[int, int] = DEFAULT_SIZE
 
     @property
     def family(self) -> str:
         """The split whose towns these are: itself, or the one that it is part of."""
         return self.part_of or self.name
+
+    @property
+    def folder(self) -> str:
+        """Name of its folder; pictures of another size than the published ones go into another."""
+        return self.name if self.picture_size == DEFAULT_SIZE else f"{self.name}_{format_size(self.picture_size)}"
 
     @property
     def rare_kinds(self) -> Tuple[str, ...]:
@@ -161,3 +170,17 @@ def make_edition(config: SplitConfig, scenes: int) -> SplitConfig:
         min_logs=math.ceil(config.min_logs * scenes / config.scenes),
         part_of=config.family,
     )
+
+
+def format_size(size: Tuple[int, int]) -> str:
+    """A picture's size as `parse_size` takes it."""
+    return f"{size[0]}x{size[1]}"
+
+
+def parse_size(text: str) -> Tuple[int, int]:
+    """Width and height [px] from a text such as 1920x1080; raises `ConfigError` for anything else."""
+    width, _, height = text.partition("x")
+    low, high = SIZE_LIMITS
+    if all(side.isdecimal() and low <= int(side) <= high for side in (width, height)):
+        return (int(width), int(height))
+    raise ConfigError(f"--size: expected WIDTHxHEIGHT of {low} to {high} px, such as 1920x1080, got {text!r}")
