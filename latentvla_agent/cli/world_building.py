@@ -23,7 +23,14 @@ from latentvla_agent.scoring.warm_up import compile_kernels
 from latentvla_agent.world.assembly import assemble
 from latentvla_agent.world.manifest import find_differences, read_committed
 from latentvla_agent.world.selection import choose_scenes, count_chosen, count_kinds
-from latentvla_agent.world.splits import DEFAULT_SIZE, SplitConfig, find_split_config, format_size, make_edition, parse_size
+from latentvla_agent.world.splits import (
+    DEFAULT_SIZE,
+    SplitConfig,
+    find_split_config,
+    format_size,
+    make_edition,
+    parse_size,
+)
 from latentvla_agent.world.sumo import load_libsumo
 from latentvla_agent.world.towns import Town, TownBuilder, read_windows
 from latentvla_agent.world.windows import Window

@@ -16,6 +16,7 @@ from latentvla_agent.errors import DataError
 from latentvla_agent.scoring.config import DEFAULT_CONFIG
 from latentvla_agent.world.recording import FloatArray, Recording, StateIndex, Track
 from latentvla_agent.world.routes import Command, IntArray, Route, RouteConfig, follow_route
+from latentvla_agent.world.splits import DEFAULT_SIZE
 
 if TYPE_CHECKING:
     from latentvla_agent.world.road_map import RoadIds
@@ -40,7 +41,7 @@ class DriveSpec:
     seed: int
     weather: str = "clear"
     sun: Tuple[float, float] = (0.6, 0.9)
-    picture_size: Tuple[int, int] = (480, 270)
+    picture_size: Tuple[int, int] = DEFAULT_SIZE
 
 
 @dataclass(frozen=True)
