@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import shutil
 import sys
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Dict, List, Optional
@@ -13,7 +12,7 @@ from typing import Any, Dict, List, Optional
 import typer
 
 from latentvla_agent.cli.options import EXIT_INCOMPLETE
-from latentvla_agent.data.files import hash_folder
+from latentvla_agent.data.files import hash_file, hash_folder
 from latentvla_agent.data.worlds import MANIFEST_FILE, worlds_folder
 from latentvla_agent.errors import DataError
 from latentvla_agent.evaluation.folders import open_folder
@@ -23,14 +22,7 @@ from latentvla_agent.scoring.warm_up import compile_kernels
 from latentvla_agent.world.assembly import assemble
 from latentvla_agent.world.manifest import find_differences, read_committed
 from latentvla_agent.world.selection import choose_scenes, count_chosen, count_kinds
-from latentvla_agent.world.splits import (
-    DEFAULT_SIZE,
-    SplitConfig,
-    find_split_config,
-    format_size,
-    make_edition,
-    parse_size,
-)
+from latentvla_agent.world.splits import DEFAULT_SIZE, SplitConfig, format_size, make_edition
 from latentvla_agent.world.sumo import load_libsumo
 from latentvla_agent.world.towns import Town, TownBuilder, read_windows
 from latentvla_agent.world.windows import Window
@@ -40,12 +32,10 @@ SENSORS_FOLDER = "sensor_blobs"
 TOWNS_PREFIX = ".towns-"  # finished towns of a split: a run that was stopped goes on from them
 
 
-def make_world(name: str, scenes: Optional[int], workers: int, out: Optional[Path], size: Optional[str] = None) -> None:
-    """Make a split, or an edition of it with fewer scenes or pictures of another size, or go on with it, and print what
-    came of it; ends with a status where it is not the one that was published."""
-    config = find_split_config(name)
+def make_world(config: SplitConfig, scenes: Optional[int], workers: int, out: Optional[Path]) -> None:
+    """Make a split, or an edition of it with fewer scenes, or go on with it, and print what came of it; ends with a
+    status where it is not the one that was published."""
     config = config if scenes is None else make_edition(config, scenes)
-    config = config if size is None else replace(config, picture_size=parse_size(size))
     load_libsumo()
     root = out or worlds_folder() / config.folder
     with open_folder(root):
@@ -70,7 +60,8 @@ def _open_parts(root: Path, config: SplitConfig) -> Path:
     """Folder of finished towns; those of another state of code or config are removed, with the sensor files that were
     rendered from them, as is what a kill left."""
     code = hash_folder(Path(__file__).resolve().parent.parent / "world", ".py")
-    key = hashlib.sha256(f"{code} {config}".encode()).hexdigest()[:12]
+    roads = hash_file(Path(config.opendrive)) if config.opendrive else ""
+    key = hashlib.sha256(f"{code} {config} {roads}".encode()).hexdigest()[:12]
     parts = root / f"{TOWNS_PREFIX}{key}"
     for other in root.glob(f"{TOWNS_PREFIX}*"):
         if other != parts:

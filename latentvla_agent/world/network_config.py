@@ -92,6 +92,7 @@ class SmoothingConfig:
     lane_step_m: float = 1.0  # between vertices
     connector_step_m: float = 0.5
     turn_radius_m: float = 6.5  # turns that are tighter are made longer, at the cost of the lanes before and behind
+    least_connector_m: float = 1.0  # lanes of imported roads may touch; so much is made room for between them
     trim_m: float = 1.5  # by so much at a time
     trim_rounds: int = 6
     least_lane_m: float = 12.0  # no lane is made shorter

@@ -6,7 +6,7 @@ The lines are written into the network itself, so that SUMO's vehicles drive exa
 from __future__ import annotations
 
 import math
-from typing import Dict, List
+from typing import Dict, List, Tuple
 from xml.etree.ElementTree import Element
 
 import numpy as np
@@ -23,6 +23,8 @@ from latentvla_agent.world.curves import (
 from latentvla_agent.world.network_config import NetworkConfig
 from latentvla_agent.world.roads import RoadConnector, Roads, find_lane_elements, find_roads
 
+NO_ROOM = 0.0  # radius that stands for a connector whose lanes all but touch
+
 
 def smooth_network(root: Element, config: NetworkConfig) -> None:
     """Replace the lines, lengths and turning speeds of all lanes for cars in a parsed network."""
@@ -35,7 +37,8 @@ def smooth_network(root: Element, config: NetworkConfig) -> None:
     for _ in range(config.smoothing.trim_rounds + 1):
         for connector in waiting:
             curves[connector.key] = _join(lines[connector.from_lane], lines[connector.to_lane], config)
-            radii[connector.key] = smallest_radius(curves[connector.key])
+            is_long = measure_arc(curves[connector.key])[-1] >= config.smoothing.least_connector_m
+            radii[connector.key] = smallest_radius(curves[connector.key]) if is_long else NO_ROOM
         trimmed = _trim_edges(roads, lines, radii, config)
         waiting = [
             connector
@@ -60,16 +63,18 @@ def _trim_edges(
     roads: Roads, lines: Dict[str, Line], radii: Dict[str, float], config: NetworkConfig
 ) -> Dict[str, None]:
     """Shorten the lanes next to tight turns a little, all of an edge alike: longer turns are wider. Returns which."""
-    tight = [c for c in roads.connectors.values() if radii[c.key] < config.smoothing.turn_radius_m]
-    ends = {
-        **{(roads.lanes[connector.from_lane].edge, True): None for connector in tight},
-        **{(roads.lanes[connector.to_lane].edge, False): None for connector in tight},
-    }
+    smoothing = config.smoothing
+    tight = [c for c in roads.connectors.values() if radii[c.key] < smoothing.turn_radius_m]
+    ends: Dict[Tuple[str, bool], float] = {}  # with the length that the lanes keep
+    for connector in tight:
+        kept = smoothing.least_lane_m if radii[connector.key] > NO_ROOM else smoothing.trim_m
+        for end in ((roads.lanes[connector.from_lane].edge, True), (roads.lanes[connector.to_lane].edge, False)):
+            ends[end] = min(ends.get(end, kept), kept)
     edges = roads.edges()
     trimmed: Dict[str, None] = {}
-    for edge, at_end in ends:
+    for (edge, at_end), kept in ends.items():
         keys = [lane.key for lane in edges[edge]]
-        if min(measure_arc(lines[key])[-1] for key in keys) < config.smoothing.least_lane_m + config.smoothing.trim_m:
+        if min(measure_arc(lines[key])[-1] for key in keys) < kept + smoothing.trim_m:
             continue
         for key in keys:
             lines[key] = _trim(lines[key], at_end, config)

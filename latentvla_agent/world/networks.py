@@ -46,8 +46,11 @@ def _import_opendrive(config: NetworkConfig, work: Path) -> ElementTree.Element:
     path = Path(str(config.opendrive)).resolve()
     if not path.is_file():
         raise DataError(f"{path}: OpenDRIVE file not found")
-    margin = str(config.margin_m)
-    return _convert(["--opendrive-files", str(path), "--offset.x", margin, "--offset.y", margin], config, work)
+    files = ["--opendrive-files", str(path), "--geometry.remove"]  # sections of one road become one edge
+    in_place = _convert([*files, "--offset.disable-normalization"], config, work)
+    west, south = _read_extent(in_place, config)[:2]
+    offset = ["--offset.x", f"{config.margin_m - west}", "--offset.y", f"{config.margin_m - south}"]
+    return _convert([*files, *offset], config, work)
 
 
 def _build_plan(config: NetworkConfig, work: Path) -> ElementTree.Element:
@@ -147,11 +150,16 @@ def _document(name: str, rows: Iterable[str]) -> str:
 
 
 def _check_extent(root: ElementTree.Element, config: NetworkConfig) -> None:
-    location = root.find("location")
-    if location is None:
-        raise DataError(f"netconvert's network of kind {config.kind}, seed {config.seed}, has no element location")
-    box = [float(value) for value in location.attrib["convBoundary"].split(",")]
+    box = _read_extent(root, config)
     if min(box) < 0.0 or max(box) > config.extent_m:
         raise DataError(
             f"network of kind {config.kind}, seed {config.seed}: expected inside [0, {config.extent_m}]^2, got {box}"
         )
+
+
+def _read_extent(root: ElementTree.Element, config: NetworkConfig) -> List[float]:
+    """West, south, east and north end."""
+    location = root.find("location")
+    if location is None:
+        raise DataError(f"netconvert's network of kind {config.kind}, seed {config.seed}, has no element location")
+    return [float(value) for value in location.attrib["convBoundary"].split(",")]

@@ -21,6 +21,7 @@ TRAINED_EVENTS = ("lead_brakes_hard", "cut_in", "stalled_vehicle")
 UNLABELLED_EVENTS = (*TRAINED_EVENTS, "cones", "pedestrian_steps_out", "red_light_runner", "blocked_intersection")
 ALL_EVENTS = (*UNLABELLED_EVENTS, "wrong_way_vehicle", "roundabout_entry")
 RARE_WEATHER = ("rain", "night", "fog")
+WEATHER = ("clear", "overcast", *RARE_WEATHER)
 NO_EVENT = "none"
 DEFAULT_SIZE = (480, 270)  # of pictures: width, height [px]
 SIZE_LIMITS = (16, 4096)  # of either
@@ -50,8 +51,9 @@ class SplitConfig:
     """One split. `events` and `weather` are shares of the drives; with `balance` every kind gets equally many scenes.
 
     In a town `egos` drive for `duration_s`, in logs of `drive_s`. `towns` is the most that may be built. A smaller
-    edition names the split that it is `part_of`: its scenes are scenes of that one, under the same tokens. The cameras'
-    pictures are of `picture_size`, width and height in px; the logs' intrinsics tell it.
+    edition names the split that it is `part_of`: its scenes are scenes of that one, under the same tokens. `opendrive`
+    is a map whose roads every town has instead of roads of its own. The cameras' pictures are of `picture_size`, width
+    and height in px; the logs' intrinsics tell it.
     """
 
     name: str
@@ -66,6 +68,7 @@ class SplitConfig:
     duration_s: float = 66.0
     drive_s: float = 30.0
     towns: int = 96
+    opendrive: str = ""
     part_of: str = ""
     picture_size: Tuple[int, int] = DEFAULT_SIZE
 

@@ -88,8 +88,7 @@ def build_town(town: Town, folder: Path) -> List[Window]:
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{town.name}-") as temporary:
         work = Path(temporary) / town.name
         network_seed, traffic_seed, event_seed, weather_seed = town.seeds
-        kind = NETWORK_KINDS[town.number % len(NETWORK_KINDS)]
-        net_file = make_network(NetworkConfig(kind=kind, seed=network_seed), Path(temporary))
+        net_file = make_network(_choose_network(town, network_seed), Path(temporary))
         roads = read_roads(net_file)
         road_ids = _write_town_map(town, roads, work / MAPS_FOLDER)
         recording = _simulate(town, net_file, roads, traffic_seed, event_seed)
@@ -112,6 +111,12 @@ def read_windows(folder: Path) -> List[Window]:
         Window(entry["token"], entry["log"], entry["start"], tuple(entry["kinds"]), tuple(map(tuple, entry["scores"])))
         for entry in entries
     ]
+
+
+def _choose_network(town: Town, seed: int) -> NetworkConfig:
+    if town.split.opendrive:
+        return NetworkConfig(kind="opendrive", seed=seed, opendrive=Path(town.split.opendrive))
+    return NetworkConfig(kind=NETWORK_KINDS[town.number % len(NETWORK_KINDS)], seed=seed)
 
 
 def _write_town_map(town: Town, roads: Roads, maps: Path) -> RoadIds:

@@ -80,6 +80,9 @@ def test_an_open_drive_file_becomes_roads(tmp_path: Path) -> None:
     path.write_text(write_bend(), encoding="utf-8")
     roads = read_roads(make_network(NetworkConfig(kind="opendrive", opendrive=path), tmp_path / "town"))
     assert len(roads.lanes) == 6 and len(roads.connectors) == 4
+    # The roads of the file touch; a connector needs room between their lanes.
+    assert min(measure_arc(connector.line)[-1] for connector in roads.connectors.values()) >= 1.0
+    assert min(lane.line.min() for lane in roads.lanes.values()) >= 50.0  # moved inside, wherever the file has it
     bends = [lane.line for lane in roads.lanes.values() if np.ptp(measure_headings(lane.line)) > 1.0]
     assert len(bends) == 2
     for line in bends:
