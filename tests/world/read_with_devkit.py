@@ -117,7 +117,8 @@ def main() -> None:
             reader.read(token, 14 if args.frames == "all" else 4)
         except (AssertionError, OSError) as error:
             failed[token] = f"{type(error).__name__}: {error}"
-    found: Dict[str, Any] = {"of": len(tokens), **reader.counts, "sizes": reader.sizes, "failed": failed}
+    asked = len(scene_filter.tokens[: args.scenes])  # the loader drops silently what it has no window for
+    found: Dict[str, Any] = {"of": asked, **reader.counts, "sizes": reader.sizes, "failed": failed}
     found["seconds"] = round(time.monotonic() - start, 1)
     if args.pictures:
         found["plots"] = draw(loader.get_scene_from_token(tokens[0]), args.pictures, tokens[0])
