@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Dict, List, Optional
@@ -46,7 +47,10 @@ def make_world(config: SplitConfig, scenes: Optional[int], workers: int, out: Op
         chosen = choose_scenes(config, towns)
         assert chosen is not None, "towns were built until there were enough"
         folders = {Town(config, number): parts / str(number) for number in range(len(towns))}
-        manifest = assemble(root, folders, config, chosen)
+        try:
+            manifest = assemble(root, folders, config, chosen)
+        except OSError as error:
+            raise DataError(f"{root}: cannot be written ({error.strerror}); the same command goes on") from error
     counts = f"{manifest['scenes']} scenes of {manifest['logs']} logs in {manifest['towns']} towns"
     print(f"{config.name}: {counts} -> {root}")
     if config.picture_size == DEFAULT_SIZE:
@@ -60,8 +64,9 @@ def _open_parts(root: Path, config: SplitConfig) -> Path:
     """Folder of finished towns; those of another state of code or config are removed, with the sensor files that were
     rendered from them, as is what a kill left."""
     code = hash_folder(Path(__file__).resolve().parent.parent / "world", ".py")
+    towns = replace(config, name=config.family, scenes=0, min_logs=0, part_of="")  # the same for every edition
     roads = hash_file(Path(config.opendrive)) if config.opendrive else ""
-    key = hashlib.sha256(f"{code} {config} {roads}".encode()).hexdigest()[:12]
+    key = hashlib.sha256(f"{code} {towns} {roads}".encode()).hexdigest()[:12]
     parts = root / f"{TOWNS_PREFIX}{key}"
     for other in root.glob(f"{TOWNS_PREFIX}*"):
         if other != parts:

@@ -20,6 +20,8 @@ Shares = Tuple[Tuple[str, float], ...]
 TRAINED_EVENTS = ("lead_brakes_hard", "cut_in", "stalled_vehicle")
 UNLABELLED_EVENTS = (*TRAINED_EVENTS, "cones", "pedestrian_steps_out", "red_light_runner", "blocked_intersection")
 ALL_EVENTS = (*UNLABELLED_EVENTS, "wrong_way_vehicle", "roundabout_entry")
+# An ego is open to all kinds of its split, in a drawn order; those that seldom find their place come early.
+TRIED_FIRST = {"red_light_runner": 6.0, "roundabout_entry": 6.0}
 RARE_WEATHER = ("rain", "night", "fog")
 WEATHER = ("clear", "overcast", *RARE_WEATHER)
 NO_EVENT = "none"
@@ -38,7 +40,7 @@ class WindowRules:
 
     is_scored: bool = True
     max_constant_velocity: float = 0.8
-    max_stop: float = 1.0
+    max_stop: float = 1.0  # in windows without an event: to brake is often all that an event asks for
     min_human: float = 0.8
     per_log: Optional[int] = None
     min_gap: int = 1
@@ -48,12 +50,13 @@ class WindowRules:
 
 @dataclass(frozen=True)
 class SplitConfig:
-    """One split. `events` and `weather` are shares of the drives; with `balance` every kind gets equally many scenes.
+    """One split. `weather` is shares of the drives, `events` of the egos; the share of a kind of event says how early
+    it may try to happen to an ego, who is open to all kinds. With `balance` every kind gets equally many scenes.
 
-    In a town `egos` drive for `duration_s`, in logs of `drive_s`. `towns` is the most that may be built. A smaller
-    edition names the split that it is `part_of`: its scenes are scenes of that one, under the same tokens. `opendrive`
-    is a map whose roads every town has instead of roads of its own. The cameras' pictures are of `picture_size`, width
-    and height in px; the logs' intrinsics tell it.
+    In a town `egos` drive for `duration_s` among `vehicles`, in logs of `drive_s`. `towns` is the most that may be
+    built. A smaller edition names the split that it is `part_of`: its scenes are scenes of that one, under the same
+    tokens. `opendrive` is a map whose roads every town has instead of roads of its own. The cameras' pictures are of
+    `picture_size`, width and height in px; the logs' intrinsics tell it.
     """
 
     name: str
@@ -65,6 +68,7 @@ class SplitConfig:
     weather: Shares = (("clear", 0.7), ("overcast", 0.3))
     balance: bool = False
     egos: int = 8
+    vehicles: int = 100
     duration_s: float = 66.0
     drive_s: float = 30.0
     towns: int = 96
@@ -90,7 +94,9 @@ class SplitConfig:
 
 
 def _share(kinds: Tuple[str, ...], total: float) -> Shares:
-    return ((NO_EVENT, 1.0 - total), *((kind, total / len(kinds)) for kind in kinds))
+    weights = {kind: TRIED_FIRST.get(kind, 1.0) for kind in kinds}
+    every = sum(weights.values())
+    return ((NO_EVENT, 1.0 - total), *((kind, total * weight / every) for kind, weight in weights.items()))
 
 
 _EVALUATED = WindowRules(per_log=4, min_gap=4, max_stop=0.55)
@@ -126,6 +132,9 @@ SPLITS: Dict[str, SplitConfig] = {
             events=_share(UNLABELLED_EVENTS, 1.0),
             weather=_MIXED_WEATHER,
             balance=True,
+            vehicles=50,
+            duration_s=126.0,
+            towns=240,
         ),
         SplitConfig("minitown-val", seed=505, scenes=320, rules=_EVALUATED, min_logs=80),
         SplitConfig(
@@ -137,6 +146,9 @@ SPLITS: Dict[str, SplitConfig] = {
             events=_share(ALL_EVENTS, 1.0),
             weather=_RARE_WEATHER,
             balance=True,
+            vehicles=50,
+            duration_s=126.0,
+            towns=240,
         ),
     )
 }

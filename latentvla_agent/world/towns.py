@@ -8,9 +8,10 @@ import tempfile
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Dict, List, Tuple
+from typing import Dict, List, Sequence, Tuple
 
 import numpy as np
+from shapely import Polygon
 
 from latentvla_agent.data.files import write_atomically
 from latentvla_agent.data.log_writer import write_log
@@ -20,6 +21,7 @@ from latentvla_agent.world.drives import DriveSpec, make_frames
 from latentvla_agent.world.events import EventConfig, make_directors
 from latentvla_agent.world.network_config import NetworkConfig
 from latentvla_agent.world.networks import make_network
+from latentvla_agent.world.parked_cars import areas_of_map
 from latentvla_agent.world.recording import EGO_TYPE, Recording
 from latentvla_agent.world.road_map import RoadIds, lay_out_map
 from latentvla_agent.world.roads import Roads, read_roads
@@ -90,8 +92,8 @@ def build_town(town: Town, folder: Path) -> List[Window]:
         network_seed, traffic_seed, event_seed, weather_seed = town.seeds
         net_file = make_network(_choose_network(town, network_seed), Path(temporary))
         roads = read_roads(net_file)
-        road_ids = _write_town_map(town, roads, work / MAPS_FOLDER)
-        recording = _simulate(town, net_file, roads, traffic_seed, event_seed)
+        road_ids, parking = _write_town_map(town, roads, work / MAPS_FOLDER)
+        recording = _simulate(town, net_file, roads, parking, traffic_seed, event_seed)
         rng = np.random.Generator(np.random.PCG64(weather_seed))
         drives = _record_drives(town, recording, roads, road_ids, rng)
         for name, frames in drives.items():
@@ -119,26 +121,32 @@ def _choose_network(town: Town, seed: int) -> NetworkConfig:
     return NetworkConfig(kind=NETWORK_KINDS[town.number % len(NETWORK_KINDS)], seed=seed)
 
 
-def _write_town_map(town: Town, roads: Roads, maps: Path) -> RoadIds:
+def _write_town_map(town: Town, roads: Roads, maps: Path) -> Tuple[RoadIds, List[Polygon]]:
+    """Writes the map; its ids, and where cars park."""
     layers, road_ids = lay_out_map(roads, town.offset, town.first_id)
     write_map(map_path(maps, town.location), layers, LOCATIONS[town.location].projection)
     write_map_versions(maps)
-    return road_ids
+    return road_ids, areas_of_map(layers["carpark_areas"], town.offset)
 
 
-def _simulate(town: Town, net_file: Path, roads: Roads, traffic_seed: int, event_seed: int) -> Recording:
-    traffic = TrafficConfig(seed=traffic_seed, duration_s=town.split.duration_s, num_egos=town.split.egos)
+def _simulate(
+    town: Town, net_file: Path, roads: Roads, parking: Sequence[Polygon], traffic_seed: int, event_seed: int
+) -> Recording:
+    split = town.split
+    traffic = TrafficConfig(
+        seed=traffic_seed, duration_s=split.duration_s, num_egos=split.egos, num_vehicles=split.vehicles
+    )
     rng = np.random.Generator(np.random.PCG64(event_seed))
     directors = make_directors(
         _choose_events(town), [f"{EGO_TYPE}_{number}" for number in range(traffic.num_egos)], rng
     )
-    return record_traffic(net_file, roads, traffic, directors)
+    return record_traffic(net_file, roads, traffic, directors, parking=parking)
 
 
 def _choose_events(town: Town) -> EventConfig:
     shares = dict(town.split.events)
     none_share = shares.pop(NO_EVENT, 0.0)
-    return EventConfig(shares=tuple(shares.items()), none_share=none_share)
+    return EventConfig(shares=tuple(shares.items()), none_share=none_share, kinds_per_ego=len(shares))
 
 
 def _record_drives(

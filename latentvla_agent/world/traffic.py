@@ -48,6 +48,7 @@ class LiveTraffic:
         # Keys of what SUMO moves but nobody may see: left out as long as it has never been seen; whoever has been seen
         # and is in here at the end is left out of the whole recording.
         self.hidden: Set[str] = set()
+        self.held: Set[str] = set()  # vehicles that a director holds for its event
         self.parking: Sequence[Polygon] = ()  # areas where cars stand all the time
 
     @property
