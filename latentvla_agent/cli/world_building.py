@@ -23,12 +23,13 @@ from latentvla_agent.scoring.warm_up import compile_kernels
 from latentvla_agent.world.assembly import assemble
 from latentvla_agent.world.manifest import find_differences, read_committed
 from latentvla_agent.world.selection import choose_scenes, count_chosen, count_kinds
-from latentvla_agent.world.splits import SplitConfig, make_edition
+from latentvla_agent.world.splits import DEFAULT_SIZE, SplitConfig, format_size, make_edition
 from latentvla_agent.world.sumo import load_libsumo
 from latentvla_agent.world.towns import Town, TownBuilder, read_windows
 from latentvla_agent.world.windows import Window
 
 TOWN_TIME_LIMIT_S = 900.0
+SENSORS_FOLDER = "sensor_blobs"
 TOWNS_PREFIX = ".towns-"  # finished towns of a split: a run that was stopped goes on from them
 
 
@@ -37,7 +38,7 @@ def make_world(config: SplitConfig, scenes: Optional[int], workers: int, out: Op
     status where it is not the one that was published."""
     config = config if scenes is None else make_edition(config, scenes)
     load_libsumo()
-    root = out or worlds_folder() / config.name
+    root = out or worlds_folder() / config.folder
     with open_folder(root):
         (root / MANIFEST_FILE).unlink(missing_ok=True)
         parts = _open_parts(root, config)
@@ -52,11 +53,16 @@ def make_world(config: SplitConfig, scenes: Optional[int], workers: int, out: Op
             raise DataError(f"{root}: cannot be written ({error.strerror}); the same command goes on") from error
     counts = f"{manifest['scenes']} scenes of {manifest['logs']} logs in {manifest['towns']} towns"
     print(f"{config.name}: {counts} -> {root}")
-    _compare(config.name, manifest)
+    if config.picture_size == DEFAULT_SIZE:
+        _compare(config.name, manifest)
+    else:
+        size = f"{format_size(config.picture_size)} px, not the published {format_size(DEFAULT_SIZE)}"
+        print(f"{config.name}: pictures of {size}; name the folder with --data")
 
 
 def _open_parts(root: Path, config: SplitConfig) -> Path:
-    """Folder of finished towns; those of another state of code or config are removed, as is what a kill left."""
+    """Folder of finished towns; those of another state of code or config are removed, with the sensor files that were
+    rendered from them, as is what a kill left."""
     code = hash_folder(Path(__file__).resolve().parent.parent / "world", ".py")
     towns = replace(config, name=config.family, scenes=0, min_logs=0, part_of="")  # the same for every edition
     roads = hash_file(Path(config.opendrive)) if config.opendrive else ""
@@ -64,6 +70,7 @@ def _open_parts(root: Path, config: SplitConfig) -> Path:
     parts = root / f"{TOWNS_PREFIX}{key}"
     for other in root.glob(f"{TOWNS_PREFIX}*"):
         if other != parts:
+            shutil.rmtree(root / SENSORS_FOLDER, ignore_errors=True)
             shutil.rmtree(other)
     for leftover in parts.glob(".*"):
         shutil.rmtree(leftover)

@@ -16,7 +16,7 @@ from latentvla_agent.world.splits import ALL_EVENTS, NO_EVENT, SPLITS, WEATHER, 
 LIKE = "like"  # the published split whose entries hold where the file has none
 KINDS: Mapping[str, Tuple[str, ...]] = {"events": (NO_EVENT, *ALL_EVENTS), "weather": WEATHER}
 REQUIRED = ("name", "seed", "scenes")
-HIDDEN = ("part_of",)
+HIDDEN = ("part_of", "picture_size")  # there are options for these
 RULE_TYPES: Mapping[str, type] = {**{name: type(value) for name, value in vars(WindowRules()).items()}, "per_log": int}
 
 

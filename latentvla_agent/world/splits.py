@@ -25,6 +25,8 @@ TRIED_FIRST = {"red_light_runner": 6.0, "roundabout_entry": 6.0}
 RARE_WEATHER = ("rain", "night", "fog")
 WEATHER = ("clear", "overcast", *RARE_WEATHER)
 NO_EVENT = "none"
+DEFAULT_SIZE = (480, 270)  # of pictures: width, height [px]
+SIZE_LIMITS = (16, 4096)  # of either
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,8 @@ class SplitConfig:
 
     In a town `egos` drive for `duration_s` among `vehicles`, in logs of `drive_s`. `towns` is the most that may be
     built. A smaller edition names the split that it is `part_of`: its scenes are scenes of that one, under the same
-    tokens. `opendrive` is a map whose roads every town has instead of roads of its own.
+    tokens. `opendrive` is a map whose roads every town has instead of roads of its own. The cameras' pictures are of
+    `picture_size`, width and height in px; the logs' intrinsics tell it.
     """
 
     name: str
@@ -71,11 +74,17 @@ class SplitConfig:
     towns: int = 96
     opendrive: str = ""
     part_of: str = ""
+    picture_size: Tuple[int, int] = DEFAULT_SIZE
 
     @property
     def family(self) -> str:
         """The split whose towns these are: itself, or the one that it is part of."""
         return self.part_of or self.name
+
+    @property
+    def folder(self) -> str:
+        """Name of its folder; pictures of another size than the published ones go into another."""
+        return self.name if self.picture_size == DEFAULT_SIZE else f"{self.name}_{format_size(self.picture_size)}"
 
     @property
     def rare_kinds(self) -> Tuple[str, ...]:
@@ -176,3 +185,17 @@ def make_edition(config: SplitConfig, scenes: int) -> SplitConfig:
         min_logs=math.ceil(config.min_logs * scenes / config.scenes),
         part_of=config.family,
     )
+
+
+def format_size(size: Tuple[int, int]) -> str:
+    """A picture's size as `parse_size` takes it."""
+    return f"{size[0]}x{size[1]}"
+
+
+def parse_size(text: str) -> Tuple[int, int]:
+    """Width and height [px] from a text such as 1920x1080; raises `ConfigError` for anything else."""
+    width, _, height = text.partition("x")
+    low, high = SIZE_LIMITS
+    if all(side.isdecimal() and low <= int(side) <= high for side in (width, height)):
+        return (int(width), int(height))
+    raise ConfigError(f"--size: expected WIDTHxHEIGHT of {low} to {high} px, such as 1920x1080, got {text!r}")

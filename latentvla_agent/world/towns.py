@@ -166,6 +166,7 @@ def _record_drives(
                 seed=town.seeds[0],
                 weather=_draw(town.split.weather, rng),
                 sun=(float(rng.uniform(-np.pi, np.pi)), float(rng.uniform(*SUN_ELEVATIONS))),
+                picture_size=town.split.picture_size,
             )
             steps = range(first, first + num_steps, STEPS_A_FRAME)
             drives[name] = make_frames(recording, ego, steps, roads, road_ids, town.offset, spec)
