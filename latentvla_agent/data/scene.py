@@ -63,8 +63,8 @@ def to_global_frame(poses: FloatArray, origin: FloatArray) -> npt.NDArray[np.flo
     x, y, heading = local[..., PoseIndex.X], local[..., PoseIndex.Y], local[..., PoseIndex.HEADING]
     return np.stack(
         [
-            origin[PoseIndex.X] + cos * x - sin * y,
-            origin[PoseIndex.Y] + sin * x + cos * y,
+            origin[PoseIndex.X] + (cos * x - sin * y),
+            origin[PoseIndex.Y] + (sin * x + cos * y),
             wrap_angle(heading + origin[PoseIndex.HEADING]),
         ],
         axis=-1,

@@ -6,14 +6,14 @@ import numpy as np
 import numpy.typing as npt
 
 from latentvla_agent.data.scene import Scene
-from latentvla_agent.scoring.config import STEP_S
+from latentvla_agent.scoring.config import DEFAULT_CONFIG, STEP_S, VehicleConfig
 from latentvla_agent.scoring.interpolation import interpolate_rows, wrap_positive
 from latentvla_agent.scoring.state import FloatArray, StateIndex, initial_state
 
 HISTORY_FRAMES = 4  # with the current one: 1.5 s
 
 
-def collect_history(scene: Scene) -> FloatArray:
+def collect_history(scene: Scene, vehicle: VehicleConfig = DEFAULT_CONFIG.vehicle) -> FloatArray:
     """Driven states (H, 11) at 10 Hz up to just before the current frame, from the frames' own time stamps.
 
     The devkit's time grid ends one step short of the current frame, and its last entry is dropped as well. With even
@@ -24,7 +24,7 @@ def collect_history(scene: Scene) -> FloatArray:
     if len(frames) < 2:
         return np.empty((0, len(StateIndex)))
     stamps = np.array([frame.timestamp for frame in frames], dtype=np.int64)
-    return sample_history(stamps, np.stack([initial_state(frame.ego_status) for frame in frames]))
+    return sample_history(stamps, np.stack([initial_state(frame.ego_status, vehicle) for frame in frames]))
 
 
 def sample_history(stamps: npt.NDArray[np.int64], rows: FloatArray) -> FloatArray:

@@ -6,12 +6,24 @@ from enum import IntEnum
 from typing import Any, Callable, NamedTuple, TypeVar
 
 import numba
+from numba.extending import intrinsic
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
 # No fastmath: a score must not depend on the order in which a compiler likes to add. The GIL is released.
 _decorate: Any = numba.njit(cache=True, nogil=True, error_model="numpy")
 compile_kernel: Callable[[Kernel], Kernel] = _decorate
+_make_intrinsic: Any = intrinsic
+
+
+@_make_intrinsic
+def multiply_add(_: Any, a: Any, b: Any, c: Any) -> Any:
+    """a * b + c of float64, rounded once; for kernels. A processor without such an instruction takes libm's."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        return builder.fma(*values)
+
+    return numba.float64(numba.float64, numba.float64, numba.float64), generate
 
 
 class SubScore(IntEnum):
@@ -98,6 +110,7 @@ class Numbers(NamedTuple):
     stopped_ttc_speed: float
     ahead: float
     behind: float
+    clamps_bearings: bool
     ttc_stride: int
     ttc_projections: int
     ttc_steps: int

@@ -37,7 +37,7 @@ from latentvla_agent.scoring.rollouts import make_numbers, roll_out
 from latentvla_agent.scoring.state import FloatArray, initial_state, place_ego
 from latentvla_agent.scoring.versions import GENERATIONS, V2, Rules
 
-FORMAT, VERSION = "latentvla-metric-cache", "2"
+FORMAT, VERSION = "latentvla-metric-cache", "3"
 SUFFIX = ".safetensors"
 HUMAN_FRAMES = 8  # 4 s at 2 Hz
 
@@ -82,9 +82,9 @@ def build_metric_cache(scene: Scene, city_map: CityMap, config: ScoringConfig = 
     plans = plan_references(frame, context, config, GENERATIONS)
     logged_lanes = collect_route_lanes(find_roadblocks(city_map, frame.roadblock_ids))
     parts: Dict[str, Any] = {
-        "start": initial_state(frame.ego_status),
-        "history": collect_history(scene),
-        "tracks": collect_tracks(scene),
+        "start": initial_state(frame.ego_status, config.vehicle),
+        "history": collect_history(scene, config.vehicle),
+        "tracks": collect_tracks(scene, config.vehicle),
         "areas": context.areas,
         "lights": observe_lights(scene, logged_lanes),
         "centerline": context.centerline_vertices,
@@ -125,7 +125,7 @@ def find_human_failures(cache: MetricCache, driven: Trajectory, config: ScoringC
     `driven` is what the human drove over the scored 4 s.
     """
     pose = cache.start[: len(PoseIndex)]
-    poses = sample_trajectories(driven.poses[None], driven.trajectory_sampling, pose, cache.timestamp)
+    poses = sample_trajectories(driven.poses[None], driven.trajectory_sampling, pose, cache.timestamp, config.vehicle)
     cache.human_fails[:] = roll_out(poses, cache.start, make_world(cache, V2, config), config).values[0] == 0.0
     cache.human_fails[[SubScore.COMFORT, SubScore.PROGRESS]] = False
 

@@ -9,12 +9,12 @@ from typing import Any, Dict, Sequence, Tuple
 import numpy as np
 import numpy.typing as npt
 
-from latentvla_agent.data.scene import LOG_INTERVAL_S, BoxIndex, Frame, Scene, to_global_frame
+from latentvla_agent.data.scene import LOG_INTERVAL_S, BoxIndex, Frame, PoseIndex, Scene, to_global_frame
 from latentvla_agent.errors import DataError
-from latentvla_agent.scoring.config import STEP_S, MetricConfig
+from latentvla_agent.scoring.config import DEFAULT_CONFIG, STEP_S, MetricConfig, VehicleConfig
 from latentvla_agent.scoring.kernels import Objects, compile_kernel
 from latentvla_agent.scoring.metrics.contact import boxes_touch
-from latentvla_agent.scoring.state import FloatArray, place_box
+from latentvla_agent.scoring.state import FloatArray, find_centroid, initial_state, place_box
 from latentvla_agent.scoring.versions import Rules
 
 OBSERVED_S = 5.0  # v1.1 interpolates and observes five seconds
@@ -54,10 +54,10 @@ class Detections:
         return self.types <= int(ObjectType.BICYCLE)
 
 
-def detect_objects(frame: Frame) -> Detections:
+def detect_objects(frame: Frame, vehicle: VehicleConfig = DEFAULT_CONFIG.vehicle) -> Detections:
     """Objects of a frame, brought from the ego frame into the map frame."""
     boxes = frame.annotations.boxes.astype(np.float64)
-    pose = frame.ego_status.ego_pose
+    pose = initial_state(frame.ego_status, vehicle)[: len(PoseIndex)]
     poses = to_global_frame(boxes[:, [BoxIndex.X, BoxIndex.Y, BoxIndex.HEADING]], pose)
     cos, sin = np.cos(pose[2]), np.sin(pose[2])
     vx, vy = frame.annotations.velocity_3d[:, :2].astype(np.float64).T
@@ -82,13 +82,13 @@ class Tracks:
     detected: npt.NDArray[np.bool_]
 
 
-def collect_tracks(scene: Scene) -> Tracks:
+def collect_tracks(scene: Scene, vehicle: VehicleConfig = DEFAULT_CONFIG.vehicle) -> Tracks:
     """Tracks of the scored window, in order of first appearance; raises `DataError` for a window that is too short."""
     num_frames = int(OBSERVED_S / LOG_INTERVAL_S) + 1
     frames = scene.frames[scene.current_index : scene.current_index + num_frames]
     if len(frames) < num_frames:
         raise DataError(f"scene {scene.token}: expected {num_frames - 1} future frames to score, got {len(frames) - 1}")
-    return join_detections([detect_objects(frame) for frame in frames])
+    return join_detections([detect_objects(frame, vehicle) for frame in frames])
 
 
 def join_detections(detections: Sequence[Detections]) -> Tracks:
@@ -166,20 +166,23 @@ def _interpolate(poses: Any, detected: Any, half_sizes: Any, objects: Objects) -
                 last = d
         before, after, turn = first, first, 0.0
         for step in range(objects.present.shape[0]):
-            time = step / STEPS_PER_FRAME
-            objects.present[step, k] = first == last or (time >= first and time <= last)
-            while after < last and after < time:
+            time = step * STEP_S
+            objects.present[step, k] = first == last or first * LOG_INTERVAL_S <= time <= last * LOG_INTERVAL_S
+            while after < last and after * LOG_INTERVAL_S < time:
                 before, after = after, after + 1
                 while not detected[after, k]:
                     after += 1
                 turn = poses[after, k, 2] - poses[before, k, 2]
                 turn = np.arctan2(np.sin(turn), np.cos(turn))
-            share = 0.0 if after == before else min(max((time - before) / (after - before), 0.0), 1.0)
-            x = poses[before, k, 0] + share * (poses[after, k, 0] - poses[before, k, 0])
-            y = poses[before, k, 1] + share * (poses[after, k, 1] - poses[before, k, 1])
-            heading = poses[before, k, 2] + share * turn
+            span = (after - before) * LOG_INTERVAL_S if after > before else 1.0
+            elapsed = min(max(time - before * LOG_INTERVAL_S, 0.0), span) if after > before else 0.0
+            x = (poses[after, k, 0] - poses[before, k, 0]) / span * elapsed + poses[before, k, 0]
+            y = (poses[after, k, 1] - poses[before, k, 1]) / span * elapsed + poses[before, k, 1]
+            heading = turn / span * elapsed + poses[before, k, 2]
             objects.centers[step, k, 0], objects.centers[step, k, 1] = x, y
-            place_box(x, y, heading, half_sizes[k, 0], half_sizes[k, 1], objects.corners[step, k])
+            cos, sin = np.cos(heading), np.sin(heading)
+            place_box(x, y, cos, sin, half_sizes[k, 0], half_sizes[k, 1], objects.corners[step, k])
+            find_centroid(objects.corners[step, k], objects.centers[step, k])
         bound_object(objects, k)
 
 

@@ -60,6 +60,7 @@ def make_numbers(config: ScoringConfig, rules: Rules) -> Numbers:
         stopped_ttc_speed=metrics.stopped_ttc_speed,
         ahead=float(np.deg2rad(metrics.ahead_angle_deg)),
         behind=float(np.deg2rad(metrics.behind_angle_deg)),
+        clamps_bearings=False,
         ttc_stride=metrics.ttc_stride,
         ttc_projections=metrics.ttc_projections,
         ttc_steps=rules.ttc_steps,

@@ -101,7 +101,8 @@ class Scorer:
         if cache not in self._worlds:
             cache.check_generation(self.metric.rules)
             self._worlds[cache] = make_world(cache, self.metric.rules, self.config)
-        poses = sample_trajectories(trajectories, sampling, cache.start[: len(PoseIndex)], cache.timestamp)
+        pose, vehicle = cache.start[: len(PoseIndex)], self.config.vehicle
+        poses = sample_trajectories(trajectories, sampling, pose, cache.timestamp, vehicle)
         return roll_out(poses, cache.start, self._worlds[cache], self.config)
 
     def _compare(

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from latentvla_agent.data.scene import EgoStatus
-from latentvla_agent.scoring.config import VehicleConfig
+from latentvla_agent.scoring.config import DEFAULT_CONFIG, VehicleConfig
 from latentvla_agent.scoring.kernels import compile_kernel
 
 FloatArray = npt.NDArray[np.float64]
@@ -40,10 +40,11 @@ class CornerIndex(IntEnum):
     FRONT_RIGHT = 3
 
 
-def initial_state(status: EgoStatus) -> FloatArray:
+def initial_state(status: EgoStatus, vehicle: VehicleConfig = DEFAULT_CONFIG.vehicle) -> FloatArray:
     """Ego state (11,) of a global ego status; steering and turning are taken as zero, as the devkit does."""
     state = np.zeros(len(StateIndex))
     state[: StateIndex.HEADING + 1] = status.ego_pose
+    settle(state, vehicle.rear_axle_to_center)
     state[StateIndex.VELOCITY_X : StateIndex.VELOCITY_Y + 1] = status.ego_velocity
     state[StateIndex.ACCELERATION_X : StateIndex.ACCELERATION_Y + 1] = status.ego_acceleration
     return state
@@ -78,13 +79,39 @@ def ego_corners(states: FloatArray, vehicle: VehicleConfig) -> FloatArray:
 
 
 @compile_kernel
-def place_box(x: float, y: float, heading: float, half_length: float, half_width: float, corners: Any) -> None:
-    """Fill corners (4, 2) of one box around (x, y), see `CornerIndex`; for kernels."""
-    cos, sin = np.cos(heading), np.sin(heading)
+def settle(pose: Any, shift: float) -> None:
+    """Move a rear-axle pose forward to the box centre and back by `shift` [m], in place; for kernels.
+
+    The devkit keeps an ego pose as that of the centre, so both roundings are in every rear axle that it computes with.
+    """
+    forward, left = shift * np.cos(pose[2]), shift * np.sin(pose[2])
+    pose[0], pose[1] = (pose[0] + forward) - forward, (pose[1] + left) - left
+
+
+@compile_kernel
+def place_box(x: float, y: float, cos: float, sin: float, half_length: float, half_width: float, corners: Any) -> None:
+    """Fill corners (4, 2) of one box around (x, y) that looks to (cos, sin), see `CornerIndex`; for kernels."""
     for corner, (i, j) in enumerate(((1.0, 1.0), (-1.0, 1.0), (-1.0, -1.0), (1.0, -1.0))):
         along, across = i * half_length, j * half_width
-        corners[corner, 0] = x + along * cos - across * sin
-        corners[corner, 1] = y + along * sin + across * cos
+        corners[corner, 0] = x + (along * cos - across * sin)
+        corners[corner, 1] = y + (along * sin + across * cos)
+
+
+@compile_kernel
+def find_centroid(corners: Any, center: Any) -> None:
+    """Fill in the centroid (2,) of a box (4, 2), rounded as GEOS does: that of two triangles, weighted by their areas.
+
+    A box without area keeps the centre that it has.
+    """
+    x, y, total = 0.0, 0.0, 0.0
+    for i in range(1, 3):
+        a, b, c = corners[0], corners[i], corners[i + 1]
+        area = (b[0] - a[0]) * (c[1] - a[1]) - (c[0] - a[0]) * (b[1] - a[1])
+        x += area * (a[0] + b[0] + c[0])
+        y += area * (a[1] + b[1] + c[1])
+        total += area
+    if total != 0.0:
+        center[0], center[1] = x / 3.0 / total, y / 3.0 / total
 
 
 @compile_kernel
@@ -92,6 +119,7 @@ def place_ego(
     pose: Any, rear_axle_to_center: float, half_length: float, half_width: float, corners: Any, center: Any
 ) -> None:
     """Fill corners (4, 2) and centre (2,) of the ego box at a rear-axle pose; for kernels."""
-    center[0] = pose[0] + rear_axle_to_center * np.cos(pose[2])
-    center[1] = pose[1] + rear_axle_to_center * np.sin(pose[2])
-    place_box(center[0], center[1], pose[2], half_length, half_width, corners)
+    cos, sin = np.cos(pose[2]), np.sin(pose[2])
+    center[0] = pose[0] + rear_axle_to_center * cos
+    center[1] = pose[1] + rear_axle_to_center * sin
+    place_box(center[0], center[1], cos, sin, half_length, half_width, corners)

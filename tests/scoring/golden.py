@@ -30,9 +30,9 @@ COMMON_COLUMNS = {
 V1_COLUMNS = {**COMMON_COLUMNS, "C": "comfort"}
 V2_COLUMNS = {**COMMON_COLUMNS, "TLC": "traffic_light_compliance", "LK": "lane_keeping", "HC": "history_comfort"}
 
-# The first object that TTC meets lies dead ahead: our cosine is exactly 1. The devkit names a step a few steps
-# later, presumably because its cosine rounds to above 1 and its angle to NaN (see `bearing`). The values agree.
-DEAD_AHEAD = {("b52c4799d715e134", "accel4"), ("e6b93c3cb0ba1b98", "jerky")}
+# An object dead ahead, in whose cosine the last bit decides (see `bearing`): the devkit's TTC, recorded as 0 at step
+# 11, is 1 on other processors, and so is ours. No score depends on it.
+HINGES_ON_PROCESSOR = ("ec40a682debfa8f0", "accel4")
 
 
 def read_cases(path: Path) -> List[Case]:
@@ -103,12 +103,12 @@ class Comparison:
         for i, metres in enumerate(official["progress_raw"]):
             self._check(case, f"{where}.progress_raw", ours.progress_raw[0, i], metres, 1e-6)
         for key in ("collision_idx", "ttc_idx"):
-            if key == "ttc_idx" and (case["token"], case["name"]) in DEAD_AHEAD:
-                continue
             step = official[key][1]
             self._check(case, f"{where}.{key}", getattr(ours, key)[0], -1 if step is None else step, 0.0)
 
     def _check(self, case: Case, name: str, ours: float, official: float, tolerance: float) -> None:
+        if name.lower().split(".")[-1].startswith("ttc") and (case["token"], case["name"]) == HINGES_ON_PROCESSOR:
+            return
         self.compared[name] += 1
         if np.isnan(official) and np.isnan(ours):
             return

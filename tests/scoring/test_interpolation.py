@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from fractions import Fraction
+from typing import Sequence, Tuple
+
 import numpy as np
 import pytest
 
 from latentvla_agent.data.scene import TrajectorySampling, to_global_frame
-from latentvla_agent.scoring.config import NUM_STATES
+from latentvla_agent.scoring.config import DEFAULT_CONFIG, NUM_STATES
 from latentvla_agent.scoring.interpolation import (
     interpolate_poses,
     interpolate_rows,
@@ -50,6 +54,41 @@ def test_knots_of_a_2_hz_plan_are_met_every_fifth_sample() -> None:
     np.testing.assert_allclose(samples[0, 5::5, :2], to_global_frame(poses, EGO)[0, :, :2], rtol=0.0, atol=2e-5)
     middle = (samples[0, 5, :2] + samples[0, 10, :2]) / 2.0
     np.testing.assert_allclose((samples[0, 7, :2] + samples[0, 8, :2]) / 2.0, middle, rtol=0.0, atol=2e-5)
+
+
+@pytest.mark.parametrize("sampling", [HALF_SECONDS, TENTHS])
+def test_samples_are_rounded_as_in_the_devkit(sampling: TrajectorySampling) -> None:
+    """A fused product of matrices for each pose, numpy's unwrapping, and every pose kept as that of the box centre."""
+    rng = np.random.default_rng(3)
+    ego = np.array([600_123.4, 4_001_234.5, 3.0])
+    poses = rng.normal(0.0, 0.5, (20, sampling.num_poses, 3)).cumsum(axis=1)
+    samples = sample_trajectories(poses, sampling, ego, START_US)
+    steps = np.arange(1, sampling.num_poses + 1) * sampling.interval_length
+    knots = np.append(START_US, ((steps + START_US * 1e-6) * 1e6).astype(np.int64))
+    for plan, sampled in zip(poses, samples):
+        rows = np.array([ego, *(_keep_center(_place(pose, ego)) for pose in plan.tolist())])
+        unsettled = interpolate_poses(scored_times_us(START_US), knots, rows)
+        expected = np.array([_keep_center(pose) for pose in unsettled])
+        assert np.array_equal(sampled, expected)
+
+
+def _place(pose: Sequence[float], origin: Sequence[float]) -> Tuple[float, float, float]:
+    """By exact products of the matrices' numbers, rounded once, in BLAS's order."""
+    cos, sin = math.cos(origin[2]), math.sin(origin[2])
+    columns = (pose[:2], (math.cos(pose[2]), math.sin(pose[2])))
+    (x, y), (along, across) = [(_multiply_add(-sin, b, cos * a), _multiply_add(cos, b, sin * a)) for a, b in columns]
+    return origin[0] + x, origin[1] + y, math.atan2(across, along)
+
+
+def _multiply_add(a: float, b: float, c: float) -> float:
+    return float(Fraction(a) * Fraction(b) + Fraction(c))
+
+
+def _keep_center(pose: Sequence[float]) -> Tuple[float, float, float]:
+    """A rear axle from the box centre from the rear axle."""
+    shift, (x, y, heading) = DEFAULT_CONFIG.vehicle.rear_axle_to_center, pose
+    forward, left = shift * math.cos(heading), shift * math.sin(heading)
+    return (x + forward) - forward, (y + left) - left, heading
 
 
 def test_headings_take_the_short_way_across_pi() -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import platform
 from typing import Dict
 
 import numpy as np
 import pytest
+import shapely
 
 from latentvla_agent.data.scene import Scene
 from latentvla_agent.errors import DataError
@@ -28,6 +30,23 @@ def test_a_moving_track_is_interpolated_to_10_hz() -> None:
     assert seen.present.all() and not seen.is_stopped[0] and seen.is_agent[0]
     np.testing.assert_allclose(seen.corners[0, 0], [[12, 2], [8, 2], [8, 0], [12, 0]], atol=1e-9)
     assert seen.reach[0] == pytest.approx(np.hypot(2.0, 1.0))
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="elsewhere compilers fuse GEOS's sums")
+def test_centers_are_the_centroids_that_the_devkit_takes() -> None:
+    rng = np.random.default_rng(0)
+    tracks = make_tracks(*(Thing(0.0, 0.0, speed=s) for s in rng.uniform(0.0, 10.0, 50)))
+    tracks.poses[..., :2] += rng.uniform([0.0, 3e6], [1e6, 5e6], (50, 2))
+    tracks.poses[..., 2] += rng.uniform(-3.0, 3.0, 50)
+    seen = see(tracks)
+    centroids = shapely.get_coordinates(shapely.centroid(shapely.polygons(seen.corners.reshape(-1, 4, 2))))
+    assert np.array_equal(seen.centers.reshape(-1, 2), centroids)
+
+
+def test_a_box_without_width_keeps_its_center() -> None:
+    tracks = make_tracks(Thing(5.0, 6.0))
+    tracks.sizes[:, 1] = 0.0
+    np.testing.assert_allclose(see(tracks).centers[:, 0], np.tile([5.0, 6.0], (51, 1)), rtol=0.0, atol=1e-12)
 
 
 def test_gaps_are_bridged() -> None:

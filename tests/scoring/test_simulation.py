@@ -137,6 +137,8 @@ def test_states_equal_the_official_ones(
             states = simulate(poses, cache.start, DEFAULT_CONFIG)[0]
             difference = states - official[key]
             difference[:, 2] = (difference[:, 2] + np.pi) % (2.0 * np.pi) - np.pi
-            np.testing.assert_allclose(difference, 0.0, rtol=0.0, atol=1e-6, err_msg=key)
+            # The last bits of a position, and what the devkit's fits by LAPACK are uncertain by.
+            np.testing.assert_allclose(difference, 0.0, rtol=0.0, atol=3e-9, err_msg=key)
+            assert np.abs(difference[:, 2]).max() < 1e-11, key
             compared += 1
     assert compared >= 20

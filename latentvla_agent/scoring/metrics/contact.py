@@ -72,17 +72,17 @@ def contains_point(vertices: Any, start: int, end: int, x: float, y: float) -> b
 
 
 @compile_kernel
-def bearing(x: float, y: float, heading: float, object_x: float, object_y: float) -> float:
+def bearing(x: float, y: float, heading: float, object_x: float, object_y: float, clamps: bool) -> float:
     """Unsigned angle [rad] from the ego's heading to an object's centre; NaN where the two coincide.
 
-    For an object dead ahead the devkit's cosine can round to just above 1 and its angle to NaN, "not ahead"; which
-    exact alignments do is decided by the last bit. The cosine is clamped, which is what the devkit says of any
-    alignment a micrometre off (the golden sets mark such cases as edges).
+    Also NaN, neither ahead nor behind, where the cosine of an object dead ahead or behind rounds to beyond 1: the
+    devkit does not clamp it. The last bit decides, so operations and inputs are rounded as in the devkit. Where inputs
+    are not, as in the reference planner, `clamps` gives what the devkit says of any alignment a micrometre off.
     """
     dx, dy = object_x - x, object_y - y
     norm = np.sqrt(dx * dx + dy * dy)
     cosine = np.cos(heading) * (dx / norm) + np.sin(heading) * (dy / norm)
-    return np.arccos(min(max(cosine, -1.0), 1.0))
+    return np.arccos(min(max(cosine, -1.0), 1.0) if clamps else cosine)
 
 
 @compile_kernel

@@ -25,7 +25,8 @@ def is_at_fault(rollout: Rollout, t: int, k: int, world: World) -> bool:
     if objects.is_stopped[k]:
         return True
     center = objects.centers[objects.frame_of_step[t], k]
-    if bearing(state[0], state[1], state[2], center[0], center[1]) > world.numbers.behind:
+    clamps = world.numbers.clamps_bearings
+    if bearing(state[0], state[1], state[2], center[0], center[1], clamps) > world.numbers.behind:
         return False
     front_bumper = corners[::3]
     if segment_touches_box(front_bumper, objects.corners[objects.frame_of_step[t], k]):

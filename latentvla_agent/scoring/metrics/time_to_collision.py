@@ -82,7 +82,8 @@ def _find_contact(
 def _counts(rollout: Rollout, world: World, t: int, center: Any) -> bool:
     """Whether an object there is ahead, or beside an ego that is where it must expect others from the side."""
     state = rollout.states[t]
-    angle = bearing(state[0], state[1], state[2], center[0], center[1])
+    clamps = world.numbers.clamps_bearings
+    angle = bearing(state[0], state[1], state[2], center[0], center[1], clamps)
     if angle < world.numbers.ahead:
         return True
     if angle > world.numbers.behind:

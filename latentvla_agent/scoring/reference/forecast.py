@@ -60,7 +60,7 @@ def forecast_objects(
     frame: Frame, route_lanes: Dict[str, Lane], planner: PlannerConfig, metrics: MetricConfig, vehicle: VehicleConfig
 ) -> Forecast:
     """Forecast from the current frame alone, over the planning horizon."""
-    found = detect_objects(frame)
+    found = detect_objects(frame, vehicle)
     pose = frame.ego_status.ego_pose
     found = _take_rows(found, _choose_nearest(found, ego_centers(pose, vehicle), planner))
     speeds = np.where(found.is_agent, np.hypot(found.velocities[:, 0], found.velocities[:, 1]), 0.0)

@@ -81,7 +81,7 @@ def plan_references(
 ) -> List[ReferencePlan]:
     """The plan that a trajectory's progress is compared with, under each of the rules: they share the proposals."""
     proposals = unroll_proposals(frame, context, config)
-    start = initial_state(frame.ego_status)
+    start = initial_state(frame.ego_status, config.vehicle)
     plans = []
     for rule in rules:
         scores = score_proposals(proposals, start, context, config, rule)
@@ -109,7 +109,9 @@ def score_proposals(
     """
     no_history = np.empty((0, len(StateIndex)))
     forecast, line = context.forecast, context.centerline_vertices
-    comfort, numbers = make_comfort(no_history, config.comfort, rules), make_numbers(config, rules)
+    # Proposals equal the devkit's to less than a micrometre, but not to the bit: see `bearing`.
+    numbers = make_numbers(config, rules)._replace(clamps_bearings=True)
+    comfort = make_comfort(no_history, config.comfort, rules)
     world = World(context.area_index, forecast.objects, forecast.lights, line, comfort, numbers)
     rollouts = roll_out(poses, start, world, config)
     if rules.history_comfort:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import shapely
@@ -93,9 +95,26 @@ def test_a_box_inside_another_touches_it() -> None:
 def test_bearing_is_the_unsigned_angle_off_the_nose(degrees: float, heading: float) -> None:
     for sign in (1.0, -1.0):
         course = heading + sign * np.deg2rad(degrees)
-        angle = bearing(10.0, 20.0, heading, 10.0 + 7.0 * np.cos(course), 20.0 + 7.0 * np.sin(course))
+        angle = bearing(10.0, 20.0, heading, 10.0 + 7.0 * np.cos(course), 20.0 + 7.0 * np.sin(course), True)
         assert np.rad2deg(angle) == pytest.approx(degrees, abs=1e-5)
 
 
 def test_bearing_of_what_lies_at_the_rear_axle_is_unknown() -> None:
-    assert np.isnan(bearing(1.0, 2.0, 0.3, 1.0, 2.0))
+    assert np.isnan(bearing(1.0, 2.0, 0.3, 1.0, 2.0, True))
+
+
+def test_bearing_of_what_lies_dead_ahead_rounds_as_in_the_devkit() -> None:
+    """The devkit's arccos is NaN where the cosine was rounded to beyond 1."""
+    rng = np.random.default_rng(0)
+    unknown = 0
+    for heading, distance in zip(rng.uniform(-np.pi, np.pi, 2000), rng.uniform(3.0, 30.0, 2000)):
+        direction = np.array([math.cos(heading), math.sin(heading)])
+        ego = rng.choice([0.0, 1.0]) * np.array([600_000.0, 4_000_000.0])
+        center = ego + rng.choice([-1.0, 1.0]) * distance * direction
+        offset = center - ego
+        unit = offset / math.sqrt(offset[0] * offset[0] + offset[1] * offset[1])
+        is_beyond = abs(direction[0] * unit[0] + direction[1] * unit[1]) > 1.0
+        assert np.isnan(bearing(ego[0], ego[1], heading, center[0], center[1], False)) == is_beyond
+        assert not np.isnan(bearing(ego[0], ego[1], heading, center[0], center[1], True))
+        unknown += is_beyond
+    assert unknown > 50
