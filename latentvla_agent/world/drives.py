@@ -14,13 +14,13 @@ from latentvla_agent.data.logs import LogFrame
 from latentvla_agent.data.scene import BoxIndex
 from latentvla_agent.errors import DataError
 from latentvla_agent.scoring.config import DEFAULT_CONFIG
-from latentvla_agent.world.recording import FloatArray, Recording, StateIndex, Track
 from latentvla_agent.world.routes import Command, IntArray, Route, RouteConfig, follow_route
 from latentvla_agent.world.splits import DEFAULT_SIZE
+from latentvla_agent.world.traffic.recording import FloatArray, Recording, StateIndex, Track
 
 if TYPE_CHECKING:
-    from latentvla_agent.world.road_map import RoadIds
-    from latentvla_agent.world.roads import Roads
+    from latentvla_agent.world.roads.lanes import Roads
+    from latentvla_agent.world.roads.layers import RoadIds
 
 TOKEN_LENGTH = 16
 QUATERNION_DECIMALS, POSITION_DECIMALS, ANGLE_DECIMALS, MOTION_DECIMALS = 12, 3, 6, 6

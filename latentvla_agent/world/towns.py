@@ -19,16 +19,16 @@ from latentvla_agent.data.logs import LogFrame
 from latentvla_agent.data.map_writer import LOCATIONS, map_path, write_map, write_map_versions
 from latentvla_agent.world.drives import DriveSpec, make_frames
 from latentvla_agent.world.events import EventConfig, make_directors
-from latentvla_agent.world.network_config import NetworkConfig
-from latentvla_agent.world.networks import make_network
-from latentvla_agent.world.parked_cars import areas_of_map
-from latentvla_agent.world.recording import EGO_TYPE, Recording
-from latentvla_agent.world.road_map import RoadIds, lay_out_map
-from latentvla_agent.world.roads import Roads, read_roads
+from latentvla_agent.world.roads.config import NetworkConfig
+from latentvla_agent.world.roads.lanes import Roads, read_roads
+from latentvla_agent.world.roads.layers import RoadIds, lay_out_map
+from latentvla_agent.world.roads.networks import make_network
 from latentvla_agent.world.splits import NO_EVENT, Shares, SplitConfig
 from latentvla_agent.world.sumo import MAX_SEED
-from latentvla_agent.world.traffic import record_traffic
-from latentvla_agent.world.traffic_config import TrafficConfig
+from latentvla_agent.world.traffic.config import TrafficConfig
+from latentvla_agent.world.traffic.parked_cars import areas_of_map
+from latentvla_agent.world.traffic.recording import EGO_TYPE, Recording
+from latentvla_agent.world.traffic.simulation import record_traffic
 from latentvla_agent.world.windows import Window, cut_windows
 
 WINDOWS_FILE = "windows.json"  # of a finished town

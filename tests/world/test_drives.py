@@ -15,7 +15,7 @@ from latentvla_agent.data.logs import LogFrame, read_log
 from latentvla_agent.data.scene import frame_from_log
 from latentvla_agent.errors import DataError
 from latentvla_agent.world.drives import DriveSpec, make_frames
-from tests.world.traffic_towns import make_corner, make_drive
+from tests.world.traffic.traffic_towns import make_corner, make_drive
 
 OFFSET = (300_000.0, 120_000.0)
 SPEC = DriveSpec("minitown-val-000", "minitown-val-000-ego_0", "sg-one-north", 7, weather="rain")

@@ -13,7 +13,7 @@ import pytest
 from latentvla_agent.data.logs import read_log
 from latentvla_agent.data.maps import MapStore
 from latentvla_agent.world import towns
-from latentvla_agent.world.network_config import NetworkConfig
+from latentvla_agent.world.roads.config import NetworkConfig
 from latentvla_agent.world.splits import SPLITS
 from latentvla_agent.world.towns import CORNERS, LOGS_FOLDER, MAPS_FOLDER, SPACING_M, Town, build_town, read_windows
 from tests.world.small_world import SMALL, TOWNS, digest_town

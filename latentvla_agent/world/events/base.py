@@ -16,7 +16,7 @@ from latentvla_agent.world.events.path import LaneBook, Path, look_ahead
 from latentvla_agent.world.events.surroundings import Neighbour, list_neighbours
 
 if TYPE_CHECKING:
-    from latentvla_agent.world.traffic import LiveTraffic
+    from latentvla_agent.world.traffic.simulation import LiveTraffic
 
 NO_CHECKS = 0  # whoever drives sees to everything
 ALL_CHECKS = 31  # SUMO's speed mode: safe speed, acceleration, deceleration, right of way, red lights

@@ -14,8 +14,8 @@ from latentvla_agent.world.events.path import Path, PathPart
 from latentvla_agent.world.events.surroundings import Conflict, Neighbour, find_conflict, in_corridor, list_obstacles
 
 if TYPE_CHECKING:
-    from latentvla_agent.world.roads import RoadConnector
-    from latentvla_agent.world.traffic import LiveTraffic
+    from latentvla_agent.world.roads.lanes import RoadConnector
+    from latentvla_agent.world.traffic.simulation import LiveTraffic
 
 GREEN, YELLOW = "Gg", "y"
 

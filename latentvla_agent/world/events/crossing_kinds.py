@@ -9,8 +9,8 @@ from latentvla_agent.world.events.crossing import CrossingEvent, travel_time
 from latentvla_agent.world.events.surroundings import Conflict, Neighbour
 
 if TYPE_CHECKING:
-    from latentvla_agent.world.roads import RoadConnector
-    from latentvla_agent.world.traffic import LiveTraffic
+    from latentvla_agent.world.roads.lanes import RoadConnector
+    from latentvla_agent.world.traffic.simulation import LiveTraffic
 
 
 class RedLightRunner(CrossingEvent):

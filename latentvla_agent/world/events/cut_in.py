@@ -10,7 +10,7 @@ from latentvla_agent.world.events.path import Path
 from latentvla_agent.world.events.surroundings import Neighbour, find_leader, list_obstacles
 
 if TYPE_CHECKING:
-    from latentvla_agent.world.traffic import LiveTraffic
+    from latentvla_agent.world.traffic.simulation import LiveTraffic
 
 SMALLEST_SHIFT, LARGEST_SHIFT = 2.4, 4.6  # m between the middles of two lanes side by side
 SLOWING_S = 2.0

@@ -14,7 +14,7 @@ from latentvla_agent.world.events.path import Path
 from latentvla_agent.world.events.surroundings import Neighbour, find_leader, heading_of, in_corridor, list_obstacles
 
 if TYPE_CHECKING:
-    from latentvla_agent.world.traffic import LiveTraffic
+    from latentvla_agent.world.traffic.simulation import LiveTraffic
 
 ENTRY_STEPS = 10  # a vehicle that SUMO has not let in by then is not coming
 

@@ -10,7 +10,7 @@ from latentvla_agent.world.events.path import Path
 from latentvla_agent.world.events.surroundings import Conflict, Neighbour, find_conflict, find_leader, list_obstacles
 
 if TYPE_CHECKING:
-    from latentvla_agent.world.traffic import LiveTraffic
+    from latentvla_agent.world.traffic.simulation import LiveTraffic
 
 
 BEYOND_M = 0.5  # behind a junction's end, to be on the lane there

@@ -12,7 +12,7 @@ from latentvla_agent.world.events.path import Path
 from latentvla_agent.world.events.surroundings import Neighbour, list_obstacles
 
 if TYPE_CHECKING:
-    from latentvla_agent.world.traffic import LiveTraffic
+    from latentvla_agent.world.traffic.simulation import LiveTraffic
 
 
 class WrongWayVehicle(EgoEvent):
