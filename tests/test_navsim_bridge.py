@@ -16,6 +16,7 @@ import pytest
 from latentvla_agent import navsim_bridge
 from latentvla_agent.agent_files import list_agent_files
 from tests.devkit_stand_in import write_stand_in
+from tests.real_devkits import find_real_devkits, run_in_devkit
 
 ROOT = Path(__file__).resolve().parents[1]
 PRELUDE = """
@@ -166,17 +167,9 @@ def test_other_names_are_not_there() -> None:
         navsim_bridge.Nothing
 
 
-def real_devkits() -> List[List[str]]:
-    """Interpreter and path of every real devkit that NAVSIM_PYTHON and NAVSIM_DEVKIT_ROOTS name."""
-    roots = os.environ.get("NAVSIM_DEVKIT_ROOTS", os.environ.get("NAVSIM_DEVKIT_ROOT", ""))
-    return [[os.environ.get("NAVSIM_PYTHON", sys.executable), root] for root in roots.split(os.pathsep) if root]
-
-
 @pytest.mark.navsim
 def test_every_agent_in_a_real_devkit() -> None:
     """Each of `agents/` is instantiated by Hydra as the stock scripts do, initialised and asked for its sensors."""
-    if not real_devkits():
-        pytest.skip("no devkit is named: NAVSIM_PYTHON, NAVSIM_DEVKIT_ROOT (several: NAVSIM_DEVKIT_ROOTS)")
     code = """
 import sys
 from hydra import compose, initialize_config_module
@@ -191,9 +184,6 @@ with initialize_config_module("navsim.planning.script.config.common", version_ba
         print(name, agent.name())
 """
     names = [path.stem for path in list_agent_files()]
-    for python, root in real_devkits():
-        paths = [str(ROOT), root, os.environ.get("NUPLAN_DEVKIT_ROOT", "")]
-        environ = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
-        run = subprocess.run([python, "-c", code, *names], env=environ, capture_output=True, text=True)
-        assert run.returncode == 0, run.stderr
-        assert [line.split()[0] for line in run.stdout.splitlines()] == names
+    for devkit in find_real_devkits():
+        printed = run_in_devkit(devkit, ["-c", code, *names])
+        assert [line.split()[0] for line in printed.splitlines()] == names

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Dict, List, Optional
@@ -12,7 +13,7 @@ from typing import Any, Dict, List, Optional
 import typer
 
 from latentvla_agent.cli.options import EXIT_INCOMPLETE
-from latentvla_agent.data.files import hash_folder
+from latentvla_agent.data.files import hash_file, hash_folder
 from latentvla_agent.data.worlds import MANIFEST_FILE, worlds_folder
 from latentvla_agent.errors import DataError
 from latentvla_agent.evaluation.folders import open_folder
@@ -22,59 +23,70 @@ from latentvla_agent.scoring.warm_up import compile_kernels
 from latentvla_agent.world.assembly import assemble
 from latentvla_agent.world.manifest import find_differences, read_committed
 from latentvla_agent.world.selection import choose_scenes, count_chosen, count_kinds
-from latentvla_agent.world.splits import SplitConfig, find_split_config
+from latentvla_agent.world.splits import DEFAULT_SIZE, SplitConfig, format_size, make_edition
 from latentvla_agent.world.sumo import load_libsumo
 from latentvla_agent.world.towns import Town, TownBuilder, read_windows
 from latentvla_agent.world.windows import Window
 
 TOWN_TIME_LIMIT_S = 900.0
+SENSORS_FOLDER = "sensor_blobs"
 TOWNS_PREFIX = ".towns-"  # finished towns of a split: a run that was stopped goes on from them
 
 
-def make_world(name: str, scenes: Optional[int], workers: int, out: Optional[Path]) -> None:
-    """Make a split, or go on with it, and print what came of it; ends with a status where a full split is not the one
-    that was published."""
-    config = find_split_config(name)
+def make_world(config: SplitConfig, scenes: Optional[int], workers: int, out: Optional[Path]) -> None:
+    """Make a split, or an edition of it with fewer scenes, or go on with it, and print what came of it; ends with a
+    status where it is not the one that was published."""
+    config = config if scenes is None else make_edition(config, scenes)
     load_libsumo()
-    root = out or worlds_folder() / name
+    root = out or worlds_folder() / config.folder
     with open_folder(root):
         (root / MANIFEST_FILE).unlink(missing_ok=True)
         parts = _open_parts(root, config)
         compile_kernels()
-        count = scenes or config.scenes
-        towns = _build_towns(config, count, parts, workers)
-        chosen = choose_scenes(config, towns, count)
+        towns = _build_towns(config, parts, workers)
+        chosen = choose_scenes(config, towns)
         assert chosen is not None, "towns were built until there were enough"
         folders = {Town(config, number): parts / str(number) for number in range(len(towns))}
-        manifest = assemble(root, folders, config, chosen)
-    print(f"{name}: {manifest['scenes']} scenes of {manifest['logs']} logs in {manifest['towns']} towns -> {root}")
-    if count == config.scenes:
-        _compare(name, manifest)
+        try:
+            manifest = assemble(root, folders, config, chosen)
+        except OSError as error:
+            raise DataError(f"{root}: cannot be written ({error.strerror}); the same command goes on") from error
+    counts = f"{manifest['scenes']} scenes of {manifest['logs']} logs in {manifest['towns']} towns"
+    print(f"{config.name}: {counts} -> {root}")
+    if config.picture_size == DEFAULT_SIZE:
+        _compare(config.name, manifest)
+    else:
+        size = f"{format_size(config.picture_size)} px, not the published {format_size(DEFAULT_SIZE)}"
+        print(f"{config.name}: pictures of {size}; name the folder with --data")
 
 
 def _open_parts(root: Path, config: SplitConfig) -> Path:
-    """Folder of finished towns; those of another state of code or config are removed, as is what a kill left."""
+    """Folder of finished towns; those of another state of code or config are removed, with the sensor files that were
+    rendered from them, as is what a kill left."""
     code = hash_folder(Path(__file__).resolve().parent.parent / "world", ".py")
-    key = hashlib.sha256(f"{code} {config}".encode()).hexdigest()[:12]
+    towns = replace(config, name=config.family, scenes=0, min_logs=0, part_of="")  # the same for every edition
+    roads = hash_file(Path(config.opendrive)) if config.opendrive else ""
+    key = hashlib.sha256(f"{code} {towns} {roads}".encode()).hexdigest()[:12]
     parts = root / f"{TOWNS_PREFIX}{key}"
     for other in root.glob(f"{TOWNS_PREFIX}*"):
         if other != parts:
+            shutil.rmtree(root / SENSORS_FOLDER, ignore_errors=True)
             shutil.rmtree(other)
     for leftover in parts.glob(".*"):
         shutil.rmtree(leftover)
     return parts
 
 
-def _build_towns(config: SplitConfig, scenes: int, parts: Path, workers: int) -> List[List[Window]]:
+def _build_towns(config: SplitConfig, parts: Path, workers: int) -> List[List[Window]]:
     """Windows of the first towns, as many towns as it takes; raises `DataError` where all of them are not enough."""
     found: Dict[int, List[Window]] = {
         number: read_windows(parts / str(number)) for number in range(config.towns) if (parts / str(number)).is_dir()
     }
     towns = _first_towns(found)
     missing = [[Town(config, number)] for number in range(config.towns) if number not in found]
-    begun = count_chosen(config, towns, scenes)
-    with StageProgress(f"make {config.name}", scenes, begun) as progress:
-        if choose_scenes(config, towns, scenes) is not None:
+    begun = count_chosen(config, towns)
+    with StageProgress(f"make {config.name}", config.scenes, begun) as progress:
+        if choose_scenes(config, towns) is not None:
             return towns
         for outcome in run_in_workers(missing, partial(TownBuilder, parts), workers, TOWN_TIME_LIMIT_S):
             if outcome.error:
@@ -82,12 +94,12 @@ def _build_towns(config: SplitConfig, scenes: int, parts: Path, workers: int) ->
             found[outcome.item.number] = read_windows(parts / str(outcome.item.number))
             if len(_first_towns(found)) == len(towns):
                 continue  # one before it is still being built
-            before, towns = count_chosen(config, towns, scenes), _first_towns(found)
-            progress.advance(failed=False, count=count_chosen(config, towns, scenes) - before)
-            if choose_scenes(config, towns, scenes) is not None:
+            before, towns = count_chosen(config, towns), _first_towns(found)
+            progress.advance(failed=False, count=count_chosen(config, towns) - before)
+            if choose_scenes(config, towns) is not None:
                 return towns
     raise DataError(
-        f"split {config.name}: {config.towns} towns hold {count_chosen(config, towns, scenes)} of {scenes} scenes;"
+        f"split {config.name}: {config.towns} towns hold {count_chosen(config, towns)} of {config.scenes} scenes;"
         f" windows by kind: {count_kinds(config, towns)}"
     )
 

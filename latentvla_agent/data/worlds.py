@@ -7,9 +7,8 @@ NAVSIM writes one (`train_test_split/<name>.yaml`), so that every reader, the de
 from __future__ import annotations
 
 import os
-import tarfile
 import tempfile
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import List, Mapping
 
 from latentvla_agent.data.files import hash_file
@@ -69,6 +68,8 @@ def _unpack_once(archive: Path, base: Path, split: str) -> Path:
     root = base / f"{split}-{hash_file(archive)[:12]}"
     if root.is_dir():
         return root
+    from latentvla_agent.data.world_archives import unpack_archive  # brings GDAL, which few commands need
+
     try:
         base.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=base, prefix=f".{split}-") as folder:
@@ -81,23 +82,3 @@ def _unpack_once(archive: Path, base: Path, split: str) -> Path:
     except OSError as error:
         raise DataError(f"{root}: the shipped split {split} cannot be unpacked there ({error.strerror})") from error
     return root
-
-
-def unpack_archive(archive: Path, folder: Path) -> None:
-    """Write the regular files of a tar.xz below `folder`; raises `DataError` for a broken archive and for any other
-    member, or a name that leads out of the folder."""
-    try:
-        with tarfile.open(archive, "r:xz") as tar:
-            for member in tar:
-                path = PurePosixPath(member.name)
-                if member.isdir():
-                    continue
-                if not member.isfile() or path.is_absolute() or ".." in path.parts:
-                    raise DataError(f"{archive}: expected plain files inside it, got {member.name!r}")
-                content = tar.extractfile(member)
-                assert content is not None, "a regular file has content"
-                target = folder.joinpath(*path.parts)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(content.read())
-    except (tarfile.TarError, EOFError) as error:
-        raise DataError(f"{archive}: not a readable archive ({error})") from error

@@ -14,12 +14,13 @@ from latentvla_agent.data.logs import LogFrame
 from latentvla_agent.data.scene import BoxIndex
 from latentvla_agent.errors import DataError
 from latentvla_agent.scoring.config import DEFAULT_CONFIG
-from latentvla_agent.world.recording import FloatArray, Recording, StateIndex, Track
 from latentvla_agent.world.routes import Command, IntArray, Route, RouteConfig, follow_route
+from latentvla_agent.world.splits import DEFAULT_SIZE
+from latentvla_agent.world.traffic.recording import FloatArray, Recording, StateIndex, Track
 
 if TYPE_CHECKING:
-    from latentvla_agent.world.road_map import RoadIds
-    from latentvla_agent.world.roads import Roads
+    from latentvla_agent.world.roads.lanes import Roads
+    from latentvla_agent.world.roads.layers import RoadIds
 
 TOKEN_LENGTH = 16
 QUATERNION_DECIMALS, POSITION_DECIMALS, ANGLE_DECIMALS, MOTION_DECIMALS = 12, 3, 6, 6
@@ -40,7 +41,7 @@ class DriveSpec:
     seed: int
     weather: str = "clear"
     sun: Tuple[float, float] = (0.6, 0.9)
-    picture_size: Tuple[int, int] = (480, 270)
+    picture_size: Tuple[int, int] = DEFAULT_SIZE
 
 
 @dataclass(frozen=True)
@@ -226,7 +227,7 @@ class _Drive:
         flat = np.round(velocities @ rotation, POSITION_DECIMALS)
         return {
             "gt_boxes": boxes.astype(np.float32) + np.float32(0.0),
-            "gt_names": [track.name for track in tracks],
+            "gt_names": np.array([track.name for track in tracks], NAME_DTYPE),
             "gt_velocity_3d": np.column_stack([flat, np.zeros(len(rows))]).astype(np.float32) + np.float32(0.0),
             "instance_tokens": [make_token(token, track.key) for track in tracks],
             "track_tokens": [self._track_tokens[row] for row in rows],
@@ -248,6 +249,7 @@ class _Drive:
 
 
 RED_STATES = "rRu"
+NAME_DTYPE = "<U16"  # an array as in OpenScene: NAVSIM's drawing of boxes picks names by a mask
 CAN_BUS_SIZE = 18  # nuScenes' bus signals, which nuPlan's logs don't have either
 
 

@@ -24,7 +24,8 @@ def describe_world(root: Path, config: SplitConfig, facts: Dict[str, Any]) -> Di
     """The manifest of a finished world; `facts` are the counts to put in front."""
     paths = [path for pattern in PATTERNS for path in sorted(root.glob(pattern))]
     files = {path.relative_to(root).as_posix(): _digest(path) for path in paths if not _is_stub(path)}
-    return {"split": config.name, "seed": config.seed, **facts, "files": files}
+    size = list(config.picture_size)
+    return {"split": config.name, "seed": config.seed, "picture_size": size, **facts, "files": files}
 
 
 def write_manifest(root: Path, manifest: Dict[str, Any]) -> None:

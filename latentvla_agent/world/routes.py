@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from latentvla_agent.errors import DataError
-from latentvla_agent.world.recording import FloatArray, Recording
-from latentvla_agent.world.smoothing import measure_arc
+from latentvla_agent.world.traffic.recording import FloatArray, Recording
+from latentvla_agent.world.traffic.smoothing import measure_arc
 
 if TYPE_CHECKING:
-    from latentvla_agent.world.road_map import RoadIds
-    from latentvla_agent.world.roads import RoadConnector, Roads
+    from latentvla_agent.world.roads.lanes import RoadConnector, Roads
+    from latentvla_agent.world.roads.layers import RoadIds
 
 IntArray = npt.NDArray[np.int64]
 

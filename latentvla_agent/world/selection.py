@@ -12,21 +12,21 @@ from latentvla_agent.world.windows import Window
 Towns = Sequence[Sequence[Window]]
 
 
-def choose_scenes(config: SplitConfig, towns: Towns, scenes: int) -> Optional[List[Window]]:
+def choose_scenes(config: SplitConfig, towns: Towns) -> Optional[List[Window]]:
     """The scenes of a split from its first towns, in their order; None where these towns don't offer enough.
 
     More towns never change a choice that fewer towns allow: how far ahead they were built makes no difference.
     """
     for count in range(1, len(towns) + 1):
-        chosen = _choose_balanced(config, towns[:count], scenes) if config.balance else _take(towns[:count])
-        if len(chosen) >= scenes and _count_logs(chosen) >= _scale(config.min_logs, scenes, config):
-            return chosen if config.balance else _cut(config, chosen, scenes)
+        chosen = _choose_balanced(config, towns[:count]) if config.balance else _take(towns[:count])
+        if len(chosen) >= config.scenes and _count_logs(chosen) >= config.min_logs:
+            return chosen if config.balance else _cut(config, chosen)
     return None
 
 
-def count_chosen(config: SplitConfig, towns: Towns, scenes: int) -> int:
+def count_chosen(config: SplitConfig, towns: Towns) -> int:
     """How many of the scenes these towns give."""
-    return min(scenes, len(_choose_balanced(config, towns, scenes) if config.balance else _take(towns)))
+    return min(config.scenes, len(_choose_balanced(config, towns) if config.balance else _take(towns)))
 
 
 def count_kinds(config: SplitConfig, towns: Towns) -> Dict[str, int]:
@@ -39,19 +39,18 @@ def _take(towns: Towns) -> List[Window]:
     return [window for windows in towns for window in windows]
 
 
-def _cut(config: SplitConfig, windows: List[Window], scenes: int) -> List[Window]:
+def _cut(config: SplitConfig, windows: List[Window]) -> List[Window]:
     """The shortest beginning that has enough scenes of enough logs."""
-    least_logs = _scale(config.min_logs, scenes, config)
-    for end in range(scenes, len(windows)):
-        if _count_logs(windows[:end]) >= least_logs:
+    for end in range(config.scenes, len(windows)):
+        if _count_logs(windows[:end]) >= config.min_logs:
             return windows[:end]
     return windows
 
 
-def _choose_balanced(config: SplitConfig, towns: Towns, scenes: int) -> List[Window]:
+def _choose_balanced(config: SplitConfig, towns: Towns) -> List[Window]:
     """Windows of rare kinds, each kind up to its quota; a window counts for the rarest thing in it."""
     kinds = config.rare_kinds
-    quota = math.ceil(scenes / len(kinds))
+    quota = math.ceil(config.scenes / len(kinds))
     counts: Counter[str] = Counter()
     chosen = []
     for window in _take(towns):
@@ -70,8 +69,3 @@ def find_kind(window: Window) -> str:
 
 def _count_logs(windows: Sequence[Window]) -> int:
     return len({window.log for window in windows})
-
-
-def _scale(count: int, scenes: int, config: SplitConfig) -> int:
-    """What a smaller edition of the split needs of a number that its config gives for all of it."""
-    return max(1, math.ceil(count * min(1.0, scenes / config.scenes)))

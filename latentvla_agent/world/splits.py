@@ -7,7 +7,8 @@ likewise), `minitown-unlabelled` holds whatever was driven, since latent actions
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Dict, Optional, Tuple
 
@@ -19,8 +20,13 @@ Shares = Tuple[Tuple[str, float], ...]
 TRAINED_EVENTS = ("lead_brakes_hard", "cut_in", "stalled_vehicle")
 UNLABELLED_EVENTS = (*TRAINED_EVENTS, "cones", "pedestrian_steps_out", "red_light_runner", "blocked_intersection")
 ALL_EVENTS = (*UNLABELLED_EVENTS, "wrong_way_vehicle", "roundabout_entry")
+# An ego is open to all kinds of its split, in a drawn order; those that seldom find their place come early.
+TRIED_FIRST = {"red_light_runner": 6.0, "roundabout_entry": 6.0}
 RARE_WEATHER = ("rain", "night", "fog")
+WEATHER = ("clear", "overcast", *RARE_WEATHER)
 NO_EVENT = "none"
+DEFAULT_SIZE = (480, 270)  # of pictures: width, height [px]
+SIZE_LIMITS = (16, 4096)  # of either
 
 
 @dataclass(frozen=True)
@@ -34,7 +40,7 @@ class WindowRules:
 
     is_scored: bool = True
     max_constant_velocity: float = 0.8
-    max_stop: float = 1.0
+    max_stop: float = 1.0  # in windows without an event: to brake is often all that an event asks for
     min_human: float = 0.8
     per_log: Optional[int] = None
     min_gap: int = 1
@@ -44,9 +50,13 @@ class WindowRules:
 
 @dataclass(frozen=True)
 class SplitConfig:
-    """One split. `events` and `weather` are shares of the drives; with `balance` every kind gets equally many scenes.
+    """One split. `weather` is shares of the drives, `events` of the egos; the share of a kind of event says how early
+    it may try to happen to an ego, who is open to all kinds. With `balance` every kind gets equally many scenes.
 
-    In a town `egos` drive for `duration_s`, in logs of `drive_s`. `towns` is the most that may be built.
+    In a town `egos` drive for `duration_s` among `vehicles`, in logs of `drive_s`. `towns` is the most that may be
+    built. A smaller edition names the split that it is `part_of`: its scenes are scenes of that one, under the same
+    tokens. `opendrive` is a map whose roads every town has instead of roads of its own. The cameras' pictures are of
+    `picture_size`, width and height in px; the logs' intrinsics tell it.
     """
 
     name: str
@@ -58,9 +68,23 @@ class SplitConfig:
     weather: Shares = (("clear", 0.7), ("overcast", 0.3))
     balance: bool = False
     egos: int = 8
+    vehicles: int = 100
     duration_s: float = 66.0
     drive_s: float = 30.0
     towns: int = 96
+    opendrive: str = ""
+    part_of: str = ""
+    picture_size: Tuple[int, int] = DEFAULT_SIZE
+
+    @property
+    def family(self) -> str:
+        """The split whose towns these are: itself, or the one that it is part of."""
+        return self.part_of or self.name
+
+    @property
+    def folder(self) -> str:
+        """Name of its folder; pictures of another size than the published ones go into another."""
+        return self.name if self.picture_size == DEFAULT_SIZE else f"{self.name}_{format_size(self.picture_size)}"
 
     @property
     def rare_kinds(self) -> Tuple[str, ...]:
@@ -70,7 +94,9 @@ class SplitConfig:
 
 
 def _share(kinds: Tuple[str, ...], total: float) -> Shares:
-    return ((NO_EVENT, 1.0 - total), *((kind, total / len(kinds)) for kind in kinds))
+    weights = {kind: TRIED_FIRST.get(kind, 1.0) for kind in kinds}
+    every = sum(weights.values())
+    return ((NO_EVENT, 1.0 - total), *((kind, total * weight / every) for kind, weight in weights.items()))
 
 
 _EVALUATED = WindowRules(per_log=4, min_gap=4, max_stop=0.55)
@@ -106,6 +132,9 @@ SPLITS: Dict[str, SplitConfig] = {
             events=_share(UNLABELLED_EVENTS, 1.0),
             weather=_MIXED_WEATHER,
             balance=True,
+            vehicles=50,
+            duration_s=126.0,
+            towns=240,
         ),
         SplitConfig("minitown-val", seed=505, scenes=320, rules=_EVALUATED, min_logs=80),
         SplitConfig(
@@ -117,15 +146,56 @@ SPLITS: Dict[str, SplitConfig] = {
             events=_share(ALL_EVENTS, 1.0),
             weather=_RARE_WEATHER,
             balance=True,
+            vehicles=50,
+            duration_s=126.0,
+            towns=240,
         ),
     )
 }
 
 
 def find_split_config(name: str) -> SplitConfig:
-    """The config of that name; raises `ConfigError` with a suggestion for an unknown one."""
+    """The config of that name, such as `minitown-val`, or `minitown-val-50` for an edition of 50 scenes.
+
+    Raises `ConfigError` with a suggestion for an unknown one.
+    """
     if name in SPLITS:
         return SPLITS[name]
+    family, _, number = name.rpartition("-")
+    if family in SPLITS and number.isdecimal():
+        return make_edition(SPLITS[family], int(number))
     matches = get_close_matches(name, SPLITS, n=1)
     hint = f"; did you mean {matches[0]!r}?" if matches else ""
     raise ConfigError(f"no split {name!r} of the embedded world, there are: {', '.join(SPLITS)}{hint}")
+
+
+def make_edition(config: SplitConfig, scenes: int) -> SplitConfig:
+    """The config of the first `scenes` scenes of a split, which has a name of its own: scores on it are other scores.
+
+    Raises `ConfigError` for more scenes than the split has.
+    """
+    if scenes == config.scenes:
+        return config
+    if not 1 <= scenes < config.scenes:
+        raise ConfigError(f"split {config.name}: expected 1 to {config.scenes} scenes, got {scenes}")
+    return replace(
+        config,
+        name=f"{config.name}-{scenes}",
+        scenes=scenes,
+        min_logs=math.ceil(config.min_logs * scenes / config.scenes),
+        part_of=config.family,
+    )
+
+
+def format_size(size: Tuple[int, int]) -> str:
+    """A picture's size as `parse_size` takes it."""
+    return f"{size[0]}x{size[1]}"
+
+
+def parse_size(text: str) -> Tuple[int, int]:
+    """Width and height [px] from a text such as 1920x1080; raises `ConfigError` for anything else."""
+    width, _, height = text.partition("x")
+    low, high = SIZE_LIMITS
+    if all(side.isdecimal() and low <= int(side) <= high for side in (width, height)):
+        return (int(width), int(height))
+    raise ConfigError(f"--size: expected WIDTHxHEIGHT of {low} to {high} px, such as 1920x1080, got {text!r}")

@@ -8,9 +8,10 @@ import tempfile
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Dict, List, Tuple
+from typing import Dict, List, Sequence, Tuple
 
 import numpy as np
+from shapely import Polygon
 
 from latentvla_agent.data.files import write_atomically
 from latentvla_agent.data.log_writer import write_log
@@ -18,15 +19,16 @@ from latentvla_agent.data.logs import LogFrame
 from latentvla_agent.data.map_writer import LOCATIONS, map_path, write_map, write_map_versions
 from latentvla_agent.world.drives import DriveSpec, make_frames
 from latentvla_agent.world.events import EventConfig, make_directors
-from latentvla_agent.world.network_config import NetworkConfig
-from latentvla_agent.world.networks import make_network
-from latentvla_agent.world.recording import EGO_TYPE, Recording
-from latentvla_agent.world.road_map import RoadIds, lay_out_map
-from latentvla_agent.world.roads import Roads, read_roads
+from latentvla_agent.world.roads.config import NetworkConfig
+from latentvla_agent.world.roads.lanes import Roads, read_roads
+from latentvla_agent.world.roads.layers import RoadIds, lay_out_map
+from latentvla_agent.world.roads.networks import make_network
 from latentvla_agent.world.splits import NO_EVENT, Shares, SplitConfig
 from latentvla_agent.world.sumo import MAX_SEED
-from latentvla_agent.world.traffic import record_traffic
-from latentvla_agent.world.traffic_config import TrafficConfig
+from latentvla_agent.world.traffic.config import TrafficConfig
+from latentvla_agent.world.traffic.parked_cars import areas_of_map
+from latentvla_agent.world.traffic.recording import EGO_TYPE, Recording
+from latentvla_agent.world.traffic.simulation import record_traffic
 from latentvla_agent.world.windows import Window, cut_windows
 
 WINDOWS_FILE = "windows.json"  # of a finished town
@@ -56,7 +58,7 @@ class Town:
     @property
     def name(self) -> str:
         """Unique among all splits."""
-        return f"{self.split.name}-{self.number:03d}"
+        return f"{self.split.family}-{self.number:03d}"
 
     @property
     def location(self) -> str:
@@ -88,11 +90,10 @@ def build_town(town: Town, folder: Path) -> List[Window]:
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{town.name}-") as temporary:
         work = Path(temporary) / town.name
         network_seed, traffic_seed, event_seed, weather_seed = town.seeds
-        kind = NETWORK_KINDS[town.number % len(NETWORK_KINDS)]
-        net_file = make_network(NetworkConfig(kind=kind, seed=network_seed), Path(temporary))
+        net_file = make_network(_choose_network(town, network_seed), Path(temporary))
         roads = read_roads(net_file)
-        road_ids = _write_town_map(town, roads, work / MAPS_FOLDER)
-        recording = _simulate(town, net_file, roads, traffic_seed, event_seed)
+        road_ids, parking = _write_town_map(town, roads, work / MAPS_FOLDER)
+        recording = _simulate(town, net_file, roads, parking, traffic_seed, event_seed)
         rng = np.random.Generator(np.random.PCG64(weather_seed))
         drives = _record_drives(town, recording, roads, road_ids, rng)
         for name, frames in drives.items():
@@ -114,26 +115,38 @@ def read_windows(folder: Path) -> List[Window]:
     ]
 
 
-def _write_town_map(town: Town, roads: Roads, maps: Path) -> RoadIds:
+def _choose_network(town: Town, seed: int) -> NetworkConfig:
+    if town.split.opendrive:
+        return NetworkConfig(kind="opendrive", seed=seed, opendrive=Path(town.split.opendrive))
+    return NetworkConfig(kind=NETWORK_KINDS[town.number % len(NETWORK_KINDS)], seed=seed)
+
+
+def _write_town_map(town: Town, roads: Roads, maps: Path) -> Tuple[RoadIds, List[Polygon]]:
+    """Writes the map; its ids, and where cars park."""
     layers, road_ids = lay_out_map(roads, town.offset, town.first_id)
     write_map(map_path(maps, town.location), layers, LOCATIONS[town.location].projection)
     write_map_versions(maps)
-    return road_ids
+    return road_ids, areas_of_map(layers["carpark_areas"], town.offset)
 
 
-def _simulate(town: Town, net_file: Path, roads: Roads, traffic_seed: int, event_seed: int) -> Recording:
-    traffic = TrafficConfig(seed=traffic_seed, duration_s=town.split.duration_s, num_egos=town.split.egos)
+def _simulate(
+    town: Town, net_file: Path, roads: Roads, parking: Sequence[Polygon], traffic_seed: int, event_seed: int
+) -> Recording:
+    split = town.split
+    traffic = TrafficConfig(
+        seed=traffic_seed, duration_s=split.duration_s, num_egos=split.egos, num_vehicles=split.vehicles
+    )
     rng = np.random.Generator(np.random.PCG64(event_seed))
     directors = make_directors(
         _choose_events(town), [f"{EGO_TYPE}_{number}" for number in range(traffic.num_egos)], rng
     )
-    return record_traffic(net_file, roads, traffic, directors)
+    return record_traffic(net_file, roads, traffic, directors, parking=parking)
 
 
 def _choose_events(town: Town) -> EventConfig:
     shares = dict(town.split.events)
     none_share = shares.pop(NO_EVENT, 0.0)
-    return EventConfig(shares=tuple(shares.items()), none_share=none_share)
+    return EventConfig(shares=tuple(shares.items()), none_share=none_share, kinds_per_ego=len(shares))
 
 
 def _record_drives(
@@ -153,6 +166,7 @@ def _record_drives(
                 seed=town.seeds[0],
                 weather=_draw(town.split.weather, rng),
                 sun=(float(rng.uniform(-np.pi, np.pi)), float(rng.uniform(*SUN_ELEVATIONS))),
+                picture_size=town.split.picture_size,
             )
             steps = range(first, first + num_steps, STEPS_A_FRAME)
             drives[name] = make_frames(recording, ego, steps, roads, road_ids, town.offset, spec)

@@ -95,15 +95,16 @@ class _WindowScorer:
         scene = self._loader.build(SceneRef(path, window.log, window.start, window.token, map_name, None))
         cache = build_metric_cache(scene, scene.map_api)
         scores: Dict[str, float] = {}
-        for name, (agent, least, most) in self._bounds().items():
+        for name, (agent, least, most) in self._bounds(window).items():
             plan = agent.compute_trajectory(scene.get_agent_input(), scene)
             scores[name] = float(self._scorer.score_trajectory(cache, plan).score[0])
             if not least <= scores[name] <= most:
                 return []
         return [dataclasses.replace(window, scores=tuple(scores.items()))]
 
-    def _bounds(self) -> Dict[str, Tuple[BaselineAgent, float, float]]:
+    def _bounds(self, window: Window) -> Dict[str, Tuple[BaselineAgent, float, float]]:
         """Planners, with the least and the highest score that they may have in a scene."""
         rules = self._rules
-        ranges = ((rules.min_human, 1.0), (0.0, rules.max_constant_velocity), (0.0, rules.max_stop))
+        max_stop = rules.max_stop if _has_no_event(window) else 1.0
+        ranges = ((rules.min_human, 1.0), (0.0, rules.max_constant_velocity), (0.0, max_stop))
         return {name: (agent, *bounds) for (name, agent), bounds in zip(PLANNERS.items(), ranges)}

@@ -9,12 +9,13 @@ from typing import List
 import numpy as np
 import pytest
 
+from latentvla_agent.data.calibration import rig_of_frame
 from latentvla_agent.data.log_writer import write_log
 from latentvla_agent.data.logs import LogFrame, read_log
 from latentvla_agent.data.scene import frame_from_log
 from latentvla_agent.errors import DataError
 from latentvla_agent.world.drives import DriveSpec, make_frames
-from tests.world.traffic_towns import make_corner, make_drive
+from tests.world.traffic.traffic_towns import make_corner, make_drive
 
 OFFSET = (300_000.0, 120_000.0)
 SPEC = DriveSpec("minitown-val-000", "minitown-val-000-ego_0", "sg-one-north", 7, weather="rain")
@@ -52,6 +53,7 @@ def test_objects_in_the_ego_frame() -> None:
     np.testing.assert_allclose(anns["gt_boxes"][0], [-12.0 + 1.461, 0.0, 0.8885, 5.176, 2.297, 1.777, 0.0], atol=1e-3)
     np.testing.assert_allclose(anns["gt_boxes"][1, :2], [70.0 + 1.461, -6.0], atol=1e-3)
     np.testing.assert_allclose(anns["gt_velocity_3d"], [[8.0, 0.0, 0.0], [0.0, 0.0, 0.0]], atol=1e-3)
+    assert anns["gt_names"].tolist() == ["vehicle", "vehicle"]  # an array: NAVSIM's drawing picks by a mask
     assert anns["gt_boxes"].dtype == np.float32 and not np.signbit(anns["gt_velocity_3d"]).any()
     later = make()[20]
     assert later["anns"]["track_tokens"][0] == anns["track_tokens"][0]
@@ -80,3 +82,10 @@ def test_frames_depend_on_the_town_alone() -> None:
 def test_step_without_the_ego_is_refused() -> None:
     with pytest.raises(DataError, match="expected a step in 0…199, got 200"):
         make(range(0, 201, 5))
+
+
+def test_the_intrinsics_tell_the_size_of_the_pictures() -> None:
+    for size in ((480, 270), (1920, 1080)):
+        spec = DriveSpec("minitown-val-000", "minitown-val-000-ego_0", "sg-one-north", 7, picture_size=size)
+        cameras = rig_of_frame(make(spec=spec)[0]["cams"])
+        assert {(camera.width, camera.height) for camera in cameras.values()} == {size}

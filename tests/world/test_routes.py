@@ -8,7 +8,7 @@ import pytest
 
 from latentvla_agent.errors import DataError
 from latentvla_agent.world.routes import Command, RouteConfig, follow_route
-from tests.world.traffic_towns import make_corner, make_drive
+from tests.world.traffic.traffic_towns import make_corner, make_drive
 
 ROADS, IDS = make_corner()
 

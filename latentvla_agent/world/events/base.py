@@ -16,7 +16,7 @@ from latentvla_agent.world.events.path import LaneBook, Path, look_ahead
 from latentvla_agent.world.events.surroundings import Neighbour, list_neighbours
 
 if TYPE_CHECKING:
-    from latentvla_agent.world.traffic import LiveTraffic
+    from latentvla_agent.world.traffic.simulation import LiveTraffic
 
 NO_CHECKS = 0  # whoever drives sees to everything
 ALL_CHECKS = 31  # SUMO's speed mode: safe speed, acceleration, deceleration, right of way, red lights
@@ -83,6 +83,7 @@ class EgoEvent:
         self._solid: List[shapely.Polygon] = []  # what walkers cannot walk through
         self._num_props = 0
         self._tries = 0
+        self._retry_from = 0
         self._shared = frozenset(vars(self)) | {"_shared"}
 
     # For subclasses
@@ -124,7 +125,7 @@ class EgoEvent:
         assert self._first_seen is not None
         if live.step - self._first_seen < self.steps(place.settle_s) or live.step % place.search_every:
             return
-        if self._turns.holder not in (None, self.kind) or live.step < self._turns.free_from:
+        if self._turns.holder not in (None, self.kind) or live.step < max(self._turns.free_from, self._retry_from):
             return
         path = self.look_ahead(live, self.ego)
         if path is not None and self.find(live, path) and self._turns.take(self.kind, live.step):
@@ -138,6 +139,7 @@ class EgoEvent:
             self.driver.end_swerve()
             live.sumo.vehicle.setSpeedMode(self.ego, ALL_CHECKS)
         self._tries += 1
+        self._retry_from = live.step + self.steps(self.config.place.retry_s)
         again = ego_drives and not self.happened and self._tries < self.config.place.tries
         self.stage = Stage.WAITING if again else Stage.DONE
         if again:
@@ -228,9 +230,9 @@ class EgoEvent:
         return self.send_vehicle(live, part.lane, along - part.first, route[route.index(edge) :], model)
 
     def send_vehicle(
-        self, live: LiveTraffic, lane: str, place: float, route: Sequence[str], model: str
+        self, live: LiveTraffic, lane: str, place: float, route: Sequence[str], model: str, speed: float = 0.0
     ) -> Optional[str]:
-        """Put a standing vehicle `place` metres along a lane, if no ego sees it there and nobody is in its way."""
+        """Put a vehicle `place` metres along a lane, if no ego sees it there and nobody is in its way."""
         if lane not in live.roads.lanes:
             return None
         line, along, _ = self._turns.book.line(live.sumo, lane)
@@ -239,7 +241,7 @@ class EgoEvent:
             return None
         key = f"{self.kind}_{self.ego}_sent_{len(self._sent)}"
         live.sumo.route.add(key, list(route))
-        depart = {"departLane": lane.rsplit("_", 1)[1], "departPos": f"{place:.2f}", "departSpeed": "0"}
+        depart = {"departLane": lane.rsplit("_", 1)[1], "departPos": f"{place:.2f}", "departSpeed": f"{speed:.2f}"}
         live.sumo.vehicle.add(key, key, typeID=f"{model}_{TEMPER}", **depart)
         self._sent.append(key)
         return key

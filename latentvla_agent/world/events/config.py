@@ -34,12 +34,13 @@ class DriverSettings:
 class PlaceSettings:
     """Where an event may happen, and what may be staged out of the ego's sight."""
 
-    tries: int = 6  # places that are tried until the event has happened
+    tries: int = 6  # places that are tried until the event has happened ...
+    retry_s: float = 10.0  # ... with this pause, in which other kinds may try
     settle_s: float = 3.0  # the ego has driven this long: a window needs its history
     search_every: int = 4  # steps between two looks for a place
     look_ahead: float = 260.0
-    sight: float = 105.0  # nothing appears or disappears closer to its ego than this ...
-    others_sight: float = 65.0  # ... nor closer than this to the others
+    sight: float = 80.0  # nothing appears or disappears closer to its ego than this ...
+    others_sight: float = 50.0  # ... nor closer than this to the others
     ego_speed: float = 5.5  # the least at which an event starts
     ego_length: float = 5.176
     ego_width: float = 2.297
@@ -61,8 +62,8 @@ class PlaceSettings:
 class LeadBrakesSettings:
     gap: Range = (7.0, 26.0)
     gap_s: float = 2.1  # nor further ahead than the ego drives in this time
-    decel: Range = (4.0, 7.0)
-    ego_decel: float = 2.9  # the lead brakes only as hard as lets the ego stay at or below this
+    decel: Range = (3.5, 7.0)
+    ego_decel: float = 3.1  # the lead brakes only as hard as lets the ego stay at or below this
     reaction_s: float = 0.7  # reaction and rise of the brake, taken into account when the lead's decel is chosen
     lead_speed: float = 4.6
     beside: float = 1.0  # m beside the ego's line it may drive
@@ -70,7 +71,7 @@ class LeadBrakesSettings:
     hold_s: Range = (2.5, 4.5)
     over_s: float = 1.5  # the event stays on this long after the lead drives on
     attention: float = 100.0
-    insert_ahead: Range = (110.0, 150.0)  # a lead is sent there if there is none
+    insert_ahead: Range = (84.0, 140.0)  # a lead is sent there if there is none
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ class CutInSettings:
     follow_gap: float = 18.0  # to a vehicle that is to become the cutter, before it is on the next lane
     stage_share: float = 0.75  # of the ego's speed, while the ego draws up to it
     after_s: float = 1.0
-    insert_ahead: Range = (110.0, 150.0)  # a slow vehicle is sent there if there is none
+    insert_ahead: Range = (84.0, 140.0)  # a slow vehicle is sent there if there is none
     room: float = 45.0  # m of open lane ahead of the ego
 
 
@@ -159,28 +160,38 @@ class DetourSettings:
 class CrossingSettings:
     """What a red-light runner and a vehicle that blocks the junction share: they come from the crossing road."""
 
-    stage: Range = (108.0, 240.0)  # m to the junction when a vehicle is sent to the crossing road's line
+    stage: Range = (84.0, 140.0)  # m to the junction when a vehicle is sent to the crossing road's line
+    adopt: float = 45.0  # m to it, at least, when one that waits there anyway is taken
+    adopt_gap: float = 12.0  # to its line, at most
+    ego_speed: float = 4.5  # the least at which the other one starts
     ego_turn: float = 2.0  # rad that the ego turns in the junction, at most
     line_gap: Range = (1.0, 3.0)  # so far before its line it waits
-    give_up_s: float = 45.0
+    give_up_s: float = 25.0
+    look_every: int = 2  # steps, while it waits
+    light_reach: float = 90.0  # the lights turn to the ego's favour from here on
+    least_phase_s: float = 0.3  # that is left of a phase that holds the ego up
+    green_s: float = 4.0  # that is left of one that lets it go, at least
     ego_eta_s: Range = (2.3, 6.0)  # the ego's time to the conflict when the runner starts
     accel: float = 2.6
     reaction_s: float = 0.3
     clear: float = 0.5  # lateral, between the ego's path and the other one
     ego_decel: float = 2.9
+    start_decel: float = 2.0
+    overrun: float = 1.5  # m beyond its stop where the ego still stays for the other one
     search: float = 90.0
     attention: float = 140.0
-    calm_radius: float = 26.0  # nobody else moves towards the conflict within this
+    calm_radius: float = 15.0  # nobody else moves towards the conflict within this
     moving: float = 1.0
+    ahead_clear_s: float = 0.3  # between somebody ahead of the ego and the other one
     past: float = 1.2  # the ego may go when the other one is so far beyond its path
     longest_s: float = 14.0
     on_s: float = 3.7  # the event is on when the ego is so near in time, or brakes
     leader_gap: float = 4.0  # the other one doesn't run into somebody so near ahead of it
     hardest_decel: float = 5.0
     runner_speed: float = 9.0
-    ahead_s: Range = (-0.2, 1.1)  # the runner's front is at the conflict so much earlier than the ego would be
+    ahead_s: Range = (-0.2, 0.7)  # the runner's front is at the conflict so much earlier than the ego would be
     blocker_speed: float = 5.0
-    blocker_eta_s: Range = (3.6, 6.5)
+    blocker_eta_s: Range = (2.7, 6.0)
     blocker_decel: float = 2.5
     stand_share: float = 0.85  # of its way across the ego's path, where the blocker stands
     hold_s: Range = (2.0, 4.0)  # after the ego has stopped
@@ -190,11 +201,13 @@ class CrossingSettings:
 
 @dataclass(frozen=True)
 class WrongWaySettings:
-    stage: Range = (106.0, 125.0)  # an oncoming vehicle is sent so far ahead if there is none
+    stage: Range = (84.0, 125.0)  # an oncoming vehicle is sent so far ahead if there is none
     end_clear: float = 4.0  # of the road behind it
     most_sent: int = 2
     gap: Range = (48.0, 98.0)  # between ego and the oncoming vehicle when it moves over
-    speed: Range = (6.5, 9.0)
+    speed: Range = (5.5, 8.0)
+    sent_speed: float = 6.0
+    beside: float = 1.0  # m beside the ego's strip that have to be free
     shift: Range = (2.2, 5.2)  # m between the two lanes' middles
     move_length: float = 20.0
     back_length: float = 13.0
@@ -202,7 +215,7 @@ class WrongWaySettings:
     back_gap: float = 18.0  # m between the bumpers when it starts to move back
     ego_stop_gap: float = 6.0  # the ego means to stand so far from the place where the other moves back
     decel: float = 2.0
-    clear: float = 25.0  # of other vehicles beyond the two
+    clear: float = 10.0  # of other vehicles beyond the two
     seen_share: float = 0.3  # of the move, from which on the ego reacts
     ego_decel: float = 2.9
     notice_s: float = 1.3  # until the ego brakes
@@ -212,16 +225,20 @@ class WrongWaySettings:
 
 @dataclass(frozen=True)
 class RoundaboutSettings:
-    ego_eta_s: Range = (2.2, 4.2)  # the ego's time to the entry when it has to give way
+    ego_speed: float = 4.0  # drivers slow down before a roundabout
+    ego_eta_s: Range = (1.6, 4.5)  # the ego's time to the entry when it has to give way
     search: float = 60.0
     circle: float = 190.0  # m round the longest loop of roads that counts as a roundabout
     circle_edges: int = 8
-    stage: Range = (108.0, 175.0)  # m to the entry when vehicles are sent into the ring
-    sent: int = 3
+    stage: Range = (84.0, 175.0)  # m to the entry when vehicles are sent into the ring
+    sent: int = 4
     give_up_s: float = 30.0
     rounds: int = 2
-    upstream: float = 60.0  # m of circular road before the entry that are looked at
-    meeting_s: Range = (-1.0, 2.2)  # a circulating vehicle arrives so much later than the ego would
+    upstream: float = 85.0  # m of circular road before the entry that are looked at
+    on_s: float = 2.7  # the event is on when the ego is so near in time to the entry
+    meeting_s: Range = (-1.2, 3.0)  # a circulating vehicle arrives so much later than the ego would
+    arranged_s: float = 0.8  # somebody is made to arrive so much later ...
+    approach_speed: float = 7.0  # ... than the ego, which slows down to this
     speed: Range = (3.5, 8.0)  # of circulating vehicles, which are timed to meet the ego
     accel: float = 1.5
     stop_gap: float = 0.5  # before the entry

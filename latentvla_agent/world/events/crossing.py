@@ -1,22 +1,23 @@
-"""Vehicles of the crossing road in the ego's way: one runs its red light, one stays in the junction."""
+"""Vehicles of the crossing road in the ego's way: how they are found, held at their line and let go in time."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, ClassVar, List, Optional, Tuple
+from typing import TYPE_CHECKING, List, Optional, Tuple
 
 import shapely
 
 from latentvla_agent.world.events.base import ALL_CHECKS, BRAKES_FREELY, NO_CHECKS, EgoEvent
 from latentvla_agent.world.events.driver import SUMO_DRIVES, Obstacle
+from latentvla_agent.world.events.kerbs import CAR
 from latentvla_agent.world.events.path import Path, PathPart
 from latentvla_agent.world.events.surroundings import Conflict, Neighbour, find_conflict, in_corridor, list_obstacles
 
 if TYPE_CHECKING:
-    from latentvla_agent.world.roads import RoadConnector
-    from latentvla_agent.world.traffic import LiveTraffic
+    from latentvla_agent.world.roads.lanes import RoadConnector
+    from latentvla_agent.world.traffic.simulation import LiveTraffic
 
-GREEN = "Gg"
+GREEN, YELLOW = "Gg", "y"
 
 
 class CrossingEvent(EgoEvent):
@@ -26,12 +27,18 @@ class CrossingEvent(EgoEvent):
     _sent_at = 0
     _started_at: Optional[int] = None
     _entry: Tuple[float, float] = (0.0, 0.0)  # where the other one's way enters the ego's
+    _was_near = False  # the ego's way has met the other one's ...
+    _is_lost = False  # ... and does so no more: the ego is past
     _comes_from_left = False
     _over_at: Optional[int] = None
 
     # For subclasses
     def suits(self, connector: RoadConnector) -> bool:
         """Whether such a way across the junction will do."""
+        raise NotImplementedError
+
+    def top_speed(self) -> float:
+        """How fast the other one drives."""
         raise NotImplementedError
 
     def times_fit(self, conflict: Conflict, ego_speed: float) -> bool:
@@ -45,23 +52,40 @@ class CrossingEvent(EgoEvent):
     # Setting the stage
     def find(self, live: LiveTraffic, path: Path) -> bool:
         """A junction out of sight with a road that crosses the ego's way: somebody is sent to its line."""
-        low, high = self.config.crossing.stage
+        settings = self.config.crossing
         for part in path.parts:
-            if not low <= part.first <= high or part.lane not in live.roads.connectors:
+            if not settings.adopt <= part.first <= settings.stage[1] or part.lane not in live.roads.connectors:
                 continue
-            if path.turning(part.first, part.last) > self.config.crossing.ego_turn:
+            if path.turning(part.first, part.last) > settings.ego_turn:
                 continue
             for connector in self._list_crossing(live, part):
-                lane = connector.from_lane
-                place = live.sumo.lane.getLength(lane) - self.draw(self.config.crossing.line_gap)
-                exit_edge = live.roads.lanes[connector.to_lane].edge
-                onward = self.onward(live, exit_edge, self.config.place.route_edges)
-                route = [live.roads.lanes[lane].edge, *onward]
-                self._other = self.send_vehicle(live, lane, place, route, self.draw_model()) or ""
+                self._other = self._adopt(live, connector)
+                if not self._other and part.first >= settings.stage[0]:
+                    self._other = self._send(live, connector)
                 if self._other:
+                    live.held.add(self._other)
                     self._sent_at = live.step
                     return True
         return False
+
+    def _adopt(self, live: LiveTraffic, connector: RoadConnector) -> str:
+        """A car that waits at the line already and means to drive that way; empty if there is none."""
+        vehicle, lane = live.sumo.vehicle, connector.from_lane
+        keys = live.sumo.lane.getLastStepVehicleIDs(lane)
+        if not keys:
+            return ""
+        first = max(keys, key=vehicle.getLanePosition)
+        gap = live.sumo.lane.getLength(lane) - vehicle.getLanePosition(first)
+        links = vehicle.getNextLinks(first)
+        suits = vehicle.getVehicleClass(first) == CAR and first not in live.egos and first not in live.held
+        stands = gap < self.config.crossing.adopt_gap and vehicle.getSpeed(first) < self.config.crossing.calm_speed
+        return first if suits and stands and links and links[0][4] in connector.parts else ""
+
+    def _send(self, live: LiveTraffic, connector: RoadConnector) -> str:
+        lane = connector.from_lane
+        place = live.sumo.lane.getLength(lane) - self.draw(self.config.crossing.line_gap)
+        onward = self.onward(live, live.roads.lanes[connector.to_lane].edge, self.config.place.route_edges)
+        return self.send_vehicle(live, lane, place, [live.roads.lanes[lane].edge, *onward], self.draw_model()) or ""
 
     def _list_crossing(self, live: LiveTraffic, part: PathPart) -> List[RoadConnector]:
         """Ways that cross the ego's or end where it ends, from other roads, in a drawn order."""
@@ -84,11 +108,13 @@ class CrossingEvent(EgoEvent):
         settings, vehicle = self.config.crossing, live.sumo.vehicle
         if self._other not in vehicle.getIDList():
             return self._started_at is None and live.step < self._sent_at + self.steps(1.0)
-        neighbours = self.neighbours(live, path, settings.attention)
         if self._started_at is None:
             vehicle.setSpeed(self._other, 0.0)
-            self._try_start(live, path, neighbours)
-            return live.step < self._sent_at + self.steps(settings.give_up_s)
+            if live.step % settings.look_every == 0:
+                self._turn_lights(live)
+                self._try_start(live, path)
+            return not self._is_lost and live.step < self._sent_at + self.steps(settings.give_up_s)
+        neighbours = self.neighbours(live, path, settings.attention)
         other = next((item for item in neighbours if item.key == self._other), None)
         if other is None or live.step > self._started_at + self.steps(settings.longest_s):
             return False
@@ -102,23 +128,21 @@ class CrossingEvent(EgoEvent):
             self.report(live, (self._other,))
         return self._over_at is None or live.step < self._over_at
 
-    def _try_start(self, live: LiveTraffic, path: Path, neighbours: List[Neighbour]) -> None:
+    def _try_start(self, live: LiveTraffic, path: Path) -> None:
         settings, speed = self.config.crossing, self.ego_speed(live)
-        if speed < self.config.place.ego_speed or not self._has_way(live):
+        if speed < settings.ego_speed or not self._has_way(live):
             return
         way = self.look_ahead(live, self._other)
         if way is None:
             return
         apart = self.half_width + live.sumo.vehicle.getWidth(self._other) / 2.0 + settings.clear
         conflict = find_conflict(path.until(settings.attention), way.until(settings.search / 2.0), apart)
-        if (
-            conflict is None
-            or conflict.ego_last > settings.search
-            or not self.times_fit(conflict, speed)
-            or not self._can_stop(conflict, speed)
-        ):
+        self._was_near, self._is_lost = self._was_near or conflict is not None, self._was_near and conflict is None
+        if conflict is None or conflict.ego_last > settings.search:
             return
-        if self._is_calm(live, path, neighbours, conflict):
+        if not self.times_fit(conflict, speed) or not self._can_stop(conflict, speed):
+            return
+        if self._is_calm(live, path, self.neighbours(live, path, settings.attention), conflict):
             self._started_at, self._comes_from_left = live.step, conflict.turned < 0.0
             self._entry = path.point_at(conflict.ego_first)[:2]
 
@@ -126,6 +150,19 @@ class CrossingEvent(EgoEvent):
         """The ego means to drive on: no red light ahead."""
         lights = live.sumo.vehicle.getNextTLS(self.ego)
         return not lights or lights[0][2] > self.config.crossing.search or lights[0][3] in GREEN
+
+    def _turn_lights(self, live: LiveTraffic) -> None:
+        """Signals that see the ego coming let it go, as actuated ones do."""
+        settings = self.config.crossing
+        for light, _, distance, state in live.sumo.vehicle.getNextTLS(self.ego)[:1]:
+            if distance > settings.light_reach:
+                return
+            signals = live.sumo.trafficlight
+            left = signals.getNextSwitch(light) - live.sumo.simulation.getTime()
+            if state in GREEN:
+                signals.setPhaseDuration(light, max(left, settings.green_s))
+            elif YELLOW not in signals.getRedYellowGreenState(light):
+                signals.setPhaseDuration(light, min(left, settings.least_phase_s))
 
     def _can_stop(self, conflict: Conflict, speed: float) -> bool:
         settings, driver = self.config.crossing, self.config.driver
@@ -136,7 +173,9 @@ class CrossingEvent(EgoEvent):
         """Nobody else moves towards the conflict, and nobody is between the ego and it."""
         settings, vehicle = self.config.crossing, live.sumo.vehicle
         ahead = [item for item in neighbours if item.key != self._other and item.first < conflict.ego_last]
-        if list_obstacles(ahead, self.half_width):
+        free_s = travel_time(conflict.other_first, settings.accel, self.top_speed()) - settings.ahead_clear_s
+        runs = [conflict.ego_last - item.first + item.last - item.first for item in ahead]  # until it is past
+        if list_obstacles([item for item, run in zip(ahead, runs) if run > free_s * item.speed], self.half_width):
             return False
         x, y = path.point_at(0.5 * (conflict.ego_first + conflict.ego_last))[:2]
         for item in neighbours:
@@ -157,10 +196,11 @@ class CrossingEvent(EgoEvent):
         entry, _ = path.locate(*self._entry)
         obstacles = list_obstacles([item for item in neighbours if item.key != self._other], self.half_width)
         assert self._started_at is not None
-        if self._over_at is None and entry > 0.0 and live.step >= self._started_at + self.steps(settings.reaction_s):
-            obstacles.append(Obstacle(entry))
+        reacts = live.step >= self._started_at + self.steps(settings.reaction_s)
+        if self._over_at is None and entry > -settings.overrun and reacts:
+            obstacles.append(Obstacle(max(entry, 0.0)))
         self.take_ego(live, BRAKES_FREELY)
-        self.driver.drive(live.sumo, obstacles)
+        self.driver.drive(live.sumo, obstacles, settings.start_decel)
         return entry
 
     def _is_past(self, other: Neighbour) -> bool:
@@ -183,68 +223,10 @@ class CrossingEvent(EgoEvent):
 
     def clear(self, live: LiveTraffic) -> None:
         """Give the other one back."""
+        live.held.discard(self._other)
         if self._other in live.sumo.vehicle.getIDList():
             live.sumo.vehicle.setSpeed(self._other, SUMO_DRIVES)
             live.sumo.vehicle.setSpeedMode(self._other, ALL_CHECKS)
-
-
-class RedLightRunner(CrossingEvent):
-    """Runs its red light right before the ego."""
-
-    kind: ClassVar[str] = "red_light_runner"
-
-    def suits(self, connector: RoadConnector) -> bool:
-        """Only where there are traffic lights."""
-        return connector.signal is not None
-
-    def times_fit(self, conflict: Conflict, ego_speed: float) -> bool:
-        """It would be in the middle of the ego's way when the ego comes."""
-        settings = self.config.crossing
-        ego_s = conflict.ego_first / ego_speed
-        other_s = travel_time(conflict.other_first, settings.accel, settings.runner_speed)
-        in_time = settings.ego_eta_s[0] <= ego_s <= settings.ego_eta_s[1]
-        return in_time and settings.ahead_s[0] <= ego_s - other_s <= settings.ahead_s[1]
-
-    def drive_other(self, live: LiveTraffic, other: Neighbour) -> None:
-        """As fast as it can."""
-        self.push(live, self.config.crossing.runner_speed, self.config.crossing.accel)
-
-
-class BlockedIntersection(CrossingEvent):
-    """Drives into the junction and stands there, across the ego's way, until the ego has waited a while."""
-
-    kind: ClassVar[str] = "blocked_intersection"
-    _run = 0.0  # m that it has to drive
-    _came_from = 0.0  # its odometer at the start
-    _stands_until: Optional[int] = None
-
-    def suits(self, connector: RoadConnector) -> bool:
-        """Any junction will do."""
-        return True
-
-    def times_fit(self, conflict: Conflict, ego_speed: float) -> bool:
-        """It stands when the ego would be there."""
-        settings = self.config.crossing
-        ego_s = conflict.ego_first / ego_speed
-        self._run = conflict.other_first + settings.stand_share * (conflict.other_last - conflict.other_first)
-        in_s = travel_time(conflict.other_first, settings.accel, settings.blocker_speed)
-        low, high = settings.blocker_eta_s
-        return low <= ego_s <= high and in_s < ego_s
-
-    def drive_other(self, live: LiveTraffic, other: Neighbour) -> None:
-        """In, stop, wait for the ego to have waited, out."""
-        settings, vehicle = self.config.crossing, live.sumo.vehicle
-        driven = vehicle.getDistance(self._other)
-        if self._came_from == 0.0:
-            self._came_from = max(driven, 1e-6)
-        left = max(self._run - (driven - self._came_from), 0.0)
-        if self._stands_until is not None and live.step >= self._stands_until:
-            self.push(live, settings.blocker_speed, settings.accel)
-            return
-        if self._stands_until is None and self.ego_speed(live) < settings.calm_speed:
-            self._stands_until = live.step + self.steps(self.draw(settings.hold_s))
-        top = min(settings.blocker_speed, math.sqrt(2.0 * settings.blocker_decel * left))
-        self.push(live, top, settings.accel)
 
 
 def travel_time(distance: float, accel: float, top: float) -> float:

@@ -10,7 +10,7 @@ from latentvla_agent.world.events.path import Path
 from latentvla_agent.world.events.surroundings import Neighbour, find_leader, list_obstacles
 
 if TYPE_CHECKING:
-    from latentvla_agent.world.traffic import LiveTraffic
+    from latentvla_agent.world.traffic.simulation import LiveTraffic
 
 SMALLEST_SHIFT, LARGEST_SHIFT = 2.4, 4.6  # m between the middles of two lanes side by side
 SLOWING_S = 2.0
@@ -29,6 +29,7 @@ class CutIn(EgoEvent):
     _merged_at: Optional[int] = None
     _over_at: Optional[int] = None
     _hold_steps = 0
+    _cruise_speed = 0.0  # of the ego, meanwhile: who speeds up brakes late
 
     def find(self, live: LiveTraffic, path: Path) -> bool:
         """A vehicle on a lane beside the ego's, a little ahead; one further ahead is slowed until the ego is there."""
@@ -94,7 +95,7 @@ class CutIn(EgoEvent):
         settings = self.config.cut_in
         self._cutter, self._shift = item.key, -item.middle
         self._hold_steps = self.steps(self.draw(settings.hold_s))
-        self._target_speed = speed * self.draw(settings.slow_to)
+        self._cruise_speed, self._target_speed = speed, speed * self.draw(settings.slow_to)
         self._from = live.sumo.vehicle.getLateralLanePosition(item.key)
         self._mover = Driver(item.key, self.config.driver, self._from)
         self._mover.keep_lane(live.sumo, True)
@@ -117,7 +118,7 @@ class CutIn(EgoEvent):
         obstacles = list_obstacles(neighbours, self.half_width)
         if share > settings.encroach:
             obstacles += [Obstacle(item.first, item.speed) for item in neighbours if item.key == self._cutter]
-        self.driver.drive(live.sumo, obstacles)
+        self.driver.drive(live.sumo, obstacles, cruise=self._cruise_speed)
         self.report(live, (self._cutter,))
         return True
 

@@ -14,7 +14,7 @@ from latentvla_agent.world.events.path import Path
 from latentvla_agent.world.events.surroundings import Neighbour, find_leader, heading_of, in_corridor, list_obstacles
 
 if TYPE_CHECKING:
-    from latentvla_agent.world.traffic import LiveTraffic
+    from latentvla_agent.world.traffic.simulation import LiveTraffic
 
 ENTRY_STEPS = 10  # a vehicle that SUMO has not let in by then is not coming
 
@@ -46,14 +46,21 @@ class StalledVehicle(EgoEvent):
             along = self.draw((first, last))
             if not self.is_clear_of_props(live, *path.point_at(along)[:2]):
                 continue
-            if find_leader(self.neighbours(live, path, along), self.half_width) is not None:
-                return False  # somebody else would have to queue there
+            if self._is_met_before(live, path, along):
+                return False
             self._stalled = self.send_ahead(live, path, along, self.choose_model()) or ""
             if self._stalled:
                 live.hidden.add(self._stalled)
                 self._sent_at, self._overlap = live.step, self.draw(settings.kerb_overlap)
                 return True
         return False
+
+    def _is_met_before(self, live: LiveTraffic, path: Path, along: float) -> bool:
+        """Whether somebody ahead of the ego means to drive there, too, and would have to queue."""
+        vehicle, edge = live.sumo.vehicle, live.sumo.lane.getEdgeID(path.part_at(along).lane)
+        ahead = [item for item in self.neighbours(live, path, along) if item.first > 0.0 and item.going_along]
+        ahead = [item for item in ahead if in_corridor(item, self.half_width)]
+        return any(edge in vehicle.getRoute(item.key)[vehicle.getRouteIndex(item.key) :] for item in ahead)
 
     def _has_room_beside(self, live: LiveTraffic, path: Path, along: float) -> bool:
         """Whether the roadway is wide enough to pass there."""

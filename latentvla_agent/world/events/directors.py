@@ -10,7 +10,7 @@ import numpy as np
 from latentvla_agent.errors import ConfigError
 from latentvla_agent.world.events.base import EgoEvent, Turns
 from latentvla_agent.world.events.config import EventConfig
-from latentvla_agent.world.events.crossing import BlockedIntersection, RedLightRunner
+from latentvla_agent.world.events.crossing_kinds import BlockedIntersection, RedLightRunner
 from latentvla_agent.world.events.cut_in import CutIn
 from latentvla_agent.world.events.detour import Cones, StalledVehicle
 from latentvla_agent.world.events.lead_brakes import LeadBrakesHard

@@ -64,7 +64,8 @@ class Driver:
         accel = sumo.vehicle.getAcceleration(self.key) if self._accel is None else self._accel
         need = max((self._needed(speed, obstacle, accel) for obstacle in obstacles), default=0.0)
         settings = self.settings
-        least = settings.release_decel if self.braking else start_decel or settings.start_decel
+        holds = self.braking or speed < settings.ease_speed  # who stands or nearly does keeps the brake on
+        least = settings.release_decel if holds else start_decel or settings.start_decel
         if need >= least:
             self._brake(sumo, speed, need, accel)
         elif cruise is not None:

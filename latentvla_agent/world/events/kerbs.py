@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Optional
 from latentvla_agent.world.events.path import Path
 
 if TYPE_CHECKING:
-    from latentvla_agent.world.traffic import LiveTraffic
+    from latentvla_agent.world.traffic.simulation import LiveTraffic
 
 CAR, CYCLE = "passenger", "bicycle"
 

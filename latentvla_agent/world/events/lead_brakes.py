@@ -9,7 +9,7 @@ from latentvla_agent.world.events.path import Path
 from latentvla_agent.world.events.surroundings import Neighbour, find_leader, list_obstacles
 
 if TYPE_CHECKING:
-    from latentvla_agent.world.traffic import LiveTraffic
+    from latentvla_agent.world.traffic.simulation import LiveTraffic
 
 RISE_S = 0.4  # of the lead's brake
 

@@ -86,11 +86,6 @@ class Path:
         parts = tuple(part for part in self.parts if part.first < along)
         return Path(self.line[:keep], self.along[:keep], parts)
 
-    def distance_to(self, x: float, y: float) -> float:
-        """Metres from a point to the path's line."""
-        near_x, near_y, _ = self.point_at(self.locate(x, y)[0])
-        return math.hypot(x - near_x, y - near_y)
-
     def turning(self, first: float, last: float, samples: int = 12) -> float:
         """Largest change of heading [rad] between two places of the path."""
         headings = np.unwrap([self.point_at(along)[2] for along in np.linspace(first, last, samples)])

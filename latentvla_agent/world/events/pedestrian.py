@@ -15,7 +15,7 @@ from latentvla_agent.world.events.path import Path
 from latentvla_agent.world.events.surroundings import corners_of, list_obstacles
 
 if TYPE_CHECKING:
-    from latentvla_agent.world.traffic import LiveTraffic
+    from latentvla_agent.world.traffic.simulation import LiveTraffic
 
 
 class Walk(Enum):

@@ -10,7 +10,7 @@ from latentvla_agent.world.events.path import Path
 from latentvla_agent.world.events.surroundings import Conflict, Neighbour, find_conflict, find_leader, list_obstacles
 
 if TYPE_CHECKING:
-    from latentvla_agent.world.traffic import LiveTraffic
+    from latentvla_agent.world.traffic.simulation import LiveTraffic
 
 
 BEYOND_M = 0.5  # behind a junction's end, to be on the lane there
@@ -75,10 +75,27 @@ class RoundaboutEntry(EgoEvent):
             if key in present:
                 live.sumo.vehicle.setLaneChangeMode(key, NO_LANE_CHANGE)
 
+    def _arrange(self, live: LiveTraffic, path: Path, neighbours: List[Neighbour], entry: float) -> None:
+        """Who can best meet the ego at the entry drives at the speed that it takes."""
+        settings, vehicle = self.config.roundabout, live.sumo.vehicle
+        if not 0.0 < entry < settings.search or live.step % self.config.place.search_every:
+            return
+        speed = min(max(self.ego_speed(live), settings.ego_speed), settings.approach_speed)
+        fits = []
+        for item in (item for item in neighbours if item.key in self._sent):
+            conflict = self._conflict(live, path, item)
+            vehicle.setSpeed(item.key, SUMO_DRIVES)
+            if conflict is not None:
+                wanted = conflict.other_first / (max(conflict.ego_first, 0.0) / speed + settings.arranged_s)
+                if settings.speed[0] <= wanted <= settings.speed[1]:
+                    fits.append((abs(wanted - item.speed), item.key, wanted))
+        if fits:
+            vehicle.setSpeed(*min(fits)[1:])
+
     def _try_start(self, live: LiveTraffic, path: Path, neighbours: List[Neighbour], entry: float) -> None:
         """The ego is the first before the entry and somebody in the ring will be there at about the same time."""
         settings, speed = self.config.roundabout, self.ego_speed(live)
-        if speed < self.config.place.ego_speed or not settings.ego_eta_s[0] <= entry / speed <= settings.ego_eta_s[1]:
+        if speed < settings.ego_speed or not settings.ego_eta_s[0] <= entry / speed <= settings.ego_eta_s[1]:
             return
         if find_leader([item for item in neighbours if item.first < entry], self.half_width) is not None:
             return
@@ -117,6 +134,7 @@ class RoundaboutEntry(EgoEvent):
         neighbours = self.neighbours(live, path, settings.search + settings.upstream)
         if self._started_at is None:
             self._keep_outside(live)
+            self._arrange(live, path, neighbours, entry)
             self._try_start(live, path, neighbours, entry)
             waiting = live.step < self._sent_at + self.steps(settings.give_up_s)
             return self._started_at is not None or waiting and entry > 0.0 and abs(left) < self.half_width
@@ -130,7 +148,8 @@ class RoundaboutEntry(EgoEvent):
             self._time(live, waits)
         self.take_ego(live, BRAKES_FREELY)
         self.driver.drive(live.sumo, obstacles)
-        self.report(live, self._circulating)
+        if self.happened or self.driver.braking or entry < settings.on_s * self.ego_speed(live):
+            self.report(live, self._circulating)
         return bool(waits)
 
     def _still_comes(self, live: LiveTraffic, path: Path, item: Neighbour) -> bool:

@@ -123,9 +123,11 @@ def find_conflict(ego: Path, other: Path, apart: float) -> Optional[Conflict]:
     """The first stretch where the other path's line comes within `apart` metres of the ego's, ahead of both."""
     near: List[Tuple[float, float, float]] = []  # metres along the other path, along the ego's, the other's heading
     along = np.arange(0.0, other.length, TRAVEL_SAMPLE_M).tolist()
+    if not along:
+        return None  # its way ends where it is
     poses = [other.point_at(place) for place in along]
     for place, (x, y, heading), (ego_along, left) in zip(along, poses, ego.locate_all(np.array(poses)[:, :2]).tolist()):
-        if abs(left) < apart and ego.distance_to(x, y) < apart:
+        if abs(left) < apart and math.dist((x, y), ego.point_at(ego_along)[:2]) < apart:
             near.append((place, ego_along, heading))
         elif near:
             break

@@ -12,7 +12,7 @@ from latentvla_agent.world.events.path import Path
 from latentvla_agent.world.events.surroundings import Neighbour, list_obstacles
 
 if TYPE_CHECKING:
-    from latentvla_agent.world.traffic import LiveTraffic
+    from latentvla_agent.world.traffic.simulation import LiveTraffic
 
 
 class WrongWayVehicle(EgoEvent):
@@ -61,15 +61,15 @@ class WrongWayVehicle(EgoEvent):
         edge, index = here.lane.rsplit("_", 1)
         opposite = edge[1:] if edge.startswith("-") else f"-{edge}"
         lanes = [lane for lane in live.roads.lanes.values() if lane.edge == opposite]
-        along = self.draw(settings.stage)
-        if len(self._sent) >= settings.most_sent or not lanes or along > here.last - settings.end_clear:
+        along = min(self.draw(settings.stage), here.last - settings.end_clear)
+        if len(self._sent) >= settings.most_sent or not lanes or along < settings.stage[0]:
             return
         lane = min(lanes, key=lambda item: item.index).key
         x, y, _ = path.point_at(along)
         shape = shapely.LineString(live.sumo.lane.getShape(lane))
         place = shape.project(shapely.Point(x, y)) * live.sumo.lane.getLength(lane) / shape.length
         route = self.onward(live, opposite, self.config.place.route_edges)
-        self.send_vehicle(live, lane, place, route, self.draw_model())
+        self.send_vehicle(live, lane, place, route, self.draw_model(), settings.sent_speed)
 
     def _needed_gap(self, speed: float, other_speed: float) -> float:
         """So far apart that the ego can stop comfortably before the other one has to turn back."""
@@ -79,11 +79,11 @@ class WrongWayVehicle(EgoEvent):
         return settings.back_gap + driven + settings.slowing_share * other_speed * (settings.notice_s + brake_s)
 
     def _is_alone(self, neighbours: List[Neighbour], other: Neighbour) -> bool:
-        reach = self.config.wrong_way.shift[1] + self.half_width
+        right, left = -self.half_width - self.config.wrong_way.beside, self.config.wrong_way.shift[1]
         low, high = -self.config.place.ego_length, other.last
         between = [item for item in neighbours if item.last > low and item.first < high and item.key != other.key]
         behind_ego_side = [item for item in neighbours if item.first > 0.0 and abs(item.middle) < self.half_width]
-        return not any(abs(item.middle) < reach for item in between) and not any(
+        return not any(right < item.middle < left for item in between) and not any(
             item.first < high + self.config.wrong_way.clear and item.going_along for item in behind_ego_side
         )
 

@@ -9,18 +9,18 @@ import numpy as np
 import shapely
 
 from latentvla_agent.world.events import EgoEvent, EventConfig, make_directors
-from latentvla_agent.world.network_config import (
+from latentvla_agent.world.roads.config import (
     BendConfig,
     JunctionConfig,
     NetworkConfig,
     StreetConfig,
     TopologyConfig,
 )
-from latentvla_agent.world.networks import make_network
-from latentvla_agent.world.recording import FloatArray, Recording, Track
-from latentvla_agent.world.roads import Roads, read_roads
-from latentvla_agent.world.traffic import record_traffic
-from latentvla_agent.world.traffic_config import TrafficConfig
+from latentvla_agent.world.roads.lanes import Roads, read_roads
+from latentvla_agent.world.roads.networks import make_network
+from latentvla_agent.world.traffic.config import TrafficConfig
+from latentvla_agent.world.traffic.recording import FloatArray, Recording, Track
+from latentvla_agent.world.traffic.simulation import record_traffic
 
 EGO = "ego_0"
 NETWORK = NetworkConfig(

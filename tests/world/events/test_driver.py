@@ -87,3 +87,13 @@ def test_a_swerve_is_smooth_and_ends_where_it_should() -> None:
         lefts.append(sumo.left)
     assert lefts[-1] == pytest.approx(1.5)
     assert np.diff(lefts).max() < 0.15 and np.diff(lefts).min() > -1e-9
+
+
+@pytest.mark.parametrize("start_decel", [1.7, 2.2])
+def test_whoever_creeps_stops_even_if_braking_begins_late(start_decel: float) -> None:
+    """The last metre takes less deceleration than it may take to begin to brake."""
+    sumo, driver = StandIn(1.0), Driver("ego_0", SETTINGS)
+    for _ in range(50):
+        driver.drive(sumo, [Obstacle(4.0 - sumo.distance)], start_decel)
+        sumo.step()
+    assert sumo.speed < 0.1 and sumo.distance < 1.8

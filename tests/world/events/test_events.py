@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from latentvla_agent.world.events import count_events
-from latentvla_agent.world.recording import EventSpan, Recording, StateIndex
-from latentvla_agent.world.roads import Roads
+from latentvla_agent.world.roads.lanes import Roads
+from latentvla_agent.world.traffic.recording import EventSpan, Recording, StateIndex
 from tests.world.events.event_towns import EGO, distances, hits_going_on, make_event_town, record_event
 
 pytest.importorskip("libsumo", reason="SUMO is not installed")

@@ -55,3 +55,9 @@ def test_paths_that_cross_conflict_where_they_cross() -> None:
     assert 18.0 <= conflict.other_first <= 18.6 and 21.4 <= conflict.other_last <= 22.0
     assert conflict.turned == pytest.approx(math.pi / 2.0)
     assert find_conflict(ego, make_line(0.0, 5.0, 0.0), apart=2.0) is None
+
+
+def test_a_way_that_ends_where_it_is_meets_nobody() -> None:
+    ego = make_line(0.0, 0.0, 0.0)
+    over = Path(np.array([[30.0, -2.0], [30.0, 0.0]]), np.array([-2.0, 0.0]), (PathPart("c_0", -2.0, 0.0),))
+    assert over.length == 0.0 and find_conflict(ego, over, apart=2.0) is None
