@@ -7,6 +7,9 @@ STAMP := $(VENV)/.stamp
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 CODE := latentvla_agent tests $(wildcard hydra_plugins)
 
+# Fixtures of a file are made once: its tests stay on one core.
+PARALLEL := -n auto --dist loadfile
+
 # Options of eval-navsim: only those given reach the command, which knows the defaults.
 comma := ,
 AGENTS ?= $(AGENT)
@@ -63,10 +66,10 @@ bench: $(STAMP)  ## Measure the scorer on one core, beside a devkit where one is
 test: lint types compat test-fast  ## Lint, types, Python 3.9 compatibility, import rules, fast tests
 
 test-fast: $(STAMP)  ## The fast tests alone
-	$(BIN)/python -m pytest -q -m "not slow and not navsim"
+	$(BIN)/python -m pytest -q $(PARALLEL) -m "not slow and not navsim"
 
 test-all: $(STAMP)  ## All tests, the slow ones too
-	$(BIN)/python -m pytest -q -m "not navsim"
+	$(BIN)/python -m pytest -q $(PARALLEL) -m "not navsim"
 
 test-navsim: $(STAMP)  ## Tests against a real devkit: NAVSIM_PYTHON, NAVSIM_DEVKIT_ROOT, NUPLAN_DEVKIT_ROOT
 	$(BIN)/python -m pytest -q -m navsim

@@ -374,7 +374,7 @@ def scored(evaluated: Path) -> Scored:
         for i, plan in enumerate(plans[::-1] + plans[:1])
     ]
     path, out = evaluated / "plans.json.gz", evaluated / "scores.json.gz"
-    path.write_bytes(gzip.compress(json.dumps(entries).encode()))
+    path.write_bytes(gzip.compress(json.dumps(entries).encode(), mtime=0))
     options = ["--workers", 1, "--cache", evaluated / "cache"]
     answer = call("score", "--trajectories", path, "--out", out, *options)
     return Scored(answer, entries, json.loads(gzip.decompress(out.read_bytes())))

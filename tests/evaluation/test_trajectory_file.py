@@ -27,7 +27,9 @@ def write(folder: Path, content: Any, name: str = "plans.json") -> Path:
 def test_entries_in_order(tmp_path: Path, packed: bool) -> None:
     sampled = {"token": "s", "name": "m", "poses": POSES[:4], "sampling": {"num_poses": 4, "interval": 1}}
     content = json.dumps([ENTRY, sampled, ENTRY]).encode()
-    path = write(tmp_path, gzip.compress(content) if packed else content, "plans.json.gz" if packed else "plans.json")
+    path = write(
+        tmp_path, gzip.compress(content, mtime=0) if packed else content, "plans.json.gz" if packed else "plans.json"
+    )
     entries = read_trajectories(path)
     assert [(entry.token, entry.name) for entry in entries] == [("t", "n"), ("s", "m"), ("t", "n")]
     np.testing.assert_array_equal(entries[0].trajectory.poses, np.array(POSES))
@@ -50,8 +52,8 @@ def test_entries_in_order(tmp_path: Path, packed: bool) -> None:
         (b"", "plans.json", "not a JSON file"),
         ({"token": "t"}, "plans.json", "expected a JSON list of trajectories, got dict"),
         ([ENTRY], "plans.json.gz", "not readable .Not a gzipped file"),
-        (gzip.compress(b"[" * 1000)[:-9], "plans.json.gz", "not a JSON file"),
-        (gzip.compress(b"[]")[:12] + b"\xff" * 20, "plans.json.gz", "not a JSON file|not readable"),
+        (gzip.compress(b"[" * 1000, mtime=0)[:-9], "plans.json.gz", "not a JSON file"),
+        (gzip.compress(b"[]", mtime=0)[:12] + b"\xff" * 20, "plans.json.gz", "not a JSON file|not readable"),
     ],
 )
 def test_broken_files(tmp_path: Path, content: Any, name: str, reason: str) -> None:
