@@ -41,8 +41,10 @@ class Command(NamedTuple):
     folder: Path
 
     def __call__(self, *arguments: Any, entries: Any = None) -> Answer:
-        """Run it in this process, on the embedded data unless told otherwise."""
+        """Run it in this process, on the embedded logs unless told otherwise."""
         options = ["--cache", self.folder / "cache", "--workers", 1]
+        if not {"--data", "--split"}.intersection(arguments):
+            options += ["--split", "embedded"]
         if self.name == "score":
             plans = self.folder / "plans.json"
             plans.write_text(json.dumps(entries or [{"token": "any", "name": "a", "poses": POSES}]))
@@ -215,7 +217,7 @@ def test_missing_maps_folder(command: Command, embedded_copy: Path) -> None:
 @pytest.mark.parametrize(
     "arguments, reason",
     [
-        (["--split", "embeded"], "no split 'embeded', the known ones are: embedded; did you mean 'embedded'?"),
+        (["--split", "embeded"], "no split 'embeded', the known ones are: embedded, minitown-"),
         (["--split", "no.yaml"], "no.yaml: expected a YAML file of a split, got nothing"),
         (["--split", "../embedded"], "expected the name of a split"),
         (["--data", "/nowhere"], "/nowhere: expected a folder (--data), got nothing"),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import List, Mapping, Optional
 
-from latentvla_agent.data.worlds import DEFAULT_WORLD, find_world, has_default_world, is_world
+from latentvla_agent.data.worlds import DEFAULT_WORLD, find_world, is_world, list_shipped
 from latentvla_agent.errors import DataError
 
 EMBEDDED_FOLDER = Path(__file__).resolve().parent.parent / "embedded"
@@ -75,10 +75,9 @@ def _find_named_root(data: Optional[Path], environ: Mapping[str, str], split: Op
 
 
 def _find_embedded_root(split: Optional[str], environ: Mapping[str, str]) -> Path:
-    if split is not None and is_world(split):
-        return find_world(split, environ)
-    # The world's own evaluation split, as soon as it comes with the package.
-    return find_world(DEFAULT_WORLD, environ) if split != EMBEDDED_SPLIT and has_default_world() else EMBEDDED_FOLDER
+    if split == EMBEDDED_SPLIT:
+        return EMBEDDED_FOLDER
+    return find_world(split if split is not None and is_world(split) else DEFAULT_WORLD, environ)
 
 
 def find_synthetic_scenes(roots: DataRoots, split: str) -> Path:
@@ -95,6 +94,11 @@ def default_split(roots: DataRoots) -> str:
     if len(folders) == 1:
         return folders[0]
     raise DataError(f"{roots.logs}: expected a split to be named, the folders are: {', '.join(folders) or 'none'}")
+
+
+def list_embedded_splits() -> List[str]:
+    """Names of the splits that come with the package."""
+    return [EMBEDDED_SPLIT, *list_shipped()]
 
 
 def list_splits(roots: DataRoots) -> List[str]:

@@ -12,7 +12,7 @@ from typing import Any, Dict, FrozenSet, List, Optional, Sequence, Tuple
 
 import yaml
 
-from latentvla_agent.data.roots import DataRoots, find_synthetic_scenes, list_splits
+from latentvla_agent.data.roots import DataRoots, find_synthetic_scenes, list_embedded_splits, list_splits
 from latentvla_agent.data.stage_mapping import TwoStageGroup, read_mapping
 from latentvla_agent.errors import DataError
 
@@ -148,7 +148,8 @@ def _find_split(name: str, roots: DataRoots, devkit_folders: Sequence[Path]) -> 
     if (roots.logs / name).is_dir():
         source = "embedded split" if roots.is_embedded else "folder of logs"
         return Split(name, roots.logs / name, SceneFilter(frame_interval=1), f"{source} {roots.logs / name}")
-    known = [*list_splits(roots), *(path.stem for folder in devkit_folders for path in sorted(folder.glob("*.yaml")))]
+    files = [path.stem for folder in devkit_folders for path in sorted(folder.glob("*.yaml"))]
+    known = sorted({*list_splits(roots), *files, *(list_embedded_splits() if roots.is_embedded else [])})
     raise DataError(f"{roots.logs}: no split {name!r}, the known ones are: {', '.join(known)}{_suggest(name, known)}")
 
 

@@ -54,11 +54,6 @@ def find_world(split: str, environ: Mapping[str, str] = os.environ) -> Path:
     )
 
 
-def has_default_world() -> bool:
-    """Whether the split that is scored where nothing is named comes with the package."""
-    return DEFAULT_WORLD in list_shipped()
-
-
 def list_shipped() -> List[str]:
     """Names of the splits that come with the package."""
     return sorted(path.name[: -len(ARCHIVE_SUFFIX)] for path in SHIPPED_FOLDER.glob(f"*{ARCHIVE_SUFFIX}"))

@@ -64,7 +64,6 @@ def test_the_embedded_world_where_nothing_is_named(
 ) -> None:
     worlds = {name: make_root(tmp_path / name, name) for name in ("minitown-val", "minitown-train")}
     monkeypatch.setattr(roots_module, "find_world", lambda split, environ: worlds[split])
-    monkeypatch.setattr(roots_module, "has_default_world", lambda: True)
     found = find_roots(None, None, environ)
     root = worlds["minitown-val"]
     assert found == DataRoots(root / "navsim_logs", root / "maps", root / "sensor_blobs", is_embedded=True)
@@ -83,12 +82,10 @@ def test_a_split_of_the_embedded_world_means_its_root_whatever_the_environment_s
     assert not find_roots(environ=environ, split="navtest").is_embedded
 
 
-def test_the_embedded_logs_are_asked_for_by_name(embedded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(roots_module, "has_default_world", lambda: True)
+def test_the_embedded_logs_are_asked_for_by_name(embedded: Path) -> None:
     found = find_roots(environ={}, split="embedded")
     assert found == DataRoots(embedded / "navsim_logs", embedded / "maps", embedded / "sensor_blobs", is_embedded=True)
-    monkeypatch.setattr(roots_module, "has_default_world", lambda: False)
-    assert find_roots(environ={}) == found and default_split(found) == "embedded"
+    assert default_split(found) == "embedded"
 
 
 def test_folders_that_do_not_exist_are_named(tmp_path: Path) -> None:

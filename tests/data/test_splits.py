@@ -145,7 +145,7 @@ def test_a_split_name_is_no_path(roots: DataRoots, name: str) -> None:
 
 
 def test_unknown_names_come_with_a_suggestion(roots: DataRoots, devkit: Path, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="known ones are: mini, test, navtest; did you mean 'navtest'?"):
+    with pytest.raises(DataError, match="known ones are: mini, navtest, test; did you mean 'navtest'?"):
         resolve_split("navtset", roots, devkit_config_dirs=[devkit])
     path = write(tmp_path / "my.yaml", "data_split: mini\nframe_intervall: 1\n")
     with pytest.raises(DataError, match="my.yaml: unknown key 'frame_intervall'; did you mean 'frame_interval'?"):

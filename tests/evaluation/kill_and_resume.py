@@ -24,7 +24,7 @@ from typing import Any, Dict, List, Optional, Sequence
 from latentvla_agent.evaluation.costs import COSTS
 from tests.evaluation.commands import start
 
-OPTIONS = ("--agent", "human", "--agent", "constant_velocity", "--workers", "2", "--max-scenes")
+OPTIONS = ("--split", "embedded", "--agent", "human", "--agent", "constant_velocity", "--workers", "2", "--max-scenes")
 MAIN_KILLED, WORKER_KILLED, DEVKIT_KILLED = "main process killed", "worker killed", "devkit process killed"
 TOO_LATE = "had finished"
 VICTIMS = {"embedded": (MAIN_KILLED, WORKER_KILLED), "official": (MAIN_KILLED, WORKER_KILLED, DEVKIT_KILLED)}

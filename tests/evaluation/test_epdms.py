@@ -47,7 +47,18 @@ def refs() -> Sequence[SceneRef]:
 def result(tmp_path_factory: pytest.TempPathFactory, metric_caches: Path) -> Result:
     """One evaluation of two agents."""
     out = tmp_path_factory.mktemp("epdms") / "out"
-    options = ["--agent", "human", "--agent", "constant_velocity", "--workers", 2, "--max-scenes", SCENES]
+    options = [
+        "--agent",
+        "human",
+        "--agent",
+        "constant_velocity",
+        "--split",
+        "embedded",
+        "--workers",
+        2,
+        "--max-scenes",
+        SCENES,
+    ]
     answer = call("eval", "--metric", EPDMS.name, *map(str, options), "--out", out, "--cache", metric_caches)
     with (out / "scores.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -59,7 +70,7 @@ def score(folder: Path, caches: Path, entries: Any, *options: str) -> List[Dict[
     """Rows of `score`."""
     path = folder / "plans.json"
     path.write_text(json.dumps(entries))
-    answer = call("score", "--trajectories", path, "--workers", "1", "--cache", caches, *options)
+    answer = call("score", "--split", "embedded", "--trajectories", path, "--workers", "1", "--cache", caches, *options)
     assert answer.status == 0, answer.err
     rows: List[Dict[str, Any]] = json.loads(answer.out)
     return rows
@@ -116,7 +127,7 @@ def test_the_report_is_about_epdms(result: Result) -> None:
 
 
 def test_another_metric_in_the_same_folder_is_refused(result: Result, metric_caches: Path) -> None:
-    options = ["--agent", "human", "--agent", "constant_velocity", "--max-scenes", str(SCENES)]
+    options = ["--agent", "human", "--agent", "constant_velocity", "--split", "embedded", "--max-scenes", str(SCENES)]
     answer = call("eval", *options, "--out", result.out, "--cache", metric_caches)
     assert "belongs to a run with another metric;" in answer.error
 

@@ -20,7 +20,7 @@ def evaluate(folder: Path, generation: int, *options: object) -> Answer:
     devkit = write_stand_in(folder / f"devkit-{generation}", generation)
     return run(
         "eval", "--scorer", "official", "--devkit-root", devkit, "--nuplan-root", devkit, "--agent", "stop",
-        "--agent", "constant_velocity", "--max-scenes", SCENES, "--workers", 2, "--shadow", 0,
+        "--agent", "constant_velocity", "--split", "embedded", "--max-scenes", SCENES, "--workers", 2, "--shadow", 0,
         "--out", folder / "out", "--cache", folder / "cache", *options,
     )  # fmt: skip
 

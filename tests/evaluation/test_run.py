@@ -27,7 +27,7 @@ REASONS = {
     "KillsProcess": "the worker died twice (exit code -9)",
 }
 SCENES = 7  # of the embedded data; the agents fail in the first of them
-OPTIONS = ("--workers", "2", "--max-scenes", str(SCENES), "--time-limit", "8")
+OPTIONS = ("--split", "embedded", "--workers", "2", "--max-scenes", str(SCENES), "--time-limit", "8")
 
 
 class Result(NamedTuple):
@@ -122,7 +122,20 @@ def test_summary_says_where_the_numbers_come_from(result: Result) -> None:
 
 
 def evaluate_stop(out: Path, metric_caches: Path, *options: str) -> Answer:
-    return call("eval", "--agent", "stop", "--max-scenes", "6", *options, "--out", out, "--cache", metric_caches)
+    return call(
+        "eval",
+        "--agent",
+        "stop",
+        "--split",
+        "embedded",
+        "--max-scenes",
+        "6",
+        *options,
+        "--out",
+        out,
+        "--cache",
+        metric_caches,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -166,7 +179,9 @@ def test_a_damaged_line_is_done_again(finished: Result, metric_caches: Path, tmp
 def test_another_config_in_the_same_folder_is_refused(finished: Result, metric_caches: Path) -> None:
     before = {path: path.read_bytes() for path in list_files(finished.out)}
     for arguments, key in ((["--max-scenes", "5"], "scenes, split"), (["--agent", "human"], "agents")):
-        answer = call("eval", "--agent", "stop", "--max-scenes", "6", *arguments, "--out", finished.out)
+        answer = call(
+            "eval", "--agent", "stop", "--split", "embedded", "--max-scenes", "6", *arguments, "--out", finished.out
+        )
         assert "predictions.journal" in answer.error and f"another {key};" in answer.error
     assert before == {path: path.read_bytes() for path in list_files(finished.out)}
 

@@ -124,7 +124,19 @@ def test_privileged_agents_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("metric", ("pdms-v1.1", "epdms-v2.2"))
 def test_the_command(tmp_path: Path, metric: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    answer = call("submit", "--agent", "stop", *TEAM_OPTIONS, "--metric", metric, "--no-score", "--out", "s.pkl")
+    answer = call(
+        "submit",
+        "--agent",
+        "stop",
+        *TEAM_OPTIONS,
+        "--split",
+        "embedded",
+        "--metric",
+        metric,
+        "--no-score",
+        "--out",
+        "s.pkl",
+    )
     assert answer.status == 0, answer.err
     stages = read_submission(tmp_path / "s.pkl").stages
     assert [len(stage) for stage in stages] == ([64] if metric == "pdms-v1.1" else [64, 0])

@@ -27,7 +27,7 @@ def golden_cases() -> Dict[str, List[Dict[str, Any]]]:
 @pytest.fixture(scope="session")
 def embedded_scenes() -> Dict[str, Scene]:
     """Every window of the embedded split by token."""
-    roots = find_roots(None, None, {})
+    roots = find_roots(environ={}, split="embedded")
     index = index_scenes(resolve_split("embedded", roots))
     return {scene.token: scene for scene in SceneLoader(index, MapStore(roots.maps)).load_scenes()}
 
