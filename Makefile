@@ -57,7 +57,7 @@ $(STAMP): setup.cfg pyproject.toml
 	@$(PIP) install -q -e ".[dev]"
 	@touch $@
 
-eval-navsim: $(STAMP)  ## Score agents and print the table: embedded logs, or yours (variables below)
+eval-navsim: $(STAMP)  ## Score agents and print the table: minitown-val, or your data (variables below)
 	$(strip $(BIN)/latentvla eval $(EVAL_OPTIONS))
 
 bench: $(STAMP)  ## Measure the scorer on one core, beside a devkit where one is named (variables below)

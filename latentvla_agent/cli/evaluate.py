@@ -76,7 +76,7 @@ def eval_command(
 
     \b
     Examples:
-      latentvla eval                                    four baselines on the embedded logs
+      latentvla eval                                    four baselines on minitown-val
       latentvla eval --data /data/openscene --split navtest --agent constant_velocity --workers 32
       latentvla eval --data ../shared/data/real/dev --split dev --agent human --agent stop --out runs/real
     """
