@@ -83,8 +83,9 @@ def test_nothing_heavy_is_loaded(python: Path) -> None:
 
 @pytest.mark.slow
 def test_an_evaluation_runs(python: Path, tmp_path: Path) -> None:
+    """Of the split that comes with the wheel."""
     options: List[object] = ["--agent", "stop", "--max-scenes", 2, "--out", tmp_path / "out", "--cache", tmp_path]
-    assert "embedded scorer, split embedded, 2 scenes" in run(python.parent / "latentvla", "eval", *options)
+    assert "embedded scorer, split minitown-val, 2 scenes" in run(python.parent / "latentvla", "eval", *options)
 
 
 @pytest.mark.slow
