@@ -1,4 +1,4 @@
-"""Digests of content: of a map whatever version of GDAL, SQLite and PROJ wrote it, and of a file's bytes."""
+"""Digests of content: of a map, whatever version of GDAL, SQLite and PROJ wrote it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
-from latentvla_agent.data.files import hash_file
 from latentvla_agent.data.map_layers import LAYER_COLUMNS, OPTIONAL_COLUMNS, MapLayer, read_layer, read_projection
-
-__all__ = ["digest_layers", "digest_map", "hash_file"]
 
 UNITS_PER_METRE = 1000  # coordinates count whole millimetres
 UNITS_PER_NUMBER = 1_000_000  # and other numbers millionths

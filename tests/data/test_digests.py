@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import shapely
 
-from latentvla_agent.data.digests import digest_layers, digest_map, hash_file
+from latentvla_agent.data.digests import digest_layers, digest_map
+from latentvla_agent.data.files import hash_file
 from latentvla_agent.data.map_writer import write_map
 from tests.data.test_map_writer import ZONE, make_layers
 

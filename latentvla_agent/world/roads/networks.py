@@ -17,7 +17,7 @@ from latentvla_agent.world.roads.lanes import find_car_lanes
 from latentvla_agent.world.roads.smoothing import smooth_network
 from latentvla_agent.world.roads.street_plan import Street, StreetPlan, narrow_streets, plan_streets
 from latentvla_agent.world.roads.topology import draw_topology
-from latentvla_agent.world.sumo import run_program
+from latentvla_agent.world.sumo import MAX_SEED, run_program
 
 NET_NAME = "town.net.xml"
 HEADER = b'<?xml version="1.0" encoding="UTF-8"?>\n'
@@ -96,7 +96,7 @@ def _options(config: NetworkConfig) -> List[str]:
     return [
         *("--xml-validation", "never"),
         *("--precision", str(config.precision)),
-        *("--seed", str(config.seed)),
+        *("--seed", str(config.seed & MAX_SEED)),
         *("--no-turnarounds", "--tls.discard-simple"),
         *("--default.junctions.radius", str(junctions.corner_radius_m)),
         *("--junctions.internal-link-detail", str(junctions.detail)),
