@@ -8,14 +8,14 @@ import numpy as np
 import shapely
 
 from latentvla_agent.world.meshes.mesh import FloatArray
-from latentvla_agent.world.meshes.street_area import StreetArea
+from latentvla_agent.world.meshes.street_area import GRID, StreetArea
 
 
 class FreeGround:
     """Ground outside of drivable area and walkways. What is claimed is free no more."""
 
     def __init__(self, area: StreetArea):
-        self.paved = shapely.union_all([area.drivable, area.walkways, *area.crosswalks])
+        self.paved = shapely.union_all([area.drivable, area.walkways, *area.crosswalks], grid_size=GRID)
         self._drivable = area.drivable
         self._claimed: List[shapely.Geometry] = []
         shapely.prepare(self.paved)
