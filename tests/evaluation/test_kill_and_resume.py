@@ -33,6 +33,7 @@ def wait_for_lines(path: Path, count: int) -> None:
         time.sleep(0.002)
 
 
+@pytest.mark.slow
 def test_a_kill_and_an_interrupt(tmp_path: Path) -> None:
     """Killed while it plans, interrupted by Ctrl-C while it scores, then left alone."""
     out = tmp_path / "killed" / "out"

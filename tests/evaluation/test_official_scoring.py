@@ -75,6 +75,7 @@ def test_a_resumed_run_needs_nothing_of_the_devkit_again(tmp_path: Path) -> None
     assert (tmp_path / "out" / "scores.csv").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_another_devkit_is_another_run(tmp_path: Path) -> None:
     assert evaluate(tmp_path, 1).status == 0
     changed = tmp_path / "devkit-1" / "navsim" / "planning" / "changed.py"

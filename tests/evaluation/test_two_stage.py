@@ -51,6 +51,7 @@ def test_both_stages_make_one_score(two_stage_set: TwoStageSet, tmp_path: Path) 
     assert (tmp_path / "out" / "report.html").stat().st_size > 1000
 
 
+@pytest.mark.slow
 def test_resumed_it_is_the_same(two_stage_set: TwoStageSet, tmp_path: Path) -> None:
     assert evaluate(two_stage_set, tmp_path, "stop").status == 0
     before, journal = read_rows(tmp_path), tmp_path / "out" / "scores.journal"
