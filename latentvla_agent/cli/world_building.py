@@ -64,7 +64,9 @@ def _open_parts(root: Path, config: SplitConfig) -> Path:
     """Folder of finished towns; those of another state of code or config are removed, with the sensor files that were
     rendered from them, as is what a kill left."""
     code = hash_folder(Path(__file__).resolve().parent.parent / "world", ".py")
-    towns = replace(config, name=config.family, scenes=0, min_logs=0, part_of="")  # the same for every edition
+    towns = replace(
+        config, name=config.family, scenes=0, min_logs=0, least_share=0.0, part_of=""
+    )  # the same for every edition
     roads = hash_file(Path(config.opendrive)) if config.opendrive else ""
     key = hashlib.sha256(f"{code} {towns} {roads}".encode()).hexdigest()[:12]
     parts = root / f"{TOWNS_PREFIX}{key}"

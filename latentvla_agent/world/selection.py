@@ -25,8 +25,11 @@ def choose_scenes(config: SplitConfig, towns: Towns) -> Optional[List[Window]]:
 
 
 def count_chosen(config: SplitConfig, towns: Towns) -> int:
-    """How many of the scenes these towns give."""
-    return min(config.scenes, len(_choose_balanced(config, towns) if config.balance else _take(towns)))
+    """How many of the scenes these towns give, each kind at most its share."""
+    if not config.balance:
+        return min(config.scenes, len(_take(towns)))
+    quota = _find_quota(config)
+    return min(config.scenes, sum(min(count, quota) for count in _count_offers(config, towns).values()))
 
 
 def count_kinds(config: SplitConfig, towns: Towns) -> Dict[str, int]:
@@ -48,17 +51,36 @@ def _cut(config: SplitConfig, windows: List[Window]) -> List[Window]:
 
 
 def _choose_balanced(config: SplitConfig, towns: Towns) -> List[Window]:
-    """Windows of rare kinds, each kind up to its quota; a window counts for the rarest thing in it."""
-    kinds = config.rare_kinds
-    quota = math.ceil(config.scenes / len(kinds))
-    counts: Counter[str] = Counter()
+    """As many windows as the split has scenes, equally many of each kind; empty where a kind has too few.
+
+    A kind may have as little as `least_share` of its share; then the others make up for it, all alike.
+    """
+    quota, offers = _find_quota(config), _count_offers(config, towns)
+    if min(offers.values()) < config.least_share * quota or sum(offers.values()) < config.scenes:
+        return []
+    level = quota
+    while sum(min(count, level) for count in offers.values()) < config.scenes:
+        level += 1
+    left = {kind: min(count, level) for kind, count in offers.items()}
+    surplus = sum(left.values()) - config.scenes
+    for kind in [kind for kind, count in left.items() if count == level][::-1][:surplus]:
+        left[kind] -= 1
     chosen = []
     for window in _take(towns):
         kind = find_kind(window)
-        if kind in kinds and counts[kind] < quota:
-            counts[kind] += 1
+        if left.get(kind, 0) > 0:
+            left[kind] -= 1
             chosen.append(window)
     return chosen
+
+
+def _find_quota(config: SplitConfig) -> int:
+    return math.ceil(config.scenes / len(config.rare_kinds))
+
+
+def _count_offers(config: SplitConfig, towns: Towns) -> Dict[str, int]:
+    counts = Counter(find_kind(window) for window in _take(towns))
+    return {kind: counts[kind] for kind in config.rare_kinds}
 
 
 def find_kind(window: Window) -> str:

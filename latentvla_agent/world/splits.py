@@ -51,7 +51,8 @@ class WindowRules:
 @dataclass(frozen=True)
 class SplitConfig:
     """One split. `weather` is shares of the drives, `events` of the egos; the share of a kind of event says how early
-    it may try to happen to an ego, who is open to all kinds. With `balance` every kind gets equally many scenes.
+    it may try to happen to an ego, who is open to all kinds. With `balance` every kind gets equally many scenes;
+    of a kind that is too rare for that, `least_share` of it is enough.
 
     In a town `egos` drive for `duration_s` among `vehicles`, in logs of `drive_s`. `towns` is the most that may be
     built. A smaller edition names the split that it is `part_of`: its scenes are scenes of that one, under the same
@@ -67,6 +68,7 @@ class SplitConfig:
     events: Shares = ((NO_EVENT, 1.0),)
     weather: Shares = (("clear", 0.7), ("overcast", 0.3))
     balance: bool = False
+    least_share: float = 1.0
     egos: int = 8
     vehicles: int = 100
     duration_s: float = 66.0
@@ -132,6 +134,7 @@ SPLITS: Dict[str, SplitConfig] = {
             events=_share(UNLABELLED_EVENTS, 1.0),
             weather=_MIXED_WEATHER,
             balance=True,
+            least_share=0.5,
             vehicles=50,
             duration_s=126.0,
             towns=240,
@@ -146,6 +149,7 @@ SPLITS: Dict[str, SplitConfig] = {
             events=_share(ALL_EVENTS, 1.0),
             weather=_RARE_WEATHER,
             balance=True,
+            least_share=0.5,
             vehicles=50,
             duration_s=126.0,
             towns=240,

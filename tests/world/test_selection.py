@@ -87,3 +87,12 @@ def test_an_edition_has_scenes_of_the_split_that_it_is_part_of(
 def test_kinds_are_counted_as_the_split_names_them() -> None:
     town = make_town(0, [(0, ("cut_in", "fog")), (0, ("fog",)), (0, ("unknown",))])
     assert count_kinds(BALANCED, [town]) == {"cones": 0, "cut_in": 1, "fog": 2}
+
+
+def test_a_kind_that_is_too_rare_is_made_up_for_by_the_others() -> None:
+    town = make_town(0, [(0, ("cones",))] * 9 + [(1, ("cut_in",))] * 2 + [(2, ("fog",))] * 9)
+    lenient = replace(BALANCED, scenes=12, least_share=0.5)
+    chosen = choose_scenes(lenient, [town])
+    assert chosen is not None
+    assert Counter(find_kind(window) for window in chosen) == {"cones": 5, "cut_in": 2, "fog": 5}
+    assert choose_scenes(replace(lenient, least_share=0.6), [town]) is None
