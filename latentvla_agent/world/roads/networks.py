@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tempfile
 from pathlib import Path
@@ -58,12 +59,18 @@ def _build_plan(config: NetworkConfig, work: Path) -> ElementTree.Element:
     rng = np.random.Generator(np.random.PCG64(config.seed))
     plan = plan_streets(draw_topology(config, rng, work), config, rng)
     for _ in range(config.junctions.narrowing_rounds):
-        root = _convert(_write_plan(plan, config, work), config, work)
+        files = _write_plan(plan, config, work)
+        root = _convert(files, config, work)
         blocked = count_blocked_lanes(root)
         if not blocked:
             break
         plan = narrow_streets(plan, blocked)
-    return root
+    west, south = _read_extent(root, config)[:2]
+    if min(west, south) >= 0.0:
+        return root
+    # A bend leads out beyond the outermost junctions and the margin around them.
+    x, y = (math.ceil(config.margin_m - end) if end < 0.0 else 0 for end in (west, south))
+    return _convert([*files, "--offset.x", str(x), "--offset.y", str(y)], config, work)
 
 
 def count_blocked_lanes(root: ElementTree.Element) -> Dict[str, int]:

@@ -106,3 +106,9 @@ def test_what_does_not_fit_is_left_out_or_an_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="expected inside"):
         make_network(NetworkConfig(kind="opendrive", opendrive=path, extent_m=100.0), tmp_path / "small")
     assert not (tmp_path / "small" / NET_NAME).exists()
+
+
+def test_a_bend_beyond_the_outermost_junctions_is_moved_inside(tmp_path: Path) -> None:
+    config = NetworkConfig(kind="spider", seed=272584690)  # reached 10.6 m beyond the southern border
+    roads = read_roads(make_network(config, tmp_path))
+    assert 0.0 <= np.vstack([lane.line for lane in roads.lanes.values()]).min() < config.margin_m
