@@ -7,11 +7,12 @@ from typing import List
 import numpy as np
 import shapely
 
+from latentvla_agent.world.meshes.areas import intersect, subtract, unite
 from latentvla_agent.world.meshes.markings import list_markings
 from latentvla_agent.world.meshes.mesh import FloatArray, Ground, GroundRaster, Material, Mesh, join_meshes
 from latentvla_agent.world.meshes.raster import draw_areas
 from latentvla_agent.world.meshes.shapes import build_mesh, build_quads
-from latentvla_agent.world.meshes.street_area import GRID, StreetArea, list_polygons
+from latentvla_agent.world.meshes.street_area import StreetArea, list_polygons
 from latentvla_agent.world.meshes.street_config import GroundConfig, StreetConfig
 from latentvla_agent.world.meshes.triangulation import list_rings, triangulate_polygon
 
@@ -30,7 +31,7 @@ def draw_ground(area: StreetArea, config: StreetConfig) -> GroundRaster:
         (area.walkways, int(Ground.WALKWAY)),
         (kerb, int(Ground.KERB)),
         (area.road, int(Ground.ASPHALT)),
-        (shapely.intersection(area.junctions, area.road, grid_size=GRID), int(Ground.JUNCTION)),
+        (intersect(area.junctions, area.road), int(Ground.JUNCTION)),
         (area.carparks, int(Ground.PARKING)),
         *list_markings(area, config.marking),
     ]
@@ -56,11 +57,10 @@ def _build_plain(area: StreetArea, config: GroundConfig) -> Mesh:
 def find_raised(area: StreetArea, config: GroundConfig) -> shapely.Geometry:
     """The area of walkways and kerbs at kerb height."""
     kerb = shapely.buffer(area.road, config.kerb_width, join_style="mitre")
-    crosswalks = shapely.union_all(list(area.crosswalks), grid_size=GRID)
+    crosswalks = unite(area.crosswalks)
     ramps = shapely.buffer(crosswalks, config.crosswalk_ramp, join_style="mitre")
-    paved, level = (shapely.union(*pair, grid_size=GRID) for pair in ((area.walkways, kerb), (area.road, ramps)))
-    raised = shapely.difference(paved, level, grid_size=GRID)
-    return shapely.simplify(shapely.intersection(raised, area.region, grid_size=GRID), config.simplify)
+    raised = subtract(unite([area.walkways, kerb]), unite([area.road, ramps]))
+    return shapely.simplify(intersect(raised, area.region), config.simplify)
 
 
 def _build_raised(area: StreetArea, config: GroundConfig) -> List[Mesh]:

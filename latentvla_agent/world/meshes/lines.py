@@ -71,7 +71,9 @@ def list_roadsides(area: shapely.Geometry, offset: float, region: shapely.Geomet
                 points = points[::-1]
             inside = shapely.intersection(shapely.LineString(points), region)
             merged = shapely.line_merge(inside) if inside.geom_type == "MultiLineString" else inside
-            pieces = [part for part in shapely.get_parts(merged) if part.geom_type == "LineString"]
+            pieces = [
+                part for part in shapely.get_parts(merged) if part.geom_type == "LineString" and part.length > 0.0
+            ]
             lines += [_follow(shapely.get_coordinates(piece), points) for piece in pieces]
     return lines
 

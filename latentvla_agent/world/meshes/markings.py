@@ -8,9 +8,10 @@ from typing import Dict, List, Sequence, Tuple
 import numpy as np
 import shapely
 
+from latentvla_agent.world.meshes.areas import intersect
 from latentvla_agent.world.meshes.lines import cut_dashes, cut_line, measure_line, offset_line, sample_line
 from latentvla_agent.world.meshes.mesh import FloatArray, Ground
-from latentvla_agent.world.meshes.street_area import GRID, StreetArea, Strip, list_polygons
+from latentvla_agent.world.meshes.street_area import StreetArea, Strip, list_polygons
 from latentvla_agent.world.meshes.street_config import MarkingConfig
 
 Paint = Tuple[shapely.Geometry, int]  # an area and its label
@@ -182,12 +183,11 @@ def _paint_crosswalks(area: StreetArea, config: MarkingConfig) -> List[Paint]:
     """Stripes along the traffic, side by side from kerb to kerb."""
     painted: List[Paint] = []
     for crosswalk in area.crosswalks:
-        on_road = shapely.intersection(shapely.buffer(crosswalk, -config.crosswalk_inset), area.road, grid_size=GRID)
+        on_road = intersect(shapely.buffer(crosswalk, -config.crosswalk_inset), area.road)
         if on_road.area < config.stripe:
             continue
         painted.append((on_road, int(Ground.ASPHALT)))  # no lane line goes through a crosswalk
-        stripes = shapely.intersection(_cut_stripes(crosswalk, config), on_road, grid_size=GRID)
-        painted += [(stripe, int(Ground.WHITE)) for stripe in stripes]
+        painted += [(intersect(stripe, on_road), int(Ground.WHITE)) for stripe in _cut_stripes(crosswalk, config)]
     return painted
 
 

@@ -7,15 +7,16 @@ from typing import List, Tuple
 import numpy as np
 import shapely
 
+from latentvla_agent.world.meshes.areas import unite
 from latentvla_agent.world.meshes.mesh import FloatArray
-from latentvla_agent.world.meshes.street_area import GRID, StreetArea
+from latentvla_agent.world.meshes.street_area import StreetArea
 
 
 class FreeGround:
     """Ground outside of drivable area and walkways. What is claimed is free no more."""
 
     def __init__(self, area: StreetArea):
-        self.paved = shapely.union_all([area.drivable, area.walkways, *area.crosswalks], grid_size=GRID)
+        self.paved = unite([area.drivable, area.walkways, *area.crosswalks])
         self._drivable = area.drivable
         self._claimed: List[shapely.Geometry] = []
         shapely.prepare(self.paved)

@@ -10,11 +10,11 @@ import shapely
 
 from latentvla_agent.data.maps import CityMap, Lane
 from latentvla_agent.errors import DataError
+from latentvla_agent.world.meshes.areas import subtract, unite
 from latentvla_agent.world.meshes.mesh import FloatArray
 
 DRIVABLE_LAYERS = ("lane_groups_polygons", "intersections", "carpark_areas", "generic_drivable_areas")
 GAP = 0.05  # metres between areas that count as touching
-GRID = 1e-3  # metres: on a grid, overlays of areas that all but touch do not fail
 SLIVER = 0.45  # half the width in metres of a road that is none
 MIN_AREA = 0.05  # square metres of what is worth drawing
 
@@ -86,16 +86,11 @@ def read_area(city_map: CityMap, path: FloatArray, radius: float, signalised: Co
 def _trim_road(drivable: shapely.Geometry, walkways: shapely.Geometry) -> Tuple[shapely.Geometry, shapely.Geometry]:
     """Road and walkways, where slivers of the drivable area between walkways are walkway."""
     broad = shapely.buffer(shapely.buffer(drivable, -SLIVER, join_style="mitre"), SLIVER + GAP, join_style="mitre")
-    slivers = [
-        part
-        for part in list_polygons(shapely.difference(drivable, broad, grid_size=GRID))
-        if part.distance(walkways) < GAP
-    ]
+    slivers = [part for part in list_polygons(subtract(drivable, broad)) if part.distance(walkways) < GAP]
     if not slivers:
         return drivable, walkways
-    between = shapely.buffer(shapely.union_all(slivers, grid_size=GRID), 2.0 * GAP, join_style="mitre")
-    road = shapely.difference(drivable, between, grid_size=GRID)
-    return road, shapely.union(walkways, between, grid_size=GRID)
+    between = shapely.buffer(unite(slivers), 2.0 * GAP, join_style="mitre")
+    return subtract(drivable, between), unite([walkways, between])
 
 
 class _Reader:
@@ -119,9 +114,7 @@ class _Reader:
     def read_union(self, names: Sequence[str]) -> shapely.Geometry:
         """One area of all polygons of some layers, hairline gaps between them closed."""
         polygons = [polygon for name in names for polygon in self.read_polygons(name)]
-        grown = shapely.union_all(
-            [shapely.buffer(polygon, GAP, join_style="mitre") for polygon in polygons], grid_size=GRID
-        )
+        grown = unite([shapely.buffer(polygon, GAP, join_style="mitre") for polygon in polygons])
         return shapely.simplify(shapely.buffer(grown, -GAP, join_style="mitre"), 0.5 * GAP)
 
     def read_strips(self, is_connector: bool) -> Tuple[Strip, ...]:
