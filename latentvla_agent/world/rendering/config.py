@@ -239,7 +239,7 @@ class LidarConfig:
     intensity_gain: float = 330.0
     half_in_weather_m: Mapping[str, float] = field(default_factory=lambda: {"fog": 26.0, "rain": 80.0})
     always_seen_m: float = 45.0  # an object in view this near has at least one point
-    probes: int = 64  # places of an object at which to look whether it is in view
+    probes: int = 1024  # places on an object at which to look whether it is in view: 0.3 % of it is found
     ego_front_m: float = 4.15  # the own car, left out of the cloud
     ego_rear_m: float = 1.25
     ego_half_width_m: float = 1.25

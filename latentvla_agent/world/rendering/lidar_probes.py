@@ -15,6 +15,9 @@ from latentvla_agent.world.rendering.embree import Float32Array
 from latentvla_agent.world.rendering.frame_scene import FrameScene
 from latentvla_agent.world.rendering.lidar_beams import Beams
 
+# Steps of a sequence that fills the unit square evenly: powers of the plastic number's inverse.
+PLASTIC = np.array([0.7548776662466927, 0.5698402909980532])
+
 
 def aim_probes(scene: FrameScene, missed: npt.NDArray[Any], config: LidarConfig) -> Tuple[Beams, npt.NDArray[Any]]:
     """Beams from every lidar to some places on the objects `missed`, and the object (N,) that each is meant for."""
@@ -39,17 +42,31 @@ def aim_probes(scene: FrameScene, missed: npt.NDArray[Any], config: LidarConfig)
 def _list_targets(
     scene: FrameScene, missed: npt.NDArray[Any], config: LidarConfig
 ) -> Tuple[npt.NDArray[np.float64], npt.NDArray[Any]]:
-    """Middles (N, 3), in the ego frame, of some faces of each object, and the objects (N,)."""
+    """Places (N, 3), in the ego frame, all over the surface of each object, and the objects (N,)."""
     mesh = scene.actors.mesh
-    chosen = [np.zeros(0, np.int64)]
+    places, objects = [np.zeros((0, 3))], [np.zeros(0, mesh.objects.dtype)]
     for index in missed:
-        faces = np.flatnonzero(mesh.objects == index)
-        chosen.append(faces[np.linspace(0, len(faces) - 1, min(len(faces), config.probes)).astype(np.int64)])
-    faces = np.concatenate(chosen)
-    middles = mesh.vertices[mesh.faces[faces]].astype(np.float64).mean(axis=1)
-    x, y = middles[:, 0] - scene.pose[0], middles[:, 1] - scene.pose[1]
+        corners = mesh.vertices[mesh.faces[mesh.objects == index]].astype(np.float64)
+        places.append(spread_places(corners, config.probes))
+        objects.append(np.full(len(places[-1]), index, mesh.objects.dtype))
+    found = np.concatenate(places)
+    x, y = found[:, 0] - scene.pose[0], found[:, 1] - scene.pose[1]
     cos, sin = np.cos(scene.pose[2]), np.sin(scene.pose[2])
-    return np.column_stack([cos * x + sin * y, cos * y - sin * x, middles[:, 2]]), mesh.objects[faces]
+    return np.column_stack([cos * x + sin * y, cos * y - sin * x, found[:, 2]]), np.concatenate(objects)
+
+
+def spread_places(corners: npt.NDArray[np.float64], count: int) -> npt.NDArray[np.float64]:
+    """`count` places (N, 3) spread evenly, always alike, over triangles (F, 3, 3); none where these have no area."""
+    edges = corners[:, 1:] - corners[:, :1]
+    areas = np.cumsum(np.linalg.norm(np.cross(edges[:, 0], edges[:, 1]), axis=1))
+    if len(areas) == 0 or areas[-1] <= 0.0:
+        return np.zeros((0, 3))
+    number = np.arange(count)
+    rows = np.searchsorted(areas, (number + 0.5) / count * areas[-1])
+    shares = number[:, None] * PLASTIC % 1.0
+    shares = np.where(shares.sum(axis=1, keepdims=True) > 1.0, 1.0 - shares, shares)  # into the triangle
+    placed: npt.NDArray[np.float64] = corners[rows, 0] + np.einsum("ns,nsx->nx", shares, edges[rows])
+    return placed
 
 
 def choose_probes(found: npt.NDArray[Any], meant: npt.NDArray[Any], distances: Float32Array) -> npt.NDArray[np.intp]:

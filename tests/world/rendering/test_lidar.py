@@ -12,6 +12,7 @@ from latentvla_agent.data.sensor_files import LidarIndex
 from latentvla_agent.world.meshes.mesh import join_meshes
 from latentvla_agent.world.rendering.config import LidarConfig, RenderConfig
 from latentvla_agent.world.rendering.embree import MeshScene
+from latentvla_agent.world.rendering.lidar_probes import spread_places
 from latentvla_agent.world.rendering.renderer import Renderer
 from tests.world.rendering.small_street import build_boxes, make_frame, make_street
 
@@ -130,3 +131,17 @@ def test_noise_hangs_on_token_and_seed(scanned: Tuple[Renderer, Any, npt.NDArray
     assert np.array_equal(renderer.scan_lidar(frame), cloud)
     other = renderer.scan_lidar(make_frame(BOXES, token="fedcba9876543210"))
     assert other.shape != cloud.shape or not np.array_equal(other, cloud)
+
+
+@pytest.mark.parametrize("count", [1, 50, 1024])
+def test_probes_are_spread_over_all_of_a_surface(count: int) -> None:
+    corners = np.array(
+        [[[0, 0, 0], [9, 0, 0], [0, 2, 0]], [[9, 0, 1], [9, 0, 1], [9, 0, 1]], [[5, 5, 1], [6, 5, 1], [5, 7, 1]]]
+    )
+    places = spread_places(corners.astype(np.float64), count)
+    first = places[places[:, 2] == 0.0]
+    assert len(places) == count and abs(len(first) - 0.9 * count) <= 1.0  # as the areas are
+    assert (first[:, :2] >= 0.0).all() and (first[:, 0] / 9.0 + first[:, 1] / 2.0 <= 1.0 + 1e-12).all()
+    if count > 100:
+        assert np.allclose(first.mean(axis=0), [3.0, 2.0 / 3.0, 0.0], atol=0.05)
+    assert len(spread_places(corners[1:2].astype(np.float64), count)) == 0
