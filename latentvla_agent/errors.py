@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
+from typing import Iterable
+
 
 class LatentVLAError(ValueError):
     """Base of every error that is the user's to mend. The message names the file, what was expected and what came."""
@@ -25,3 +28,9 @@ class TrajectoryError(LatentVLAError):
 
 class CheckpointError(LatentVLAError):
     """A file of weights is missing, broken, not the one that was published, or made for another model."""
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """What to append to a message about an unknown name: the known one that was probably meant, or nothing."""
+    matches = get_close_matches(name, list(known), n=1)
+    return f"; did you mean {matches[0]!r}?" if matches else ""

@@ -14,8 +14,8 @@ import safetensors.numpy
 import shapely
 from safetensors import SafetensorError
 
-from latentvla_agent.data.map_layers import MapLayer, has_layer
-from latentvla_agent.data.map_writer import GEOMETRY_TYPES, LOCATIONS, map_path, write_map
+from latentvla_agent.data.map_layers import MapLayer
+from latentvla_agent.data.map_writer import GEOMETRY_TYPES, LOCATIONS, is_stub, map_path, write_map
 from latentvla_agent.data.maps import CityMap
 from latentvla_agent.errors import DataError
 
@@ -27,7 +27,7 @@ SHAPELY_TYPES = {"Polygon": shapely.GeometryType.POLYGON, "LineString": shapely.
 def list_maps(maps: Path) -> List[Tuple[str, Path]]:
     """Location and file of every map below a maps root; stubs don't count."""
     paths = [(location, map_path(maps, location)) for location in sorted(LOCATIONS)]
-    return [(location, path) for location, path in paths if path.is_file() and has_layer(path, "lanes_polygons")]
+    return [(location, path) for location, path in paths if path.is_file() and not is_stub(path)]
 
 
 def pack_map(path: Path) -> bytes:

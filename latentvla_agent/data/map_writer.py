@@ -22,7 +22,7 @@ from pyproj import Transformer
 from pyproj.exceptions import CRSError
 
 from latentvla_agent.data.files import write_atomically
-from latentvla_agent.data.map_layers import LAYER_COLUMNS, NO_ID, OPTIONAL_COLUMNS, MapLayer
+from latentvla_agent.data.map_layers import LAYER_COLUMNS, NO_ID, OPTIONAL_COLUMNS, MapLayer, has_layer
 from latentvla_agent.data.maps import MAP_VERSIONS_FILE
 from latentvla_agent.errors import DataError
 
@@ -89,6 +89,11 @@ def write_map_versions(root: Path) -> None:
             write_map(path, {"lane_connectors": empty_layer("lane_connectors")}, slot.projection, slot.version)
     versions = {location: {"version": slot.version} for location, slot in LOCATIONS.items()}
     write_atomically(root / MAP_VERSIONS_FILE, (json.dumps(versions, indent=2) + "\n").encode())
+
+
+def is_stub(path: Path) -> bool:
+    """Whether a map file is one of these stubs."""
+    return not has_layer(path, "lanes_polygons")
 
 
 def empty_layer(name: str) -> MapLayer:

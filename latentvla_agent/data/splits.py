@@ -6,7 +6,6 @@ import dataclasses
 import hashlib
 import json
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Dict, FrozenSet, List, Optional, Sequence, Tuple
 
@@ -14,7 +13,7 @@ import yaml
 
 from latentvla_agent.data.roots import DataRoots, find_synthetic_scenes, list_embedded_splits, list_splits
 from latentvla_agent.data.stage_mapping import TwoStageGroup, read_mapping
-from latentvla_agent.errors import DataError
+from latentvla_agent.errors import DataError, suggest
 
 _YamlLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # navtest.yaml has 12,000 lines
 
@@ -150,7 +149,7 @@ def _find_split(name: str, roots: DataRoots, devkit_folders: Sequence[Path]) -> 
         return Split(name, roots.logs / name, SceneFilter(frame_interval=1), f"{source} {roots.logs / name}")
     files = [path.stem for folder in devkit_folders for path in sorted(folder.glob("*.yaml"))]
     known = sorted({*list_splits(roots), *files, *(list_embedded_splits() if roots.is_embedded else [])})
-    raise DataError(f"{roots.logs}: no split {name!r}, the known ones are: {', '.join(known)}{_suggest(name, known)}")
+    raise DataError(f"{roots.logs}: no split {name!r}, the known ones are: {', '.join(known)}{suggest(name, known)}")
 
 
 def _read_split(path: Path, name: str, roots: DataRoots, devkit_folders: Sequence[Path], source: str) -> Split:
@@ -166,7 +165,7 @@ def _read_split(path: Path, name: str, roots: DataRoots, devkit_folders: Sequenc
         hint = "" if "data_split" in content else "; name the folder of its logs with the key data_split"
         raise DataError(
             f"{path}: data_split: expected a folder in {roots.logs} ({', '.join(known) or 'none there'}),"
-            f" got {folder!r}{hint}{_suggest(folder, known)}"
+            f" got {folder!r}{hint}{suggest(folder, known)}"
         )
     scene_filter = _build_filter(path, filter_values)
     synthetic_folder = find_synthetic_scenes(roots, name) if scene_filter.include_synthetic_scenes else None
@@ -198,7 +197,7 @@ def _build_filter(path: Path, values: Dict[str, Any]) -> SceneFilter:
         if key in _UNUSED_KEYS and value:
             raise DataError(f"{path}: {key}: expected null, NAVSIM's two-stage script knows reactive_all_mapping only")
         if key not in (*known, *_HYDRA_KEYS, *_UNUSED_KEYS):
-            raise DataError(f"{path}: unknown key {key!r}{_suggest(str(key), [*known, *_SPLIT_KEYS])}")
+            raise DataError(f"{path}: unknown key {key!r}{suggest(str(key), [*known, *_SPLIT_KEYS])}")
     chosen = {key: value for key, value in values.items() if key in known}
     for key in _NAMES:
         if isinstance(chosen.get(key), list):
@@ -226,11 +225,6 @@ def _expect_mapping(path: Path, key: str, value: Any) -> Dict[str, Any]:
 def _is_plain_name(name: str) -> bool:
     """Whether a name stays in the folder that it is looked up in."""
     return name not in ("", ".", "..") and not any(char in name for char in "/\\\0")
-
-
-def _suggest(name: str, known: Sequence[str]) -> str:
-    matches = get_close_matches(name, known, n=1)
-    return f"; did you mean {matches[0]!r}?" if matches else ""
 
 
 def _check_count(name: str, value: object, minimum: int) -> None:

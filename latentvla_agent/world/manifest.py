@@ -12,7 +12,7 @@ from typing import Any, Dict, List, Optional
 
 from latentvla_agent.data.digests import digest_map
 from latentvla_agent.data.files import hash_file, write_atomically
-from latentvla_agent.data.map_layers import has_layer
+from latentvla_agent.data.map_writer import is_stub
 from latentvla_agent.data.worlds import MANIFEST_FILE
 from latentvla_agent.world.splits import SplitConfig
 
@@ -23,7 +23,11 @@ PATTERNS = ("navsim_logs/*/*.pkl", "maps/*/*/map.gpkg", "maps/*.json", "train_te
 def describe_world(root: Path, config: SplitConfig, facts: Dict[str, Any]) -> Dict[str, Any]:
     """The manifest of a finished world; `facts` are the counts to put in front."""
     paths = [path for pattern in PATTERNS for path in sorted(root.glob(pattern))]
-    files = {path.relative_to(root).as_posix(): _digest(path) for path in paths if not _is_stub(path)}
+    files = {
+        path.relative_to(root).as_posix(): _digest(path)
+        for path in paths
+        if path.suffix != ".gpkg" or not is_stub(path)
+    }
     size = list(config.picture_size)
     return {"split": config.name, "seed": config.seed, "picture_size": size, **facts, "files": files}
 
@@ -43,11 +47,6 @@ def find_differences(manifest: Dict[str, Any], other: Dict[str, Any]) -> List[st
     """Paths that only one of two manifests has, or that differ."""
     mine, others = manifest["files"], other["files"]
     return [path for path in sorted({*mine, *others}) if mine.get(path) != others.get(path)]
-
-
-def _is_stub(path: Path) -> bool:
-    """Whether it is the map of a location that no town uses: there only because the devkit opens all four."""
-    return path.suffix == ".gpkg" and not has_layer(path, "lanes_polygons")
 
 
 def _digest(path: Path) -> str:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Dict, Iterable, Mapping, Sequence, Tuple
 
 import yaml
 
 from latentvla_agent.data.worlds import WORLD_PREFIX
-from latentvla_agent.errors import ConfigError
+from latentvla_agent.errors import ConfigError, suggest
 from latentvla_agent.world.splits import ALL_EVENTS, NO_EVENT, SPLITS, WEATHER, Shares, SplitConfig, WindowRules
 
 LIKE = "like"  # the published split whose entries hold where the file has none
@@ -102,6 +101,5 @@ def _expect(path: Path, key: str, value: Any, kind: type) -> Any:
 def _check_keys(path: Path, keys: Iterable[Any], known: Sequence[str]) -> None:
     for key in keys:
         if key not in known:
-            matches = get_close_matches(str(key), known, n=1)
-            hint = f"; did you mean {matches[0]!r}?" if matches else f"; known: {', '.join(known)}"
+            hint = suggest(str(key), known) or f"; known: {', '.join(known)}"
             raise ConfigError(f"{path}: unknown entry {key!r}{hint}")

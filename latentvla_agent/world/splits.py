@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from typing import Dict, Optional, Tuple
 
-from latentvla_agent.errors import ConfigError
+from latentvla_agent.errors import ConfigError, suggest
 
 Shares = Tuple[Tuple[str, float], ...]
 
@@ -168,9 +167,7 @@ def find_split_config(name: str) -> SplitConfig:
     family, _, number = name.rpartition("-")
     if family in SPLITS and number.isdecimal():
         return make_edition(SPLITS[family], int(number))
-    matches = get_close_matches(name, SPLITS, n=1)
-    hint = f"; did you mean {matches[0]!r}?" if matches else ""
-    raise ConfigError(f"no split {name!r} of the embedded world, there are: {', '.join(SPLITS)}{hint}")
+    raise ConfigError(f"no split {name!r} of the embedded world, there are: {', '.join(SPLITS)}{suggest(name, SPLITS)}")
 
 
 def make_edition(config: SplitConfig, scenes: int) -> SplitConfig:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Dict, List, Sequence, Tuple, Type
 
 import numpy as np
 
-from latentvla_agent.errors import ConfigError
+from latentvla_agent.errors import ConfigError, suggest
 from latentvla_agent.world.events.base import EgoEvent, Turns
 from latentvla_agent.world.events.config import EventConfig
 from latentvla_agent.world.events.crossing_kinds import BlockedIntersection, RedLightRunner
@@ -62,9 +61,7 @@ def count_events(directors: Sequence[EgoEvent]) -> Dict[str, Tuple[int, int]]:
 def _check_shares(config: EventConfig) -> Tuple[List[str], np.ndarray]:
     for kind, share in config.shares:
         if kind not in KINDS:
-            near = difflib.get_close_matches(kind, KINDS, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise ConfigError(f"event kind: expected one of {', '.join(KINDS)}, got {kind!r}{hint}")
+            raise ConfigError(f"event kind: expected one of {', '.join(KINDS)}, got {kind!r}{suggest(kind, KINDS)}")
         if share < 0.0:
             raise ConfigError(f"share of {kind}: expected at least 0, got {share}")
     kinds = [kind for kind, share in config.shares if share > 0.0]
