@@ -39,10 +39,13 @@ def read_split_file(path: Path) -> SplitConfig:
     if "rules" in values:
         values["rules"] = _read_rules(path, values["rules"], base.rules)
     if "opendrive" in values:
-        values["opendrive"] = str((path.parent / _expect(path, "opendrive", values["opendrive"], str)).resolve())
+        values["opendrive"] = _find_map(path, values["opendrive"])
     for key, value in values.items():
         values[key] = _expect(path, key, value, type(getattr(base, key)))
-    return dataclasses.replace(base, **values)
+    config = dataclasses.replace(base, **values)
+    if config.balance and not config.rare_kinds:
+        raise ConfigError(f"{path}: balance: expected shares of events or rare weather to balance, got none")
+    return config
 
 
 def _read_mapping(path: Path) -> Dict[str, Any]:
@@ -58,6 +61,13 @@ def _find_base(path: Path, name: Any) -> SplitConfig:
         return SplitConfig("", seed=0, scenes=0, rules=WindowRules())
     _check_keys(path, [str(name)], list(SPLITS))
     return SPLITS[str(name)]
+
+
+def _find_map(path: Path, name: Any) -> str:
+    found = (path.parent / _expect(path, "opendrive", name, str)).resolve()
+    if not found.is_file():
+        raise ConfigError(f"{path}: opendrive: expected a file, got nothing at {found}")
+    return str(found)
 
 
 def _check_name(path: Path, name: Any) -> None:

@@ -36,6 +36,8 @@ def test_shares_rules_and_sizes_are_the_users(tmp_path: Path) -> None:
 
 
 def test_roads_of_an_opendrive_map_lie_beside_the_file(tmp_path: Path) -> None:
+    (tmp_path / "maps").mkdir()
+    (tmp_path / "maps" / "town.xodr").write_text("<OpenDRIVE/>")
     config = read_split_file(write(tmp_path, HEAD + "opendrive: maps/town.xodr\n"))
     assert config.opendrive == str(tmp_path / "maps" / "town.xodr")
 
@@ -55,6 +57,8 @@ def test_roads_of_an_opendrive_map_lie_beside_the_file(tmp_path: Path) -> None:
         (HEAD + "rules: {per_log: 2.5}", "rules: per_log: expected int, got 2.5"),
         (HEAD + "like: minitown-vale", "unknown entry 'minitown-vale'; did you mean 'minitown-val'"),
         (HEAD + "egos: true", "egos: expected int, got True"),
+        (HEAD + "opendrive: none.xodr", "opendrive: expected a file, got nothing at .*none.xodr"),
+        (HEAD + "balance: true", "balance: expected shares of events or rare weather"),
         (HEAD.replace("minitown-mine", "mine"), "name: expected minitown-"),
         (HEAD.replace("minitown-mine", "minitown-../x"), "name: expected minitown-"),
         (HEAD.replace("minitown-mine", "minitown-val"), "is that of a published split"),
