@@ -16,6 +16,7 @@ import numpy.typing as npt
 IntArray = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 HALF = 0.5 + 1e-9  # of a cell; what is halfway up to rounding is halfway
+PLUS = np.array([[0, 0], [1, 0], [-1, 0], [0, 1], [0, -1]])
 
 
 def draw_polygons(polygons: Sequence[IntArray], width: int, height: int) -> Mask:
@@ -31,10 +32,11 @@ def draw_polygons(polygons: Sequence[IntArray], width: int, height: int) -> Mask
 
 
 def draw_lines(lines: Sequence[IntArray], width: int, height: int) -> Mask:
-    """(height, width) bool: polylines, each (V, 2) vertices, two cells thick, with round corners."""
+    """(height, width) bool: polylines, each (V, 2) vertices, as OpenCV's of thickness 2: three cells, round ends."""
     mask = np.zeros((height, width), dtype=bool)
     starts = np.concatenate([np.empty((0, 2), np.int64), *(line[:-1] for line in lines)])
     ends = np.concatenate([np.empty((0, 2), np.int64), *(line[1:] for line in lines)])
+    _mark(mask, *(np.concatenate([starts, ends])[:, None] + PLUS).reshape(-1, 2).T)
     lengths = np.hypot(*(ends - starts).T)
     starts, ends, lengths = (array[lengths > 0.0] for array in (starts, ends, lengths))
     aside = (ends - starts)[:, ::-1] * [1.0, -1.0] / lengths[:, None]  # one cell to the side
@@ -43,8 +45,6 @@ def draw_lines(lines: Sequence[IntArray], width: int, height: int) -> Mask:
     corners = corners.reshape(-1, 2)
     _fill(mask, _level(corners), _level(others), np.repeat(np.arange(len(starts)), 4), 0.5)
     _trace(mask, corners, others)
-    around = np.array([[0, 0], [1, 0], [-1, 0], [0, 1], [0, -1]])
-    _mark(mask, *(np.concatenate([starts, ends])[:, None] + around).reshape(-1, 2).T)
     return mask
 
 

@@ -1,8 +1,8 @@
-"""Run by a process that has the devkit: features and targets of its own TransFuser for the scenes of a data root.
+"""Run by a process that has the devkit: features and targets of its TransFuser, and of ours, for scenes of NAVSIM's types.
 
     python devkit_transfuser.py ROOT SPLIT OUT features|targets [TOKEN …]
 
-writes `<OUT>/<token>.npz` with the tensors of the builder under the devkit's names.
+writes `<OUT>/<token>.npz` with the tensors of both builders, each under its own names.
 """
 
 from __future__ import annotations
@@ -14,6 +14,13 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+
+from latentvla_agent.data.sensors import SENSOR_NAMES as ALL
+from latentvla_agent.features.transfuser import TransfuserFeatures
+from latentvla_agent.features.transfuser_targets import TransfuserTargets
+from latentvla_agent.navsim_bridge import TargetsOfOurScene
+
+SENSORS = ("cam_l0", "cam_f0", "cam_r0", "lidar_pc")
 
 
 class ToTensor:
@@ -46,7 +53,7 @@ def open_loader(root: Path, split: str, with_sensors: bool) -> Any:
     return SceneLoader(
         data_path=root / "navsim_logs" / split,
         scene_filter=SceneFilter(frame_interval=1),
-        sensor_config=SensorConfig.build_all_sensors([3]) if with_sensors else SensorConfig.build_no_sensors(),
+        sensor_config=SensorConfig(**{name: [3] if name in SENSORS and with_sensors else False for name in ALL}),
         **{"original_sensor_path" if newer else "sensor_blobs_path": blobs},
     )
 
@@ -72,9 +79,12 @@ def main(root: Path, split: str, out: Path, kind: str, *tokens: str) -> None:
     out.mkdir(parents=True, exist_ok=True)
     for token in tokens or loader.tokens:
         if kind == "features":
-            tensors = builder.compute_features(loader.get_agent_input_from_token(token))
+            agent_input = loader.get_agent_input_from_token(token)
+            tensors = {**builder.compute_features(agent_input), **TransfuserFeatures().compute_features(agent_input)}
         else:
-            tensors = builder.compute_targets(loader.get_scene_from_token(token))
+            scene = loader.get_scene_from_token(token)
+            ours = TargetsOfOurScene(TransfuserTargets()).compute_targets(scene)
+            tensors = {**builder.compute_targets(scene), **{f"our_{name}": ours[name] for name in ours}}
         np.savez_compressed(out / f"{token}.npz", **{name: tensor.numpy() for name, tensor in tensors.items()})
 
 
