@@ -11,6 +11,7 @@ import pytest
 
 from latentvla_agent.data.sensor_files import (
     LidarIndex,
+    _decode_fast,
     encode_image,
     encode_lidar,
     locate,
@@ -133,6 +134,28 @@ def test_a_reduced_picture_is_the_mean_of_blocks(tmp_path: Path) -> None:
     assert read_reduced_image(tmp_path / "x.png", (1, 1))[1] == 1
     image.fromarray(smooth[..., 0]).save(tmp_path / "grey.jpg")
     assert read_reduced_image(tmp_path / "grey.jpg", (48, 32))[0].shape == (32, 48, 3)
+
+
+@pytest.mark.parametrize("subsampling", [0, 1, 2])
+def test_the_faster_decoder_gives_the_same_pixels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, subsampling: int
+) -> None:
+    image, _ = pytest.importorskip("PIL.Image"), pytest.importorskip("simplejpeg")
+    noise = np.random.default_rng(0).integers(0, 256, (9, 16, 3), np.uint8)
+    picture = image.fromarray(noise).resize((333, 187), image.BICUBIC)
+    picture.save(tmp_path / "x.jpg", quality=90, subsampling=subsampling)
+    picture.convert("L").save(tmp_path / "grey.jpg")
+    content = (tmp_path / "x.jpg").read_bytes()
+    (tmp_path / "cut.jpg").write_bytes(content[:-100])
+    fast = [read_image(tmp_path / name) for name in ("x.jpg", "grey.jpg")]
+    assert _decode_fast(content) is not None
+    with pytest.raises(DataError, match="cut.jpg: not a readable picture"):
+        read_image(tmp_path / "cut.jpg")
+    monkeypatch.setitem(sys.modules, "simplejpeg", None)
+    assert _decode_fast(content) is None
+    for found, name in zip(fast, ("x.jpg", "grey.jpg")):
+        assert found.flags.c_contiguous and found.flags.writeable
+        assert np.array_equal(found, read_image(tmp_path / name))
 
 
 def test_grey_pictures_have_three_channels(tmp_path: Path) -> None:
