@@ -13,6 +13,7 @@ import os
 import pickle
 import tempfile
 from dataclasses import asdict
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple, Type
 
@@ -20,6 +21,7 @@ import numpy as np
 
 from latentvla_agent.data.maps import MapStore
 from latentvla_agent.data.scene import Annotations, BoxIndex, EgoStatus, Frame, Scene, SceneMetadata
+from latentvla_agent.data.sensors import SENSOR_NAMES
 
 STEP_S, NUM_STEPS = 0.1, 40
 MAP_VERSION = "nuplan-maps-v1.0"
@@ -392,7 +394,8 @@ def define_agent() -> Type[Any]:
 
         def get_sensor_config(self) -> Any:
             """The planner's, as NAVSIM's class."""
-            return SensorConfig(**asdict(self.planner.get_sensor_config()))
+            config = self.planner.get_sensor_config()
+            return SensorConfig(**{name: getattr(config, name) for name in SENSOR_NAMES})
 
         def compute_trajectory(self, agent_input: Any, scene: Any = None) -> Any:
             """The planner's plan, as NAVSIM's class."""
@@ -405,7 +408,8 @@ def define_agent() -> Type[Any]:
             return list(self._learner().get_feature_builders())
 
         def get_target_builders(self) -> List[Any]:
-            return list(self._learner().get_target_builders())
+            """Of scenes of our own type, which NAVSIM's are converted to."""
+            return [TargetsOfOurScene(builder) for builder in self._learner().get_target_builders()]
 
         def forward(self, features: Any) -> Any:
             return self._learner().forward(features)
@@ -428,6 +432,28 @@ def define_agent() -> Type[Any]:
     return NavsimAgent
 
 
+class TargetsOfOurScene:
+    """A target builder of NAVSIM's interface around one of ours."""
+
+    def __init__(self, builder: Any) -> None:
+        self._builder = builder
+
+    def get_unique_name(self) -> str:
+        """Name of the files that NAVSIM's dataset caching writes."""
+        return str(self._builder.get_unique_name())
+
+    def compute_targets(self, scene: Any) -> Dict[str, Any]:
+        """Targets of NAVSIM's `Scene`."""
+        targets: Dict[str, Any] = self._builder.compute_targets(convert_scene(scene))
+        return targets
+
+
+@lru_cache(maxsize=4)
+def _open_maps(root: str) -> MapStore:
+    """The maps below a root, read once in a process."""
+    return MapStore(Path(root))
+
+
 def convert_scene(scene: Any) -> Scene:
     """NAVSIM's scene as ours, with our maps of `NUPLAN_MAPS_ROOT`."""
     metadata = scene.scene_metadata
@@ -441,7 +467,7 @@ def convert_scene(scene: Any) -> Scene:
             num_future_frames=metadata.num_future_frames,
         ),
         [_convert_frame(frame) for frame in scene.frames],
-        MapStore(Path(os.environ["NUPLAN_MAPS_ROOT"])),
+        _open_maps(os.environ["NUPLAN_MAPS_ROOT"]),
     )
 
 

@@ -11,7 +11,12 @@ import yaml
 from latentvla_agent.cli.options import Cache, Maps
 from latentvla_agent.errors import ConfigError
 
-train_app = typer.Typer(no_args_is_help=True, help="Train planners on true scores.")
+train_app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Train planners on true scores.",
+)
 
 Config = Annotated[str, typer.Option("--config", help="A shipped training config by name, or a YAML file.")]
 Settings = Annotated[

@@ -6,7 +6,7 @@ import io
 import math
 from enum import IntEnum
 from pathlib import Path
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 import numpy as np
 import numpy.typing as npt
@@ -60,16 +60,46 @@ def import_pillow() -> Any:
 
 def read_image(path: Path) -> Image:
     """A picture (H, W, 3); raises `DataError` where it is missing, broken or larger than anything a camera takes."""
+    return read_reduced_image(path, None)[0]
+
+
+def read_reduced_image(path: Path, size: Optional[Tuple[int, int]]) -> Tuple[Image, int]:
+    """As `read_image`, but a JPEG is decoded at a half, a quarter or an eighth: (pixels, 2, 4 or 8; 1 for the whole).
+
+    The smallest that has at least `size` (width, height) [px]; None for the whole. Several times faster, and each pixel
+    is nearly the mean of those it stands for.
+    """
     pillow, content = import_pillow(), _read(path, "a picture")
     try:
         with pillow.open(io.BytesIO(content), formats=("JPEG", "PNG")) as picture:
             if picture.width * picture.height > MAX_PIXELS:
                 raise DataError(f"{path}: expected at most {MAX_PIXELS} pixels, got {picture.size}")
-            pixels: Image = np.array(picture if picture.mode == "RGB" else picture.convert("RGB"))
+            full_width = picture.width
+            draft = None if size is None else picture.draft(picture.mode, size)  # None for a PNG, too
+            scale = 1 if draft is None else int(round(full_width / draft[1][2]))
+            pixels = _decode_fast(content) if scale == 1 and picture.format == "JPEG" else None
+            if pixels is None:
+                pixels = np.array(picture if picture.mode == "RGB" else picture.convert("RGB"))
     except DataError:
         raise
     except Exception as error:  # a broken picture can raise nearly anything
         raise DataError(f"{path}: not a readable picture ({type(error).__name__}: {error})") from error
+    return pixels, scale
+
+
+def _decode_fast(content: bytes) -> Optional[Image]:
+    """The pixels of a JPEG as Pillow gives them, in a third of the time: Pillow makes three copies on the way to numpy.
+
+    None where simplejpeg is missing, or refuses; Pillow then says why.
+    """
+    try:
+        import simplejpeg
+    except ImportError:
+        return None
+    try:
+        pixels: Image = simplejpeg.decode_jpeg(content, "RGB")
+    except ValueError:
+        return None
     return pixels
 
 

@@ -1,11 +1,13 @@
 """Cameras and lidar of an agent's input, under NAVSIM's attribute names, and where they are loaded from.
 
-Only what an agent's `SensorConfig` asks for is read. Before that, a `SensorSource` may make the files.
+Only what an agent's `SensorConfig` asks for is read. Before that, a `SensorSource` may make the files. Real logs lack a
+sensor now and then: it is then empty, as one that nobody asked for, where NAVSIM's own loader fails. A file that a log
+names must be there.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, List, Mapping, Optional, Protocol, Sequence, Tuple
 
@@ -13,11 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from latentvla_agent.data.checks import describe, is_finite
-from latentvla_agent.data.sensor_files import Image, PointCloud, locate, read_image, read_lidar
+from latentvla_agent.data.sensor_files import Image, PointCloud, locate, read_lidar, read_reduced_image
 from latentvla_agent.errors import DataError
 
 CAMERA_NAMES = ("cam_f0", "cam_l0", "cam_l1", "cam_l2", "cam_r0", "cam_r1", "cam_r2", "cam_b0")
 LIDAR_NAME = "lidar_pc"
+SENSOR_NAMES = (*CAMERA_NAMES, LIDAR_NAME)
 SENSOR_FOLDER = "sensor_blobs"
 _CALIBRATION: Mapping[str, Tuple[str, Tuple[int, ...]]] = {  # our name -> (that in a log, shape)
     "sensor2lidar_rotation": ("sensor2lidar_rotation", (3, 3)),
@@ -29,8 +32,9 @@ _CALIBRATION: Mapping[str, Tuple[str, Tuple[int, ...]]] = {  # our name -> (that
 
 @dataclass(frozen=True)
 class Camera:
-    """A picture (H, W, 3) and calibration (see `calibration.CameraCalibration`) of a camera; None if not asked for.
+    """A picture (H, W, 3) and calibration (see `calibration.CameraCalibration`) of a camera.
 
+    None if not asked for, or not in the log. `intrinsics` are those of the picture as it was read, maybe reduced.
     `camera_path` is the picture's path in the log.
     """
 
@@ -58,7 +62,10 @@ class Cameras:
 
 @dataclass(frozen=True)
 class Lidar:
-    """The merged point cloud (6, N) of one frame (rows: `sensor_files.LidarIndex`), None if not asked for."""
+    """The merged point cloud (6, N) of one frame (rows: `sensor_files.LidarIndex`).
+
+    None if not asked for, or not in the log.
+    """
 
     lidar_pc: Optional[PointCloud] = None
     lidar_path: Optional[str] = None
@@ -69,7 +76,11 @@ NO_CAMERAS, NO_LIDAR = Cameras(), Lidar()
 
 @dataclass(frozen=True)
 class SensorConfig:
-    """Which sensors an agent wants: True for all history frames, or the list of their frame indices (0 = oldest)."""
+    """Which sensors an agent wants: True for all history frames, or the list of their frame indices (0 = oldest).
+
+    `picture_size` (width, height) [px], which NAVSIM's own class has not: as much of each picture is enough, which is
+    then decoded at a half, a quarter or an eighth where that has it.
+    """
 
     cam_f0: Any = False
     cam_l0: Any = False
@@ -80,11 +91,12 @@ class SensorConfig:
     cam_r2: Any = False
     cam_b0: Any = False
     lidar_pc: Any = False
+    picture_size: Optional[Tuple[int, int]] = None
 
     @classmethod
     def build_all_sensors(cls, include: Any = True) -> SensorConfig:
         """Every sensor, in all history frames or in those listed."""
-        return cls(**{field.name: include for field in fields(cls)})
+        return cls(**{name: include for name in SENSOR_NAMES})
 
     @classmethod
     def build_no_sensors(cls) -> SensorConfig:
@@ -98,7 +110,7 @@ class SensorConfig:
 
 def names_at(config: Any, iteration: int) -> List[str]:
     """As `SensorConfig.get_sensors_at_iteration`; `config` may also be NAVSIM's own."""
-    return [name for name in (*CAMERA_NAMES, LIDAR_NAME) if _is_wanted(getattr(config, name), iteration)]
+    return [name for name in SENSOR_NAMES if _is_wanted(getattr(config, name), iteration)]
 
 
 def _is_wanted(included: Any, iteration: int) -> bool:
@@ -123,32 +135,41 @@ class LogSensors:
     log_path: Path
     source: Optional[SensorSource] = None
 
-    def load(self, token: str, paths: Mapping[str, Any], names: Sequence[str]) -> Tuple[Cameras, Lidar]:
-        """The sensors `names` of a frame, all others empty. `paths`: its `cams` and `lidar_path`.
+    def load(
+        self,
+        token: str,
+        paths: Mapping[str, Any],
+        names: Sequence[str],
+        picture_size: Optional[Tuple[int, int]] = None,
+    ) -> Tuple[Cameras, Lidar]:
+        """The sensors `names` of a frame, all others empty, as are those that the log lacks.
 
-        Raises `DataError` naming what the log does not say, or the file that is missing or broken.
+        `paths`: its `cams` and `lidar_path`; `picture_size`: see `SensorConfig`. Raises `DataError` naming what the log
+        says wrongly, or the file that is missing or broken.
         """
         if self.source is not None:
             self.source.prepare(self.folder, self.log_path, token, names)
         place = f"{self.log_path}: frame {token}"
-        cameras = {name: self._load_camera(place, paths["cams"], name) for name in CAMERA_NAMES if name in names}
-        lidar = self._load_lidar(place, paths["lidar_path"]) if LIDAR_NAME in names else NO_LIDAR
-        return Cameras(**cameras), lidar
+        cameras = {
+            name: self._load_camera(place, paths["cams"], name, picture_size) for name in CAMERA_NAMES if name in names
+        }
+        path = paths["lidar_path"] if LIDAR_NAME in names else None
+        return Cameras(**cameras), NO_LIDAR if path is None else Lidar(read_lidar(locate(self.folder, path)), str(path))
 
-    def _load_camera(self, place: str, cams: Mapping[str, Mapping[str, Any]], name: str) -> Camera:
+    def _load_camera(
+        self, place: str, cams: Mapping[str, Mapping[str, Any]], name: str, picture_size: Optional[Tuple[int, int]]
+    ) -> Camera:
         key = name.upper()
-        if key not in cams or "data_path" not in cams[key]:
-            raise DataError(f"{place}: cams.{key}: expected a camera with a picture, got none")
-        entry, calibration = cams[key], {}
+        entry = cams.get(key, {})
+        path, calibration = entry.get("data_path"), {}
+        if path is None:
+            return Camera()
         for own, (theirs, shape) in _CALIBRATION.items():
             calibration[own] = _check_array(f"{place}: cams.{key}.{theirs}", entry.get(theirs), shape)
-        path = entry["data_path"]
-        return Camera(image=read_image(locate(self.folder, path)), camera_path=str(path), **calibration)
-
-    def _load_lidar(self, place: str, path: Any) -> Lidar:
-        if path is None:
-            raise DataError(f"{place}: lidar_path: expected a path, got none")
-        return Lidar(read_lidar(locate(self.folder, path)), str(path))
+        image, scale = read_reduced_image(locate(self.folder, path), picture_size)
+        if scale != 1:
+            calibration["intrinsics"] = calibration["intrinsics"] / np.array([[scale], [scale], [1]])
+        return Camera(image=image, camera_path=str(path), **calibration)
 
 
 def _check_array(place: str, value: Any, shape: Tuple[int, ...]) -> npt.NDArray[Any]:
@@ -177,12 +198,16 @@ def load_history(
     sensors: Optional[LogSensors], frames: Sequence[Any], config: Any
 ) -> Tuple[List[Cameras], List[Lidar]]:
     """What `config` asks for of each history frame (`scene.Frame`), oldest first; raises `DataError` as `load` does."""
-    if not any(getattr(config, name) for name in (*CAMERA_NAMES, LIDAR_NAME)):  # most agents, in no time
+    if not any(getattr(config, name) for name in SENSOR_NAMES):  # most agents, in no time
         return [NO_CAMERAS] * len(frames), [NO_LIDAR] * len(frames)
+    picture_size = getattr(config, "picture_size", None)
     loaded: List[Tuple[Cameras, Lidar]] = []
     for index, frame in enumerate(frames):
         names = names_at(config, index)
         if names and sensors is None:
             raise DataError(f"frame {frame.token}: an agent asked for {', '.join(names)}, but no sensor files are open")
-        loaded.append(sensors.load(frame.token, frame.sensors, names) if sensors and names else (NO_CAMERAS, NO_LIDAR))
+        if sensors and names:
+            loaded.append(sensors.load(frame.token, frame.sensors, names, picture_size))
+        else:
+            loaded.append((NO_CAMERAS, NO_LIDAR))
     return [cameras for cameras, _ in loaded], [lidar for _, lidar in loaded]

@@ -41,7 +41,7 @@ class Backbone(nn.Module):
 
     def __init__(self, config: BackboneConfig):
         super().__init__()
-        self.frozen = config.frozen
+        self.config, self.frozen = config, config.frozen
         self.network: Any = _make_network(config, pretrained=False)
         self.channels: Tuple[int, ...] = tuple(self.network.feature_info.channels())
         self.strides: Tuple[int, ...] = tuple(self.network.feature_info.reduction())

@@ -11,11 +11,13 @@ import pytest
 
 from latentvla_agent.data.sensor_files import (
     LidarIndex,
+    _decode_fast,
     encode_image,
     encode_lidar,
     locate,
     read_image,
     read_lidar,
+    read_reduced_image,
     write_image,
     write_lidar,
 )
@@ -118,6 +120,42 @@ def test_pictures_are_read_back_nearly_equal(tmp_path: Path) -> None:
     for wrong in (picture.astype(float), picture[..., 0]):
         with pytest.raises(DataError, match="expected a picture"):
             write_image(tmp_path / "y.jpg", wrong)
+
+
+def test_a_reduced_picture_is_the_mean_of_blocks(tmp_path: Path) -> None:
+    image = pytest.importorskip("PIL.Image")
+    smooth = np.add.outer(np.arange(64), 2 * np.arange(96))[..., None].repeat(3, axis=2).astype(np.uint8) // 2
+    write_image(tmp_path / "x.jpg", smooth, quality=100)
+    for size, scale in ((None, 1), ((96, 64), 1), ((48, 32), 2), ((47, 33), 1), ((24, 16), 4), ((1, 1), 8)):
+        found, got = read_reduced_image(tmp_path / "x.jpg", size)
+        means = smooth.reshape(64 // scale, scale, 96 // scale, scale, 3).mean(axis=(1, 3))
+        assert got == scale and np.abs(found - means).max() <= 2.0
+    image.fromarray(smooth).save(tmp_path / "x.png")
+    assert read_reduced_image(tmp_path / "x.png", (1, 1))[1] == 1
+    image.fromarray(smooth[..., 0]).save(tmp_path / "grey.jpg")
+    assert read_reduced_image(tmp_path / "grey.jpg", (48, 32))[0].shape == (32, 48, 3)
+
+
+@pytest.mark.parametrize("subsampling", [0, 1, 2])
+def test_the_faster_decoder_gives_the_same_pixels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, subsampling: int
+) -> None:
+    image, _ = pytest.importorskip("PIL.Image"), pytest.importorskip("simplejpeg")
+    noise = np.random.default_rng(0).integers(0, 256, (9, 16, 3), np.uint8)
+    picture = image.fromarray(noise).resize((333, 187), image.BICUBIC)
+    picture.save(tmp_path / "x.jpg", quality=90, subsampling=subsampling)
+    picture.convert("L").save(tmp_path / "grey.jpg")
+    content = (tmp_path / "x.jpg").read_bytes()
+    (tmp_path / "cut.jpg").write_bytes(content[:-100])
+    fast = [read_image(tmp_path / name) for name in ("x.jpg", "grey.jpg")]
+    assert _decode_fast(content) is not None
+    with pytest.raises(DataError, match="cut.jpg: not a readable picture"):
+        read_image(tmp_path / "cut.jpg")
+    monkeypatch.setitem(sys.modules, "simplejpeg", None)
+    assert _decode_fast(content) is None
+    for found, name in zip(fast, ("x.jpg", "grey.jpg")):
+        assert found.flags.c_contiguous and found.flags.writeable
+        assert np.array_equal(found, read_image(tmp_path / name))
 
 
 def test_grey_pictures_have_three_channels(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from latentvla_agent.data.calibration import camera_rig, describe_cameras, lidar
 from latentvla_agent.data.scene import SensorConfig
 from latentvla_agent.data.scene_loader import SceneLoader, index_scenes
 from latentvla_agent.data.sensor_files import write_image, write_lidar
-from latentvla_agent.data.sensors import CAMERA_NAMES, Camera, SensorStore, names_at
+from latentvla_agent.data.sensors import CAMERA_NAMES, SENSOR_NAMES, Camera, Lidar, SensorStore, names_at
 from latentvla_agent.data.splits import SceneFilter, Split
 from latentvla_agent.errors import DataError
 from tests.data.log_factory import make_frame, write_log
@@ -85,7 +85,7 @@ def test_what_was_asked_for_is_loaded_and_nothing_else(tmp_path: Path) -> None:
 
 
 def test_without_sensors_nothing_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("read_image", "read_lidar", "locate"):
+    for name in ("read_reduced_image", "read_lidar", "locate"):
         monkeypatch.delattr(sensors_module, name)
     painter = Painter()
     scene = open_scene(tmp_path, painter)
@@ -121,14 +121,32 @@ def test_a_log_with_wrong_cameras_is_named(tmp_path: Path, key: str, value: obje
     paths = {"cams": cams, "lidar_path": None}
     with pytest.raises(DataError, match=reason):
         scene.sensor_files.load("t", paths, ["cam_f0"])
-    with pytest.raises(DataError, match="cams.CAM_B0: expected a camera with a picture, got none"):
-        scene.sensor_files.load("t", paths, ["cam_b0"])
-    with pytest.raises(DataError, match="lidar_path: expected a path, got none"):
-        scene.sensor_files.load("t", paths, ["lidar_pc"])
+
+
+def test_sensors_that_the_log_lacks_are_empty(tmp_path: Path) -> None:
+    painter = Painter()
+    scene = open_scene(tmp_path, painter)
+    painter.prepare(tmp_path / "sensor_blobs" / SPLIT, Path("log.pkl"), "log-0003", ["cam_f0", "lidar_pc"])
+    cams = dict(scene.frames[3].sensors["cams"])
+    del cams["CAM_B0"]
+    cams["CAM_L0"] = {**cams["CAM_L0"], "data_path": None}
+    names = ["cam_f0", "cam_b0", "cam_l0", "lidar_pc"]
+    cameras, lidar = scene.sensor_files.load("log-0003", {"cams": cams, "lidar_path": None}, names)
+    assert cameras.cam_b0 == cameras.cam_l0 == Camera() and lidar == Lidar()
+    assert cameras.cam_f0.image is not None
+
+
+def test_pictures_are_reduced_as_far_as_an_agent_allows(tmp_path: Path) -> None:
+    scene = open_scene(tmp_path, Painter())
+    whole = camera_rig(16, 9)["cam_f0"].intrinsic
+    for size, shape, scale in (((16, 9), (9, 16), 1), ((5, 3), (5, 8), 2), ((4, 2), (3, 4), 4), ((1, 1), (2, 2), 8)):
+        camera = scene.get_agent_input(SensorConfig(cam_f0=[3], picture_size=size)).cameras[3].cam_f0
+        assert camera.image.shape[:2] == shape and np.all(camera.image == 60)
+        assert np.array_equal(camera.intrinsics, whole / [[scale], [scale], [1.0]])
 
 
 def test_names_of_a_configuration() -> None:
-    assert [field.name for field in fields(SensorConfig)] == [*CAMERA_NAMES, "lidar_pc"]
+    assert [field.name for field in fields(SensorConfig)] == [*SENSOR_NAMES, "picture_size"]
     everything = SensorConfig.build_all_sensors()
     assert everything.get_sensors_at_iteration(0) == [*CAMERA_NAMES, "lidar_pc"]
     assert names_at(SensorConfig.build_all_sensors([3]), 2) == []
