@@ -61,7 +61,7 @@ class TinyTransfuserConfig(TransfuserConfig):
     lidar_size: int = 128
     image_backbone: BackboneConfig = BackboneConfig(LITE0, (3,), pretrained="efficientnet-lite0", frozen=True)
     normalize_image: bool = True
-    image_tokens: Tuple[int, int] = (8, 32)
+    image_tokens: Tuple[int, int] = (8, 16)
     fusion_expansion: int = 2
     attention_dropout: float = 0.0
     model_size: int = 128
