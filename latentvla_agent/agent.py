@@ -20,18 +20,24 @@ class LatentVLAAgent(torch.nn.Module):
     """A learned planner.
 
     `features` builds the model's input of an `AgentInput` (ours or NAVSIM's), `model` gives {"trajectory": (B, T, 3)}.
-    `checkpoint_path`: see `models.weights.find_checkpoint`; None for a model that is yet to be trained.
+    `targets` builds what it learns from a scene; by default the human's trajectory. `checkpoint_path`: see `models.weights.find_checkpoint`; None for a model that is yet to be trained.
     """
 
     requires_scene = False
 
     def __init__(
-        self, features: Any, model: torch.nn.Module, checkpoint_path: Optional[str] = None, learning_rate: float = 1e-4
+        self,
+        features: Any,
+        model: torch.nn.Module,
+        checkpoint_path: Optional[str] = None,
+        learning_rate: float = 1e-4,
+        targets: Optional[Any] = None,
     ):
         super().__init__()
         self.model = model
         self.features, self._checkpoint_path, self._learning_rate = features, checkpoint_path, learning_rate
         self.trajectory_sampling = TrajectorySampling(int(model.num_poses), LOG_INTERVAL_S)  # type: ignore[arg-type]
+        self.targets = targets or TrajectoryTargets(self.trajectory_sampling.num_poses)
 
     def name(self) -> str:
         """Class name, as NAVSIM's agents give it."""
@@ -65,8 +71,8 @@ class LatentVLAAgent(torch.nn.Module):
         return [self.features]
 
     def get_target_builders(self) -> List[Any]:
-        """The human's trajectory."""
-        return [TrajectoryTargets(self.trajectory_sampling.num_poses)]
+        """What the planner learns from."""
+        return [self.targets]
 
     def compute_loss(self, features: Tensors, targets: Tensors, predictions: Tensors) -> torch.Tensor:
         """A scalar."""
