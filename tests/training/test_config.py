@@ -1,0 +1,42 @@
+"""Training configs: every entry is a field, and the shipped ones can be read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from latentvla_agent.errors import ConfigError
+from latentvla_agent.training.config import list_configs, read_training
+
+
+@pytest.mark.parametrize("name", list_configs())
+def test_shipped_configs(name: str) -> None:
+    assert read_training(name).agent
+
+
+def test_entries_are_replaced() -> None:
+    training = read_training("ipad-tiny", {"optimizer.learning_rate": 1, "epochs": 3})
+    assert training.optimizer.learning_rate == 1.0 and training.epochs == 3 and training.agent == "ipad"
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    (
+        ("agent: ipad\nepoch: 3\n", "unknown entry 'epoch'; did you mean 'epochs'"),
+        ("agent: ipad\noptimizer:\n  learning_rat: 1\n", "optimizer: unknown entry 'learning_rat'"),
+        ("agent: ipad\nepochs: many\n", "epochs: expected int, got 'many'"),
+        ("epochs: 3\n", "expected the entry agent"),
+        ("3\n", "expected a mapping, got int"),
+    ),
+)
+def test_mistakes_are_named(tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(content)
+    with pytest.raises(ConfigError, match=message):
+        read_training(str(path))
+
+
+def test_an_unknown_name_is_answered_with_a_known_one() -> None:
+    with pytest.raises(ConfigError, match="did you mean 'ipad-tiny'"):
+        read_training("ipad-tini")

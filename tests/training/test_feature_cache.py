@@ -1,0 +1,104 @@
+"""Feature caches: what goes in comes out, stale ones are not found, a killed build goes on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Dict, Iterator, List
+
+import pytest
+import torch
+
+from latentvla_agent.errors import DataError
+from latentvla_agent.training.feature_cache import (
+    META,
+    SHARD,
+    CacheRecipe,
+    FeatureCache,
+    count_finished,
+    find_feature_cache,
+    is_complete,
+    write_shards,
+)
+
+COUNT = 2 * SHARD + 44
+RECIPE = CacheRecipe(tuple(f"{i:016x}" for i in range(COUNT)), {"features": "x"})
+
+Tensors = Dict[str, torch.Tensor]
+
+
+def make_batches(first: int = 0, size: int = 100, last: int = COUNT) -> Iterator[Tensors]:
+    """Every scene's number, in several shapes."""
+    for start in range(first, last, size):
+        numbers = torch.arange(start, min(start + size, last))
+        yield {
+            "small": numbers[:, None].float() + 0.1,
+            "bytes": (numbers % 256).to(torch.uint8)[:, None, None].expand(-1, 2, 3),
+            "large": numbers[:, None].float().expand(-1, 5000) / 4,
+        }
+
+
+def write(folder: Path, batches: Iterator[Tensors], recipe: CacheRecipe = RECIPE) -> List[int]:
+    """Write, with a clock that stands; what progress was reported."""
+    steps: List[int] = []
+    write_shards(folder, recipe, batches, steps.append, lambda: 0.0)
+    return steps
+
+
+def test_what_goes_in_comes_out(tmp_path: Path) -> None:
+    assert write(tmp_path, make_batches()) == [SHARD, SHARD, 44]
+    cache = FeatureCache(tmp_path)
+    assert len(cache) == COUNT and cache.tokens == RECIPE.tokens
+    batch = cache.read([0, SHARD - 1, SHARD, COUNT - 1, 3])
+    numbers = torch.tensor([0, SHARD - 1, SHARD, COUNT - 1, 3])
+    torch.testing.assert_close(batch["small"][:, 0], numbers + 0.1)
+    assert batch["bytes"].dtype == torch.uint8 and batch["bytes"][1].unique().tolist() == [(SHARD - 1) % 256]
+    assert batch["large"].dtype == torch.float32, "kept in half precision, given back as a float"
+    torch.testing.assert_close(batch["large"][:, 7], numbers / 4)
+
+
+def test_a_killed_build_goes_on_after_its_last_whole_shard(tmp_path: Path) -> None:
+    def stop(batches: Iterator[Tensors]) -> Iterator[Tensors]:
+        for _ in range(3):
+            yield next(batches)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write(tmp_path, stop(make_batches()))
+    assert not is_complete(tmp_path) and count_finished(tmp_path) == SHARD
+    assert write(tmp_path, make_batches(SHARD)) == [SHARD, 44]
+    whole = FeatureCache(tmp_path).read(range(COUNT))
+    torch.testing.assert_close(whole["small"][:, 0], torch.arange(COUNT) + 0.1)
+
+
+def test_another_recipe_is_another_folder() -> None:
+    others = [
+        replace(RECIPE, tokens=RECIPE.tokens[1:]),
+        replace(RECIPE, facts={"features": "y"}),
+        replace(RECIPE, constants=("images",)),
+    ]
+    folders = {find_feature_cache(Path("base"), "dev", recipe) for recipe in [RECIPE, *others]}
+    assert len(folders) == 4
+
+
+def test_constants_are_kept_once_and_checked(tmp_path: Path) -> None:
+    recipe = replace(RECIPE, constants=("bytes",))
+    with pytest.raises(DataError, match="bytes to be equal in all scenes"):
+        write(tmp_path / "different", make_batches(), recipe)
+    equal = ({**batch, "bytes": torch.ones_like(batch["bytes"])} for batch in make_batches())
+    write(tmp_path / "equal", equal, recipe)
+    assert len(list((tmp_path / "equal").glob("*bytes*"))) == 1
+    assert FeatureCache(tmp_path / "equal").read([3, 4])["bytes"].shape == (2, 2, 3)
+
+
+def test_too_few_scenes_are_an_error_and_no_cache(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=f"expected {COUNT} scenes, got {COUNT - 1}"):
+        write(tmp_path, make_batches(last=COUNT - 1))
+    assert not (tmp_path / META).exists()
+
+
+def test_a_broken_shard_is_named(tmp_path: Path) -> None:
+    write(tmp_path, make_batches())
+    (tmp_path / "00001.small.npy").write_bytes(b"nothing")
+    with pytest.raises(DataError, match="00001.small.npy: expected a shard"):
+        FeatureCache(tmp_path)

@@ -1,0 +1,62 @@
+"""The losses of iPad: who learns what."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from latentvla_agent.training.ipad_loss import IPadLossConfig, imitate_best, ipad_loss
+
+
+def test_only_the_nearest_proposal_learns_from_the_human() -> None:
+    proposals = torch.zeros(1, 1, 3, 8, 3)
+    proposals[0, 0, 1, :, 0] = 2.0
+    proposals.requires_grad_()
+    human = torch.full((1, 8, 3), 0.0)
+    human[..., 0] = 2.5
+    loss = imitate_best(proposals, human, IPadLossConfig())
+    torch.testing.assert_close(loss, torch.tensor(0.5))
+    loss.backward()
+    assert proposals.grad is not None
+    assert proposals.grad[0, 0, 1, :, 0].abs().min() > 0 and proposals.grad[0, 0, [0, 2]].abs().max() == 0
+
+
+def test_earlier_refinements_count_less() -> None:
+    proposals = torch.zeros(1, 3, 1, 8, 3)
+    human = torch.zeros(1, 8, 3)
+    human[..., 1] = 1.0
+    loss = imitate_best(proposals, human, IPadLossConfig(earlier_refinements=0.1))
+    torch.testing.assert_close(loss, torch.tensor(1.0 + 2 * 0.1))
+
+
+def test_parts_and_their_weights() -> None:
+    predictions = {
+        "proposals": torch.zeros(1, 1, 2, 8, 3),
+        "scores": torch.zeros(1, 2, 7),
+        "areas": torch.zeros(1, 2, 8, 2),
+        "hits": torch.zeros(1, 2, 6),
+    }
+    hits = torch.zeros(1, 2, 6)
+    hits[0, 0] = torch.tensor([1.0, 4.0, 0.0, 0.0, 0.0, 1.0])  # only what is hit has a box to learn
+    labels = {"scores": torch.ones(1, 2, 7), "areas": torch.ones(1, 2, 8, 2), "hits": hits}
+    parts = ipad_loss(predictions, {"trajectory": torch.zeros(1, 8, 3)}, labels, IPadLossConfig())
+    assert {name: round(value.item(), 6) for name, value in parts.items()} == {
+        "imitation": 0.0,
+        "scores": round(math.log(2), 6),
+        "areas": round(2 * math.log(2), 6),
+        "hits": round(math.log(2), 6),
+        "hit_boxes": 0.1,
+    }
+
+
+def test_without_a_hit_there_is_no_box_to_learn() -> None:
+    predictions = {
+        "proposals": torch.zeros(1, 1, 2, 8, 3),
+        "scores": torch.zeros(1, 2, 7),
+        "areas": torch.zeros(1, 2, 8, 2),
+        "hits": torch.ones(1, 2, 6),
+    }
+    labels = {"scores": torch.ones(1, 2, 7), "areas": torch.ones(1, 2, 8, 2), "hits": torch.zeros(1, 2, 6)}
+    parts = ipad_loss(predictions, {"trajectory": torch.zeros(1, 8, 3)}, labels, IPadLossConfig())
+    assert parts["hit_boxes"].item() == 0.0
