@@ -30,7 +30,7 @@ class LatentVLAAgent(torch.nn.Module):
     ):
         super().__init__()
         self.model = model
-        self._features, self._checkpoint_path, self._learning_rate = features, checkpoint_path, learning_rate
+        self.features, self._checkpoint_path, self._learning_rate = features, checkpoint_path, learning_rate
         self.trajectory_sampling = TrajectorySampling(int(model.num_poses), LOG_INTERVAL_S)  # type: ignore[arg-type]
 
     def name(self) -> str:
@@ -44,13 +44,13 @@ class LatentVLAAgent(torch.nn.Module):
 
     def get_sensor_config(self) -> SensorConfig:
         """The sensors that the features need."""
-        config = getattr(self._features, "sensor_config", None)
+        config = getattr(self.features, "sensor_config", None)
         return config if config is not None else SensorConfig.build_no_sensors()
 
     def compute_trajectory(self, agent_input: AgentInput) -> Trajectory:
         """The plan, poses (T, 3) float32 in the ego frame."""
         self.eval()
-        batch = {key: value[None] for key, value in self._features.compute_features(agent_input).items()}
+        batch = {key: value[None] for key, value in self.features.compute_features(agent_input).items()}
         with torch.no_grad():
             poses = self.forward(batch)["trajectory"][0]
         return Trajectory(poses.cpu().numpy(), self.trajectory_sampling)
@@ -62,7 +62,7 @@ class LatentVLAAgent(torch.nn.Module):
 
     def get_feature_builders(self) -> List[Any]:
         """For NAVSIM's dataset caching and training."""
-        return [self._features]
+        return [self.features]
 
     def get_target_builders(self) -> List[Any]:
         """The human's trajectory."""

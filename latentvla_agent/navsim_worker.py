@@ -20,7 +20,7 @@ import traceback
 import warnings
 from functools import partial
 from pathlib import Path
-from typing import Any, Callable, Dict, List, TextIO
+from typing import Any, Callable, Dict, List, TextIO, Tuple
 
 import numpy as np
 
@@ -109,7 +109,8 @@ class ScoreHandler:
 
     A row holds the asked columns, or {"error"} for a prediction that can't be scored. {"previous",
     "previous_predictions"} are those of the scene before, for two-frame comfort; the rows of the last scene are kept,
-    because the next one asks for them. A scene is {"token", "cache", "source"} and {"log", "start", "history",
+    because the next one asks for them. {"ahead"} names scenes and predictions that will be asked for soon: what is done
+    for all of them together costs less. A scene is {"token", "cache", "source"} and {"log", "start", "history",
     "future"} or, a synthetic one, {"file"}.
     """
 
@@ -117,12 +118,15 @@ class ScoreHandler:
         self._official, self._is_reactive = OfficialScorer(maps_root, is_reactive), is_reactive
         self._caches = CacheStore(self._official)
         self._last: Dict[str, List[Row]] = {}
+        self._ahead: Dict[str, Any] = {}  # metric caches of scenes that come soon
         self.garbage: List[Any] = []  # metric caches that are done with
 
     def handle(self, request: Request) -> Answer:
         """Answer one request."""
         if "finish" in request:
             return self._official.finish_two_stages(request["finish"], request["mapping"], request["columns"])
+        if request.get("ahead"):
+            answer(self._look_ahead, request)  # what fails there fails again in its turn, and is told then
         rows = self._score(request["scene"], request["predictions"])
         if self._is_reactive:
             return {"rows": [pack_row(row) for row in rows]}
@@ -133,16 +137,28 @@ class ScoreHandler:
         finished = [answer(partial(self._finish, row), other) for row, other in zip(rows, before)]
         return {"rows": [pick_columns(row, request["columns"]) for row in finished]}
 
+    def _look_ahead(self, request: Request) -> Answer:
+        """Load the caches of this scene and of the next ones, and simulate all plans there in one pass."""
+        self._ahead.clear()
+        plans = []
+        for item in (request, *request["ahead"]):
+            scene, predictions = item["scene"], item["predictions"]
+            self._ahead[scene["token"]] = cache = self._caches.load(scene)
+            plans.append((cache, [_read_plan(prediction) for prediction in predictions if "error" not in prediction]))
+        self._official.simulate_ahead(plans)
+        return {}
+
     def _score(self, scene: Request, predictions: List[Request]) -> List[Row]:
-        cache = self._caches.load(scene)
+        cache = self._ahead.pop(scene["token"], None)
+        if cache is None:
+            cache = self._caches.load(scene)
         self.garbage.append(cache)
         return [answer(partial(self._score_prediction, cache, scene["token"]), item) for item in predictions]
 
     def _score_prediction(self, cache: Any, token: str, prediction: Request) -> Row:
         if "error" in prediction:
             return {"error": prediction["error"]}
-        poses = np.array(prediction["poses"], dtype=np.float64)
-        return {"token": token, **self._official.score(cache, poses, prediction["interval"])}
+        return {"token": token, **self._official.score(cache, *_read_plan(prediction))}
 
     def _score_previous(self, scene: Request, predictions: List[Request]) -> List[Row]:
         if scene["token"] in self._last:
@@ -155,6 +171,11 @@ class ScoreHandler:
         if "error" in row or self._official.generation == 1:
             return row
         return self._official.finish_row(row, None if "error" in before else before)
+
+
+def _read_plan(prediction: Request) -> Tuple[Any, float]:
+    """Poses (T, 3) and interval [s]."""
+    return np.array(prediction["poses"], dtype=np.float64), prediction["interval"]
 
 
 class CacheStore:

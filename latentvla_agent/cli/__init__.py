@@ -16,6 +16,7 @@ from latentvla_agent.cli.export import export_command
 from latentvla_agent.cli.options import report_errors
 from latentvla_agent.cli.score import score_command
 from latentvla_agent.cli.submit import submit_command
+from latentvla_agent.cli.train import train_app, train_planner_command
 from latentvla_agent.cli.world import world_app
 
 app = typer.Typer(
@@ -39,6 +40,8 @@ COMMANDS: Dict[str, Callable[..., None]] = {
 for name, command in COMMANDS.items():
     app.command(name)(report_errors(command))
 app.add_typer(world_app, name="world")
+train_app.command("planner")(report_errors(train_planner_command))
+app.add_typer(train_app, name="train")
 
 
 @app.callback(invoke_without_command=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, List, Mapping, Sequence, Tuple
 
 from latentvla_agent.data.scene_loader import SceneRef
@@ -9,6 +10,7 @@ from latentvla_agent.evaluation.stages import ScoreItem
 
 MIN_CHUNK, MAX_CHUNK = 4, 32  # scenes of one log that go to a worker together
 CHUNKS_PER_WORKER = 8  # at least, where there are enough scenes: so that no worker is left alone with a long last one
+GROUP = 8  # scenes whose plans the devkit simulates in one pass
 
 Predictions = Mapping[Tuple[str, str], Any]  # by agent and token
 
@@ -22,6 +24,13 @@ def chunk_refs(refs: Sequence[SceneRef], workers: int) -> List[List[SceneRef]]:
             chunks.append([])
         chunks[-1].append(ref)
     return chunks
+
+
+def look_ahead(chunk: Sequence[ScoreItem]) -> List[ScoreItem]:
+    """The items of a chunk, the first of every group with the others of that group."""
+    return [
+        replace(item, ahead=tuple(chunk[i + 1 : i + GROUP])) if i % GROUP == 0 else item for i, item in enumerate(chunk)
+    ]
 
 
 class ItemMaker:

@@ -56,9 +56,9 @@ class OfficialHandler:
         A devkit that has died takes this worker with it, to be replaced.
         """
         request: Dict[str, Any] = {
-            "scene": self._describe(item.ref),
-            "predictions": item.predictions,
+            **self._name_scene(item),
             "columns": [*self._metric.columns, "score"],
+            "ahead": [self._name_scene(other) for other in item.ahead],
         }
         if item.previous_ref is not None:
             request.update(previous=self._describe(item.previous_ref), previous_predictions=item.previous)
@@ -72,6 +72,9 @@ class OfficialHandler:
             self._make_row(item.ref, prediction, answer).to_json(self._metric)
             for prediction, answer in zip(item.predictions, answers)
         ]
+
+    def _name_scene(self, item: ScoreItem) -> Dict[str, Any]:
+        return {"scene": self._describe(item.ref), "predictions": item.predictions}
 
     def _describe(self, ref: SceneRef) -> Dict[str, Any]:
         window = self._setup.stage.scene_filter

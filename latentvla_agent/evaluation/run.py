@@ -16,7 +16,7 @@ from latentvla_agent.data.sensors import SensorSource
 from latentvla_agent.data.splits import Split
 from latentvla_agent.errors import ConfigError
 from latentvla_agent.evaluation.agents import AgentSpec
-from latentvla_agent.evaluation.chunks import ItemMaker, Predictions, chunk_refs
+from latentvla_agent.evaluation.chunks import ItemMaker, Predictions, chunk_refs, look_ahead
 from latentvla_agent.evaluation.devkit_process import complete_maps
 from latentvla_agent.evaluation.devkits import Devkit
 from latentvla_agent.evaluation.folders import open_folder, write_output
@@ -180,6 +180,8 @@ def score_scenes(run: Run, identity: Mapping[str, Any], predictions: Predictions
             [items.make(ref) for ref in chunk if ref.token not in done]
             for chunk in chunk_refs(run.index.all_refs, run.workers)
         ]
+        if run.devkit is not None:
+            chunks = [look_ahead(chunk) for chunk in chunks]
         progress = StageProgress("score", len(run.index.all_refs), len(done))
         with closing(_run_stage(progress, chunks, run.scoring_factory(), run)) as outcomes:
             for outcome in outcomes:

@@ -57,12 +57,13 @@ class PlanItem:
 @dataclass(frozen=True)
 class ScoreItem:
     """All predictions of one scene; and, for two-frame comfort, the scene before with what the same planners wanted
-    there (None where they have nothing)."""
+    there (None where they have nothing). `ahead`: items that the same worker gets next, if all goes well."""
 
     ref: SceneRef
     predictions: Tuple[Prediction, ...] = ()
     previous_ref: Optional[SceneRef] = None
     previous: Tuple[Optional[Prediction], ...] = ()
+    ahead: Tuple[ScoreItem, ...] = ()
 
 
 class PlanHandler:

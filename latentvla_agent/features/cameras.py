@@ -36,14 +36,14 @@ class CameraFeatures:
     """A feature builder of NAVSIM's interface: cameras and ego status of the current frame."""
 
     def __init__(self, config: CameraFeaturesConfig = CameraFeaturesConfig()):
-        self._config = config
+        self.config = config
         self._ego_status = EgoStatusFeatures()
         asked = {} if config.blank else {name: [CURRENT_FRAME] for name in config.cameras}
         self.sensor_config = SensorConfig(**asked, picture_size=(config.width, config.height))
 
     def get_unique_name(self) -> str:
         """Name of the files that NAVSIM's dataset caching writes."""
-        config = self._config
+        config = self.config
         cameras = "_".join(name.replace("cam_", "") for name in config.cameras)
         return f"latentvla_cameras_{cameras}_{config.width}x{config.height}{'_blank' if config.blank else ''}"
 
@@ -55,7 +55,7 @@ class CameraFeatures:
         depth [m]. camera_present (C,) bool: a missing camera's picture and projection are zeros. ego_status (8,): see
         `EgoStatusFeatures`.
         """
-        config, number = self._config, len(self._config.cameras)
+        config, number = self.config, len(self.config.cameras)
         images = np.zeros((number, 3, config.height, config.width), np.uint8)
         projections, present = np.zeros((number, 3, 4), np.float32), np.zeros(number, bool)
         for index, name in enumerate(() if config.blank else config.cameras):

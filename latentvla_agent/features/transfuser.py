@@ -50,7 +50,7 @@ class TransfuserFeatures:
     """A feature builder of NAVSIM's interface, of the current frame."""
 
     def __init__(self, config: TransfuserFeaturesConfig = TransfuserFeaturesConfig()):
-        self._config = config
+        self.config = config
         self._ego_status = EgoStatusFeatures()
         self.sensor_config = SensorConfig.build_no_sensors()
         if not config.blank:
@@ -60,7 +60,7 @@ class TransfuserFeatures:
 
     def get_unique_name(self) -> str:
         """Name of the files that NAVSIM's dataset caching writes."""
-        config = self._config
+        config = self.config
         flags = ("" if config.with_lidar else "_latent") + ("_blank" if config.blank else "")
         return f"latentvla_transfuser_{config.width}x{config.height}_{config.histogram.size}{flags}"
 
@@ -71,7 +71,7 @@ class TransfuserFeatures:
         NAVSIM's values are these divided by `max_count`. camera_present (3,) and lidar_present () bool: what is
         missing is zeros. ego_status (8,): see `EgoStatusFeatures`.
         """
-        size, config = self._config.histogram.size, self._config
+        size, config = self.config.histogram.size, self.config
         image, present = np.zeros((3, config.height, config.width), np.uint8), np.zeros(len(CUT_COLUMNS), bool)
         lidar, points = np.zeros((1, size, size), np.uint8), None
         if not config.blank:
@@ -90,7 +90,7 @@ class TransfuserFeatures:
     def _stitch_into(self, image: Planes, cameras: Any) -> Any:
         """Write the crops side by side; which cameras (3,) are there. Each crop is resized on its own."""
         present = np.zeros(len(CUT_COLUMNS), bool)
-        left, scale = 0, self._config.width / STITCHED_SIZE[0]
+        left, scale = 0, self.config.width / STITCHED_SIZE[0]
         for index, (name, cut) in enumerate(CUT_COLUMNS.items()):
             start, left = left, left + FULL_SIZE[0] - 2 * cut
             picture = getattr(cameras, name).image
@@ -104,9 +104,9 @@ class TransfuserFeatures:
 
     def _find_picture_size(self) -> Any:
         """A whole picture of this size has a pixel for each of ours."""
-        if not self._config.reduced:
+        if not self.config.reduced:
             return None
         return tuple(
             -(-wanted * full // stitched)
-            for wanted, full, stitched in zip((self._config.width, self._config.height), FULL_SIZE, STITCHED_SIZE)
+            for wanted, full, stitched in zip((self.config.width, self.config.height), FULL_SIZE, STITCHED_SIZE)
         )

@@ -98,12 +98,16 @@ class Scorer:
     ) -> Rollouts:
         """Rollouts of trajectories (N, T, 3) with their raw sub-scores."""
         trajectories = _check_trajectories(trajectories, sampling)
+        pose, vehicle = cache.start[: len(PoseIndex)], self.config.vehicle
+        poses = sample_trajectories(trajectories, sampling, pose, cache.timestamp, vehicle)
+        return roll_out(poses, cache.start, self.world_of(cache), self.config)
+
+    def world_of(self, cache: MetricCache) -> World:
+        """What trajectories in this scene are scored against; made once while the cache is referenced."""
         if cache not in self._worlds:
             cache.check_generation(self.metric.rules)
             self._worlds[cache] = make_world(cache, self.metric.rules, self.config)
-        pose, vehicle = cache.start[: len(PoseIndex)], self.config.vehicle
-        poses = sample_trajectories(trajectories, sampling, pose, cache.timestamp, vehicle)
-        return roll_out(poses, cache.start, self._worlds[cache], self.config)
+        return self._worlds[cache]
 
     def _compare(
         self, cache: MetricCache, rollouts: Rollouts, previous: Optional[PreviousPlan]

@@ -1,0 +1,64 @@
+"""`latentvla train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Dict, List, Optional
+
+import typer
+import yaml
+
+from latentvla_agent.cli.options import Cache, Maps
+from latentvla_agent.errors import ConfigError
+
+train_app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Train planners on true scores.",
+)
+
+Config = Annotated[str, typer.Option("--config", help="A shipped training config by name, or a YAML file.")]
+Settings = Annotated[
+    Optional[List[str]], typer.Option("--set", help="Replace an entry of the config: optimizer.learning_rate=1e-4")
+]
+
+
+def train_planner_command(
+    config: Config,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of weights, order and dropout.")] = 0,
+    out: Annotated[Optional[Path], typer.Option("--out", help="Folder; default: runs/train/CONFIG-SEED.")] = None,
+    settings: Settings = None,
+    data: Annotated[Optional[Path], typer.Option("--data", help="Data of the training split.")] = None,
+    dev_data: Annotated[Optional[Path], typer.Option("--dev-data", help="Data of the dev split; default: as --data.")] = None,
+    maps: Maps = None,
+    cache: Cache = None,
+) -> None:
+    """Train a planner: caches its features and metric caches once, then trains with the true PDM score of every proposal.
+
+    Killed or interrupted, the same command goes on where it stopped.
+
+    \b
+    Examples:
+      latentvla train planner --config ipad-tiny --seed 0
+      latentvla train planner --config ipad-paper --data /data/openscene --set devices=8 --set precision=bf16-mixed
+    """
+    from latentvla_agent.cli.training_run import train_planner  # brings torch and Lightning
+
+    train_planner(config, seed, out, read_settings(settings or []), data, dev_data or data, maps, cache)
+
+
+def read_settings(settings: List[str]) -> Dict[str, Any]:
+    """KEY=VALUE, the value as YAML; raises `ConfigError` for anything else."""
+    values: Dict[str, Any] = {}
+    for setting in settings:
+        key, sign, value = setting.partition("=")
+        if not sign or not key:
+            raise ConfigError(f"--set: expected KEY=VALUE, got {setting!r}")
+        values[key] = yaml.safe_load(value)
+        if isinstance(values[key], str):  # YAML 1.1 reads 1e-4 as a text
+            try:
+                values[key] = float(value)
+            except ValueError:
+                pass
+    return values

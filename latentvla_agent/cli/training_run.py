@@ -1,0 +1,143 @@
+"""What `latentvla train planner` does: find the scenes, make their caches, hand them to `training.fitting`."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import partial
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Optional
+
+import pytorch_lightning as lightning
+import torch
+
+from latentvla_agent.agent import LatentVLAAgent
+from latentvla_agent.cli.options import TIME_LIMIT_S
+from latentvla_agent.cli.world_sensors import find_sensor_source
+from latentvla_agent.data.files import hash_file
+from latentvla_agent.errors import ConfigError, DataError
+from latentvla_agent.evaluation.agents import build_agent, find_agent
+from latentvla_agent.evaluation.chunks import chunk_refs
+from latentvla_agent.evaluation.progress import StageProgress
+from latentvla_agent.evaluation.provenance import count_cores
+from latentvla_agent.evaluation.scene_source import SceneSource, SplitRequest, open_source
+from latentvla_agent.evaluation.stages import CacheHandler, ScoreItem, StageSetup
+from latentvla_agent.evaluation.workers import run_in_workers
+from latentvla_agent.models.backbones import Backbone, load_pretrained
+from latentvla_agent.scoring.metric_cache import cache_path
+from latentvla_agent.training.config import PlannerTraining, read_training
+from latentvla_agent.training.feature_cache import FeatureCache
+from latentvla_agent.training.fitting import FitPlan, fit
+from latentvla_agent.training.online_labels import ProposalScorer
+from latentvla_agent.training.planner_module import Learner, PlannerModule
+from latentvla_agent.training.scene_features import FeatureSource, SceneSet
+
+SCORES = ("no_at_fault_collisions", "drivable_area_compliance", "ego_progress", "time_to_collision_within_bound", "score")
+
+
+def train_planner(
+    config: str,
+    seed: int,
+    out: Optional[Path],
+    settings: Mapping[str, Any],
+    data: Optional[Path],
+    dev_data: Optional[Path],
+    maps: Optional[Path],
+    cache: Optional[Path],
+) -> None:
+    """See `cli.train.train_planner_command`."""
+    training = read_training(config, settings)
+    threads = training.threads or count_cores()
+    torch.set_num_threads(threads)
+    lightning.seed_everything(seed, verbose=False)
+    agent = make_learner(training)
+    scenes = [
+        collect_scenes(SplitRequest(root, maps, split, max_scenes=training.max_scenes or None, cache=cache))
+        for root, split in ((data, training.train_split), (dev_data, training.dev_split))
+    ]
+    caches = cache_features(agent, training, scenes, cache)
+    names = list(getattr(agent.model.config, "scores", SCORES))
+    learners = [
+        Learner(own.tokens, ProposalScorer(dict(scene.metric_caches), training.metric, names, threads))
+        for own, scene in zip(caches, scenes)
+    ]
+    module = PlannerModule(agent.model, training, learners[0], learners[1], names)
+    facts = {"config": config, "scenes": [hash_tokens(own.tokens) for own in caches]}
+    record = fit(module, training, FitPlan(out or Path("runs/train") / f"{Path(config).stem}-{seed}", seed, *caches, facts))
+    print(f"trained {training.agent}, seed {seed}: {record}")
+
+
+def make_learner(training: PlannerTraining) -> LatentVLAAgent:
+    """The agent with untrained weights, its backbones with those that their configs name."""
+    agent = build_agent(find_agent(training.agent))
+    if not isinstance(agent, LatentVLAAgent):
+        raise ConfigError(f"agent {training.agent}: expected one that learns, got {type(agent).__name__}")
+    for module in agent.model.modules():
+        if isinstance(module, Backbone):
+            load_pretrained(module, module.config)
+    return agent
+
+
+def cache_features(
+    agent: LatentVLAAgent, training: PlannerTraining, scenes: List[SceneSet], base: Optional[Path]
+) -> List[FeatureCache]:
+    """Feature caches of the training and the dev split."""
+    encoder = hash_frozen(agent.model)
+    builders = agent.get_target_builders()
+    source = FeatureSource(agent.features, builders, agent.model, encoder, training.workers)
+    folder = scenes[0].feature_folder if base is None else base / "features"
+    opened = [source.open(own, folder) for own in scenes]
+    for own, cached in zip(scenes, opened):
+        size, speed = cached.num_bytes() / max(1, len(cached)), cached.seconds_per_scene
+        print(f"features of {own.name}: {len(cached)} scenes, {size / 1e3:.1f} kB and {1e3 * speed:.1f} ms a scene, {cached.folder}")
+    return opened
+
+
+def hash_frozen(model: torch.nn.Module) -> str:
+    """Names the weights of the frozen part; empty where nothing is frozen and pictures are cached."""
+    frozen = [module for module in model.modules() if isinstance(module, Backbone) and module.frozen]
+    if not frozen:
+        return ""
+    digest = hashlib.sha256(repr([module.config for module in frozen]).encode())
+    for module in frozen:
+        for tensor in module.state_dict().values():
+            digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def hash_tokens(tokens: Any) -> str:
+    """Names a list of scenes."""
+    return hashlib.sha256("\n".join(tokens).encode()).hexdigest()[:16]
+
+
+def collect_scenes(request: SplitRequest) -> SceneSet:
+    """The scenes of a split with their metric caches, which are made where they are missing."""
+    source = open_source(request)
+    source.prepare()
+    refs = source.index.refs
+    make_metric_caches(source)
+    logs = sorted({ref.log_path for ref in refs})
+    return SceneSet(
+        name=source.split.name,
+        refs=refs,
+        roots=source.roots,
+        scene_filter=source.index.scene_filter,
+        metric_caches={ref.token: cache_path(source.cache_folder, ref.log_name, ref.token) for ref in refs},
+        sensor_source=find_sensor_source(source.roots),
+        source=hash_tokens([hash_file(path) for path in logs]),
+        feature_folder=source.cache_folder.parent / "features",
+    )
+
+
+def make_metric_caches(source: SceneSource) -> None:
+    """Build the caches that are not there; raises `DataError` where one cannot be."""
+    refs = [ref for ref in source.index.refs if not cache_path(source.cache_folder, ref.log_name, ref.token).is_file()]
+    if not refs:
+        return
+    factory = partial(CacheHandler, StageSetup(source.roots, source.index.scene_filter, source.cache_folder))
+    count = count_cores()
+    chunks = [[ScoreItem(ref) for ref in chunk] for chunk in chunk_refs(refs, count)]
+    with StageProgress("cache", len(refs), 0) as progress:
+        for outcome in run_in_workers(chunks, factory, count, TIME_LIMIT_S):
+            if outcome.error:
+                raise DataError(f"scene {outcome.item.ref.token}: no metric cache: {outcome.error}")
+            progress.advance(failed=False)

@@ -1,0 +1,101 @@
+"""What a training is made of: one YAML file, every entry a field, an unknown one an error."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Type, TypeVar
+
+import yaml
+
+from latentvla_agent.errors import ConfigError, suggest
+from latentvla_agent.training.ipad_loss import IPadLossConfig
+from latentvla_agent.training.transfuser_loss import TransfuserLossConfig
+
+CONFIGS_FOLDER = Path(__file__).resolve().parent / "configs"
+
+Config = TypeVar("Config")
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """AdamW with a warm-up and a cosine to zero."""
+
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-2
+    warmup: float = 0.05  # of all steps
+    gradient_clip: float = 1.0
+
+
+@dataclass(frozen=True)
+class PlannerTraining:
+    """How a planner is trained: `agent` names features and model, as in `agents/`."""
+
+    agent: str
+    train_split: str = "minitown-train"
+    dev_split: str = "minitown-dev"
+    metric: str = "pdms-v1.1"
+    epochs: int = 10
+    batch_size: int = 16
+    accumulate: int = 1  # batches per step of the optimizer
+    max_scenes: int = 0  # 0: all
+    check_every: int = 1  # epochs between two scores on the dev split, by which the checkpoint is chosen
+    precision: str = "32-true"  # Lightning's
+    devices: int = 1
+    accelerator: str = "auto"
+    threads: int = 0  # of this process's arithmetic and of the scorer; 0: one per core
+    workers: int = 2  # processes that build features
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    ipad_loss: IPadLossConfig = field(default_factory=IPadLossConfig)
+    transfuser_loss: TransfuserLossConfig = field(default_factory=TransfuserLossConfig)
+
+
+def list_configs() -> List[str]:
+    """Names of the shipped configs."""
+    return sorted(path.stem for path in CONFIGS_FOLDER.glob("*.yaml"))
+
+
+def read_training(name: str, overrides: Mapping[str, Any] = {}) -> PlannerTraining:
+    """A shipped config by name, or a YAML file by path, with single entries replaced ("optimizer.learning_rate": 1e-4).
+
+    Raises `ConfigError` for an unknown name, an unknown entry or a value of another type.
+    """
+    path = Path(name) if name.endswith((".yaml", ".yml")) else CONFIGS_FOLDER / f"{name}.yaml"
+    if not path.is_file():
+        raise ConfigError(f"unknown training config {name!r}{suggest(name, list_configs())}")
+    content = yaml.safe_load(path.read_text())
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}: expected a mapping, got {type(content).__name__}")
+    for key, value in overrides.items():
+        _replace(content, key.split("."), value)
+    return build_config(PlannerTraining, content, str(path))
+
+
+def _replace(content: Dict[str, Any], keys: List[str], value: Any) -> None:
+    for key in keys[:-1]:
+        content = content.setdefault(key, {})
+    content[keys[-1]] = value
+
+
+def build_config(kind: Type[Config], content: Mapping[str, Any], place: str) -> Config:
+    """A dataclass of a mapping; nested ones too."""
+    known = {item.name: item for item in fields(kind)}  # type: ignore[arg-type]
+    values: Dict[str, Any] = {}
+    for key, value in content.items():
+        if key not in known:
+            raise ConfigError(f"{place}: unknown entry {key!r}{suggest(str(key), list(known))}")
+        values[key] = _convert(known[key], value, f"{place}: {key}")
+    missing = [name for name in ("agent",) if name in known and name not in values]
+    if missing:
+        raise ConfigError(f"{place}: expected the entry {missing[0]}")
+    return kind(**values)
+
+
+def _convert(item: Any, value: Any, place: str) -> Any:
+    nested = item.default_factory
+    if isinstance(nested, type) and isinstance(value, dict):
+        return build_config(nested, value, place)
+    wanted = {"int": int, "float": (int, float), "str": str}.get(str(item.type))
+    if wanted is not None and (not isinstance(value, wanted) or isinstance(value, bool)):
+        raise ConfigError(f"{place}: expected {item.type}, got {value!r}")
+    return float(value) if item.type == "float" else value

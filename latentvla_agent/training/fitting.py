@@ -1,0 +1,102 @@
+"""One training from start to finished files, or from where it was stopped."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Dict, Mapping
+
+import pytorch_lightning as lightning
+import torch
+from pytorch_lightning.callbacks import ModelCheckpoint, TQDMProgressBar
+from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
+
+from latentvla_agent.data.files import write_atomically
+from latentvla_agent.errors import ConfigError
+from latentvla_agent.models.weights import write_config, write_weights
+from latentvla_agent.training.batches import EpochBatches, load_batches
+from latentvla_agent.training.config import PlannerTraining
+from latentvla_agent.training.feature_cache import FeatureCache
+from latentvla_agent.training.planner_module import DEV_SCORE, PlannerModule
+
+LAST, BEST, WEIGHTS, RUN = "last.ckpt", "best.ckpt", "model.safetensors", "training.json"
+
+
+@dataclass(frozen=True)
+class FitPlan:
+    """What `fit` needs besides the module: where the result goes, its seed, and the caches."""
+
+    out: Path
+    seed: int
+    train: FeatureCache
+    dev: FeatureCache
+    facts: Mapping[str, Any]
+
+
+def fit(module: PlannerModule, training: PlannerTraining, plan: FitPlan) -> Dict[str, Any]:
+    """Train, or go on; the weights of the best dev score end as `model.safetensors` in `plan.out`.
+
+    Returns what `training.json` holds. A folder of another training is refused (`ConfigError`).
+    """
+    claim_folder(plan.out, {"training": asdict(training), "seed": plan.seed, **plan.facts})
+    begun = time.perf_counter()
+    trainer = make_trainer(training, plan)
+    world, rank = trainer.world_size, trainer.global_rank
+    batches = EpochBatches(len(plan.train), training.batch_size, plan.seed, rank=rank, world=world)
+    dev = EpochBatches(len(plan.dev), training.batch_size, shuffle=False)
+    last = plan.out / LAST
+    trainer.fit(
+        module,
+        load_batches(plan.train, batches),
+        load_batches(plan.dev, dev),
+        ckpt_path=str(last) if last.is_file() else None,
+        weights_only=False if last.is_file() else None,  # this training's own file
+    )
+    return finish(module, plan, time.perf_counter() - begun)
+
+
+def make_trainer(training: PlannerTraining, plan: FitPlan) -> lightning.Trainer:
+    """Lightning's trainer with its logs and checkpoints in the folder of the result."""
+    keep = ModelCheckpoint(
+        plan.out, filename="best", monitor=DEV_SCORE, mode="max", save_top_k=1, save_last=True, enable_version_counter=False
+    )
+    return lightning.Trainer(
+        accelerator=training.accelerator,
+        devices=training.devices,
+        strategy="ddp" if training.devices > 1 else "auto",
+        precision=training.precision,  # type: ignore[arg-type]
+        max_epochs=training.epochs,
+        accumulate_grad_batches=training.accumulate,
+        gradient_clip_val=training.optimizer.gradient_clip,
+        check_val_every_n_epoch=training.check_every,
+        use_distributed_sampler=False,  # `EpochBatches` knows its process
+        num_sanity_val_steps=0,
+        callbacks=[keep, TQDMProgressBar(refresh_rate=10)],
+        logger=[CSVLogger(plan.out, name="", version="csv"), TensorBoardLogger(plan.out, name="", version="tensorboard")],
+        log_every_n_steps=10,
+        enable_model_summary=False,
+    )
+
+
+def claim_folder(out: Path, identity: Mapping[str, Any]) -> None:
+    """Make the folder of a training, or recognise it; raises `ConfigError` where it holds another one."""
+    path = out / "identity.json"
+    content = json.dumps(identity, indent=1, sort_keys=True, default=str)
+    if path.is_file() and path.read_text() != content:
+        raise ConfigError(f"{out}: holds another training (see {path.name}); name another --out, or delete it")
+    out.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, content.encode())
+
+
+def finish(module: PlannerModule, plan: FitPlan, seconds: float) -> Dict[str, Any]:
+    """Write weights, config and the record of the training."""
+    best = torch.load(plan.out / BEST, map_location="cpu", weights_only=True)
+    state = {name[len("model.") :]: tensor for name, tensor in best["state_dict"].items() if name.startswith("model.")}
+    module.model.load_state_dict(state)
+    write_weights(module.model, plan.out / WEIGHTS)
+    record = {**plan.facts, "seed": plan.seed, "epoch": best["epoch"], "seconds": round(seconds, 1)}
+    write_atomically(plan.out / RUN, (json.dumps(record, indent=1, default=str) + "\n").encode())
+    return record

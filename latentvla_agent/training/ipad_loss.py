@@ -1,0 +1,48 @@
+"""iPad's losses (method page, "The two planners"): the best proposal imitates, all proposals are judged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Dict
+
+import torch
+from torch.nn.functional import binary_cross_entropy_with_logits, l1_loss
+
+Tensors = Dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class IPadLossConfig:
+    """Weights of the parts."""
+
+    imitation: float = 1.0
+    earlier_refinements: float = 0.1  # of the imitation of each refinement but the last
+    scores: float = 1.0
+    areas: float = 2.0
+    hits: float = 1.0  # whether a proposal hits something
+    hit_boxes: float = 0.1  # what it hits
+    heading: float = 1.0  # a radian, in metres of the imitation
+
+
+def ipad_loss(predictions: Tensors, targets: Tensors, labels: Tensors, config: IPadLossConfig) -> Tensors:
+    """Parts of the loss, weighted, to be added up; `labels` as `ProposalScorer.label` gives them for the last
+    refinement, `targets["trajectory"]` (B, T, 3)."""
+    imitation = imitate_best(predictions["proposals"], targets["trajectory"], config)
+    is_hit, box = labels["hits"][..., :1], labels["hits"][..., 1:]
+    hit_error = l1_loss(predictions["hits"][..., 1:], box, reduction="none") * is_hit
+    return {
+        "imitation": config.imitation * imitation,
+        "scores": config.scores * binary_cross_entropy_with_logits(predictions["scores"], labels["scores"]),
+        "areas": config.areas * binary_cross_entropy_with_logits(predictions["areas"], labels["areas"]),
+        "hits": config.hits * binary_cross_entropy_with_logits(predictions["hits"][..., :1], is_hit),
+        "hit_boxes": config.hit_boxes * hit_error.sum() / (is_hit.sum() * box.shape[-1]).clamp(min=1.0),
+    }
+
+
+def imitate_best(proposals: torch.Tensor, human: torch.Tensor, config: IPadLossConfig) -> torch.Tensor:
+    """Winner takes all: of each refinement (B, K, N, T, 3) the proposal nearest to the human's (B, T, 3) learns."""
+    error = (proposals - human[:, None, None]).abs()
+    distance = (error[..., 0] + error[..., 1] + config.heading * error[..., 2]).mean(dim=-1)  # (B, K, N)
+    best = distance.amin(dim=-1).mean(dim=0)  # (K,)
+    last: torch.Tensor = best[-1] + config.earlier_refinements * best[:-1].sum()
+    return last

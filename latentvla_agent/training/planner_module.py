@@ -1,0 +1,104 @@
+"""A planner in Lightning: forward, labels of its proposals, losses, and its true score on the dev split."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import asdict, dataclass
+from typing import Any, Dict, List, Optional, Sequence
+
+import pytorch_lightning as lightning
+import torch
+
+from latentvla_agent.training.config import OptimizerConfig, PlannerTraining
+from latentvla_agent.training.ipad_loss import ipad_loss
+from latentvla_agent.training.online_labels import ProposalScorer
+from latentvla_agent.training.transfuser_loss import transfuser_loss
+
+Tensors = Dict[str, torch.Tensor]
+DEV_SCORE = "dev_score"
+
+
+@dataclass(frozen=True)
+class Learner:
+    """One set of scenes as the module sees it: tokens by index, and the scorer that knows their metric caches."""
+
+    tokens: Sequence[str]
+    scorer: ProposalScorer
+
+    def tokens_of(self, batch: Tensors) -> List[str]:
+        """Tokens of a batch."""
+        return [self.tokens[i] for i in batch["index"].tolist()]
+
+
+class PlannerModule(lightning.LightningModule):
+    """Trains any planner that plans "trajectory"; one with "proposals" has all of them scored in every step.
+
+    `label_share` in the log is the time of scoring over the time of whole steps.
+    """
+
+    def __init__(self, model: torch.nn.Module, training: PlannerTraining, train: Learner, dev: Learner, names: Sequence[str]):
+        super().__init__()
+        self.model, self._training = model, training
+        self._train, self._dev, self._names = train, dev, tuple(names)
+        self._label_seconds, self._step_began = 0.0, math.nan
+
+    def forward(self, features: Tensors) -> Tensors:
+        """The model's predictions."""
+        predictions: Tensors = self.model(features)
+        return predictions
+
+    def training_step(self, batch: Tensors, index: int) -> torch.Tensor:
+        """The loss; its parts go into the log."""
+        predictions = self(batch)
+        parts = self._lose(batch, predictions)
+        total = torch.stack(list(parts.values())).sum()
+        self.log_dict({f"loss/{name}": value.detach() for name, value in parts.items()}, on_step=False, on_epoch=True)
+        self.log("loss", total.detach(), prog_bar=True, on_step=False, on_epoch=True)
+        return total
+
+    def _lose(self, batch: Tensors, predictions: Tensors) -> Tensors:
+        if "proposals" not in predictions:
+            parts = transfuser_loss(batch, predictions, self._training.transfuser_loss)
+            return {"loss": parts["loss"]}
+        begun = time.perf_counter()
+        labels = self._train.scorer.label(self._train.tokens_of(batch), predictions["proposals"][:, -1].float())
+        self._label_seconds += time.perf_counter() - begun
+        return ipad_loss(predictions, batch, labels, self._training.ipad_loss)
+
+    def on_train_epoch_start(self) -> None:
+        """The clock of `label_share`."""
+        self._label_seconds, self._step_began = 0.0, time.perf_counter()
+
+    def on_train_epoch_end(self) -> None:
+        """Log how much of the epoch went into labels."""
+        seconds = time.perf_counter() - self._step_began
+        self.log("epoch_seconds", seconds)
+        self.log("label_share", self._label_seconds / max(seconds, 1e-9))
+
+    def validation_step(self, batch: Tensors, index: int) -> None:
+        """True scores of the plans on the dev split."""
+        plans = self(batch)["trajectory"].float()
+        scores = self._dev.scorer.score(self._dev.tokens_of(batch), plans).mean(dim=0)
+        for name, value in zip(self._names, scores):
+            own = DEV_SCORE if name == "score" else f"dev/{name}"
+            self.log(own, value, batch_size=len(plans), prog_bar=name == "score", sync_dist=True)
+        error = (plans - batch["trajectory"])[..., :2].norm(dim=-1).mean()
+        self.log("dev/displacement", error, batch_size=len(plans), sync_dist=True)
+
+    def configure_optimizers(self) -> Any:
+        """AdamW over what is trained, with its schedule per step."""
+        config = self._training.optimizer
+        trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        optimizer = torch.optim.AdamW(trained, lr=config.learning_rate, weight_decay=config.weight_decay)
+        total = int(self.trainer.estimated_stepping_batches)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: scale_rate(step, total, config))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def scale_rate(step: int, total: int, config: OptimizerConfig) -> float:
+    """Share of the learning rate: a linear warm-up, then half a cosine."""
+    warm = max(1, int(config.warmup * total))
+    if step < warm:
+        return (step + 1) / warm
+    return 0.5 * (1.0 + math.cos(math.pi * min(1.0, (step - warm) / max(1, total - warm))))

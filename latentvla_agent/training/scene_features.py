@@ -1,0 +1,112 @@
+"""Scenes of a split to batches of features and targets, built by a pool of processes; see `feature_cache`."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence
+
+import torch
+from torch.utils.data import DataLoader, Dataset
+from tqdm import tqdm
+
+from latentvla_agent.data.maps import MapStore
+from latentvla_agent.data.roots import DataRoots
+from latentvla_agent.data.scene_loader import SceneIndex, SceneLoader, SceneRef
+from latentvla_agent.data.sensors import SensorSource, SensorStore
+from latentvla_agent.data.splits import SceneFilter
+from latentvla_agent.training.feature_cache import (
+    CacheRecipe,
+    FeatureCache,
+    count_finished,
+    find_feature_cache,
+    is_complete,
+    write_shards,
+)
+
+ENCODE_BATCH = 8
+
+Tensors = Dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class SceneSet:
+    """Scenes to learn from, where their files lie, and their metric caches by token."""
+
+    name: str
+    refs: Sequence[SceneRef]
+    roots: DataRoots
+    scene_filter: SceneFilter
+    metric_caches: Mapping[str, Path]
+    sensor_source: Optional[SensorSource] = None
+    source: str = ""  # hash of the logs
+    feature_folder: Path = Path("features")  # where feature caches go if no folder is named
+
+
+class SceneDataset(Dataset[Tensors]):
+    """One scene after the other; opened anew in every process of a pool."""
+
+    def __init__(self, scenes: SceneSet, refs: Sequence[SceneRef], features: Any, targets: Sequence[Any]):
+        self._scenes, self._refs, self._features, self._targets = scenes, refs, features, targets
+        self._loader: Optional[SceneLoader] = None
+
+    def __len__(self) -> int:
+        return len(self._refs)
+
+    def __getitem__(self, index: int) -> Tensors:
+        """Features of what an agent sees, and targets of the scene."""
+        if self._loader is None:
+            sensors = SensorStore(self._scenes.roots.sensors, self._scenes.sensor_source)
+            maps = MapStore(self._scenes.roots.maps)
+            self._loader = SceneLoader(SceneIndex((), self._scenes.scene_filter), maps, sensors)
+        scene = self._loader.build(self._refs[index])
+        tensors: Tensors = self._features.compute_features(scene.get_agent_input(self._features.sensor_config))
+        for builder in self._targets:
+            tensors = {**tensors, **builder.compute_targets(scene)}
+        return tensors
+
+
+class FeatureSource:
+    """Caches of what one model learns from; `encode` is its frozen part, whose weights `encoder` names."""
+
+    def __init__(self, features: Any, targets: Sequence[Any], model: torch.nn.Module, encoder: str, workers: int):
+        self._features, self._targets, self._model = features, targets, model
+        self._encoder, self._workers = encoder, workers
+
+    def open(self, scenes: SceneSet, base: Path) -> FeatureCache:
+        """The cache of these scenes below `base`, built where it is not there yet."""
+        recipe = self._describe(scenes)
+        folder = find_feature_cache(base, scenes.name, recipe)
+        if not is_complete(folder):
+            finished = count_finished(folder)
+            with tqdm(total=len(scenes.refs), initial=finished, desc=f"features of {scenes.name}", unit="scene") as bar:
+                batches = self._encode_all(scenes, scenes.refs[finished:])
+                write_shards(folder, recipe, batches, bar.update, time.perf_counter)
+        return FeatureCache(folder)
+
+    def _describe(self, scenes: SceneSet) -> CacheRecipe:
+        facts = {
+            "split": scenes.name,
+            "source": scenes.source,
+            "features": self._features.get_unique_name(),
+            "targets": [builder.get_unique_name() for builder in self._targets],
+            "encoder": self._encoder,
+        }
+        constants = ("images", "image", "lidar", "image_features") if self._features.config.blank else ()
+        return CacheRecipe(tuple(ref.token for ref in scenes.refs), facts, constants)
+
+    def _encode_all(self, scenes: SceneSet, refs: Sequence[SceneRef]) -> Iterator[Tensors]:
+        self._model.eval()
+        dataset = SceneDataset(scenes, refs, self._features, self._targets)
+        for batch in DataLoader(dataset, batch_size=ENCODE_BATCH, num_workers=self._workers):
+            yield self._encode(batch)
+
+    def _encode(self, batch: Tensors) -> Tensors:
+        """The batch with the pictures replaced by what the frozen part of the model makes of them."""
+        if not self._encoder:
+            return batch
+        with torch.inference_mode():
+            encoded: Tensors = self._model.encode(batch)
+        pictures: List[str] = ["images", "image"]
+        return {**{name: tensor for name, tensor in batch.items() if name not in pictures}, **encoded}
