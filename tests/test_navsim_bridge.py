@@ -155,6 +155,35 @@ print(plan.poses[:, 0].tolist(), plan.trajectory_sampling.interval_length)
     ]
 
 
+def test_targets_are_made_of_scenes_of_ours(devkit: Path) -> None:
+    code = """
+from latentvla_agent.data.scene import Scene, SensorConfig as OurConfig
+
+class Targets:
+    def get_unique_name(self): return "targets"
+    def compute_targets(self, scene):
+        assert isinstance(scene, Scene)
+        return {"scene": scene.token, "maps": scene.map_source}
+
+class Learner:
+    trajectory_sampling, requires_scene, compute_loss = HumanAgent().trajectory_sampling, False, None
+    def get_target_builders(self): return [Targets()]
+    def get_sensor_config(self): return OurConfig(cam_f0=[3], picture_size=(480, 270))
+
+agent = NavsimAgent(planner=Learner())
+assert agent.get_sensor_config().get_sensors_at_iteration(3) == ["cam_f0"]
+(builder,) = agent.get_target_builders()
+metadata = SimpleNamespace(
+    log_name="log", scene_token="scene", map_name="sg-one-north", initial_token="token-3", num_history_frames=4,
+    num_future_frames=10,
+)
+one, other = (builder.compute_targets(SimpleNamespace(scene_metadata=metadata, frames=[])) for _ in range(2))
+assert one["maps"] is other["maps"], "maps are read once"
+print(builder.get_unique_name(), one["scene"], type(pickle.loads(pickle.dumps(builder))).__name__)
+"""
+    assert check(devkit, code) == ["targets token-3 TargetsOfOurScene"]
+
+
 def test_the_unrelated_package_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "navsim").mkdir()
     (tmp_path / "navsim" / "__init__.py").write_text("")

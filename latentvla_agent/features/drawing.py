@@ -20,7 +20,10 @@ PLUS = np.array([[0, 0], [1, 0], [-1, 0], [0, 1], [0, -1]])
 
 
 def draw_polygons(polygons: Sequence[IntArray], width: int, height: int) -> Mask:
-    """(height, width) bool: the cells of polygons, each (V, 2) vertices, closed or not; crossing edges: even and odd."""
+    """(height, width) bool: the cells of polygons, each (V, 2) vertices, closed or not.
+
+    Where edges of a polygon cross, what lies between an odd number and the next is inside.
+    """
     mask = np.zeros((height, width), dtype=bool)
     if polygons:
         starts = np.concatenate(polygons)

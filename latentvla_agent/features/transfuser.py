@@ -7,7 +7,7 @@ Pictures and histogram are those of NAVSIM's own TransFuser (`navsim/agents/tran
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Dict, Mapping, Tuple
+from typing import Any, Dict, Mapping
 
 import numpy as np
 import torch
@@ -67,9 +67,9 @@ class TransfuserFeatures:
     def compute_features(self, agent_input: Any) -> Dict[str, torch.Tensor]:
         """Tensors of an `AgentInput`, ours or NAVSIM's.
 
-        image (3, H, W) uint8: left, front and right camera, cropped. lidar (1, G, G) uint8: see `count_points`; NAVSIM's
-        values are these divided by `max_count`. camera_present (3,) and lidar_present () bool: what is missing is zeros.
-        ego_status (8,): see `EgoStatusFeatures`.
+        image (3, H, W) uint8: left, front and right camera, cropped. lidar (1, G, G) uint8: see `count_points`;
+        NAVSIM's values are these divided by `max_count`. camera_present (3,) and lidar_present () bool: what is
+        missing is zeros. ego_status (8,): see `EgoStatusFeatures`.
         """
         size, config = self.config.histogram.size, self.config
         image, present = np.zeros((3, config.height, config.width), np.uint8), np.zeros(len(CUT_COLUMNS), bool)

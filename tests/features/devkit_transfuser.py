@@ -1,4 +1,4 @@
-"""Run by a process that has the devkit: features and targets of its TransFuser, and of ours, for scenes of NAVSIM's types.
+"""Run by a process that has the devkit: features and targets of its TransFuser, and ours, of NAVSIM's own scenes.
 
     python devkit_transfuser.py ROOT SPLIT OUT features|targets [TOKEN …]
 

@@ -1,4 +1,4 @@
-"""Fixed inputs, and what features make of them: `tests/golden/features.npz` keeps that (`python -m` this file writes it).
+"""Fixed inputs, and what features make of them: `tests/golden/features.npz` keeps that; run as a module, writes it.
 
 Inputs are whole-number arithmetic, so that they are the same everywhere.
 """

@@ -22,6 +22,8 @@ def test_tensors_are_those_of_before() -> None:
             assert array.dtype == kept[name].dtype and array.shape == kept[name].shape, name
             if array.dtype == np.float32:
                 np.testing.assert_allclose(array, kept[name], rtol=1e-6, atol=1e-6, err_msg=name)
+            elif name.endswith("bev_semantics"):  # the last bit of a sine differs between machines
+                assert np.mean(array != kept[name]) < 2e-4, name
             else:
                 assert np.array_equal(array, kept[name]), name
 

@@ -75,7 +75,9 @@ def test_what_is_missing_is_zeros_and_says_so() -> None:
 
 
 def test_blank_and_latent_ask_for_less() -> None:
-    blank, latent = (TransfuserFeatures(TransfuserFeaturesConfig(**{k: v})) for k, v in (("blank", True), ("with_lidar", False)))
+    blank, latent = (
+        TransfuserFeatures(TransfuserFeaturesConfig(**{k: v})) for k, v in (("blank", True), ("with_lidar", False))
+    )
     assert TransfuserFeatures().sensor_config.get_sensors_at_iteration(3) == ["cam_f0", "cam_l0", "cam_r0", "lidar_pc"]
     assert latent.sensor_config.get_sensors_at_iteration(3) == ["cam_f0", "cam_l0", "cam_r0"]
     assert blank.sensor_config.get_sensors_at_iteration(3) == []
