@@ -9,6 +9,7 @@ import typer
 import yaml
 
 from latentvla_agent.cli.options import Cache, Maps
+from latentvla_agent.cli.world_sensors import find_sensor_source
 from latentvla_agent.errors import ConfigError
 
 train_app = typer.Typer(
@@ -43,9 +44,10 @@ def train_planner_command(
       latentvla train planner --config ipad-tiny --seed 0
       latentvla train planner --config ipad-paper --data /data/openscene --set devices=8 --set precision=bf16-mixed
     """
-    from latentvla_agent.cli.training_run import train_planner  # brings torch and Lightning
+    from latentvla_agent.planner_training import train_planner  # brings torch and Lightning
 
-    train_planner(config, seed, out, read_settings(settings or []), data, dev_data or data, maps, cache)
+    values = read_settings(settings or [])
+    train_planner(config, seed, out, values, data, dev_data or data, maps, cache, find_sensor_source)
 
 
 def read_settings(settings: List[str]) -> Dict[str, Any]:

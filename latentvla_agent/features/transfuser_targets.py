@@ -26,12 +26,12 @@ class TransfuserTargets:
     """A target builder of NAVSIM's interface, for scenes of ours with maps."""
 
     def __init__(self, config: TransfuserTargetsConfig = TransfuserTargetsConfig()):
-        self._config = config
+        self.config = config
         self._trajectory = TrajectoryTargets(config.num_poses)
 
     def get_unique_name(self) -> str:
         """Name of the files that NAVSIM's dataset caching writes."""
-        config = self._config
+        config = self.config
         bev = f"{config.bev.rows}x{config.bev.columns}"
         return f"latentvla_transfuser_targets_{config.num_poses}_{config.num_agents}_{bev}"
 
@@ -41,10 +41,10 @@ class TransfuserTargets:
         bev_semantics (rows, columns) uint8: see `draw_bev`.
         """
         frame = scene.frames[scene.scene_metadata.num_history_frames - 1]
-        boxes, labels = nearest_vehicles(frame.annotations, self._config.num_agents, self._config.agent_reach)
+        boxes, labels = nearest_vehicles(frame.annotations, self.config.num_agents, self.config.agent_reach)
         return {
             **self._trajectory.compute_targets(scene),
             "agent_boxes": torch.from_numpy(boxes),
             "agent_labels": torch.from_numpy(labels),
-            "bev_semantics": torch.from_numpy(draw_bev(scene, self._config.bev)),
+            "bev_semantics": torch.from_numpy(draw_bev(scene, self.config.bev)),
         }

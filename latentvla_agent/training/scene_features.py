@@ -25,7 +25,7 @@ from latentvla_agent.training.feature_cache import (
     write_shards,
 )
 
-ENCODE_BATCH = 8
+ENCODE_BATCH = 1  # scenes; the maps of more leave the processor's caches
 
 Tensors = Dict[str, torch.Tensor]
 
@@ -89,8 +89,8 @@ class FeatureSource:
         facts = {
             "split": scenes.name,
             "source": scenes.source,
-            "features": self._features.get_unique_name(),
-            "targets": [builder.get_unique_name() for builder in self._targets],
+            "features": _describe_builder(self._features),
+            "targets": [_describe_builder(builder) for builder in self._targets],
             "encoder": self._encoder,
         }
         constants = ("images", "image", "lidar", "image_features") if self._features.config.blank else ()
@@ -110,3 +110,8 @@ class FeatureSource:
             encoded: Tensors = self._model.encode(batch)
         pictures: List[str] = ["images", "image"]
         return {**{name: tensor for name, tensor in batch.items() if name not in pictures}, **encoded}
+
+
+def _describe_builder(builder: Any) -> str:
+    """A builder with all of its numbers."""
+    return f"{builder.get_unique_name()} {getattr(builder, 'config', '')}"

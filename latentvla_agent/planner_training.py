@@ -1,19 +1,22 @@
-"""What `latentvla train planner` does: find the scenes, make their caches, hand them to `training.fitting`."""
+"""What `latentvla train planner` does: find the scenes, make their caches, hand them to `training.fitting`.
+
+Imported when that command runs: it brings torch and Lightning.
+"""
 
 from __future__ import annotations
 
 import hashlib
 from functools import partial
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, Callable, List, Mapping, Optional
 
 import pytorch_lightning as lightning
 import torch
 
 from latentvla_agent.agent import LatentVLAAgent
-from latentvla_agent.cli.options import TIME_LIMIT_S
-from latentvla_agent.cli.world_sensors import find_sensor_source
 from latentvla_agent.data.files import hash_file
+from latentvla_agent.data.roots import DataRoots
+from latentvla_agent.data.sensors import SensorSource
 from latentvla_agent.errors import ConfigError, DataError
 from latentvla_agent.evaluation.agents import build_agent, find_agent
 from latentvla_agent.evaluation.chunks import chunk_refs
@@ -31,6 +34,7 @@ from latentvla_agent.training.online_labels import ProposalScorer
 from latentvla_agent.training.planner_module import Learner, PlannerModule
 from latentvla_agent.training.scene_features import FeatureSource, SceneSet
 
+TIME_LIMIT_S = 120.0  # for the metric cache of a scene
 SCORES = ("no_at_fault_collisions", "drivable_area_compliance", "ego_progress", "time_to_collision_within_bound", "score")
 
 
@@ -43,15 +47,18 @@ def train_planner(
     dev_data: Optional[Path],
     maps: Optional[Path],
     cache: Optional[Path],
+    find_sensor_source: Callable[[DataRoots], Optional[SensorSource]],
 ) -> None:
-    """See `cli.train.train_planner_command`."""
+    """See `cli.train.train_planner_command`; `find_sensor_source` gives what renders sensors that are not there."""
     training = read_training(config, settings)
     threads = training.threads or count_cores()
     torch.set_num_threads(threads)
     lightning.seed_everything(seed, verbose=False)
     agent = make_learner(training)
     scenes = [
-        collect_scenes(SplitRequest(root, maps, split, max_scenes=training.max_scenes or None, cache=cache))
+        collect_scenes(
+            SplitRequest(root, maps, split, max_scenes=training.max_scenes or None, cache=cache), find_sensor_source
+        )
         for root, split in ((data, training.train_split), (dev_data, training.dev_split))
     ]
     caches = cache_features(agent, training, scenes, cache)
@@ -109,7 +116,9 @@ def hash_tokens(tokens: Any) -> str:
     return hashlib.sha256("\n".join(tokens).encode()).hexdigest()[:16]
 
 
-def collect_scenes(request: SplitRequest) -> SceneSet:
+def collect_scenes(
+    request: SplitRequest, find_sensor_source: Callable[[DataRoots], Optional[SensorSource]]
+) -> SceneSet:
     """The scenes of a split with their metric caches, which are made where they are missing."""
     source = open_source(request)
     source.prepare()
