@@ -100,7 +100,7 @@ def write_shards(
     folder.mkdir(parents=True, exist_ok=True)
     begun, first = clock(), count_finished(folder)
     number, names, total = first // SHARD, _known_names(folder), first
-    for rows in _regroup(batches, len(recipe.tokens) - first):
+    for rows in _regroup(_report(batches, advance)):
         for name in recipe.constants:
             if name in rows:
                 _write(folder / f"constant.{name}.npy", _check_constant(name, rows.pop(name)))
@@ -108,7 +108,6 @@ def write_shards(
             _write(folder / f"{number:05d}.{name}.npy", array)
         names, total = sorted(rows), total + len(next(iter(rows.values())))
         write_atomically(folder / f"{number:05d}.done", json.dumps(names).encode())
-        advance(len(next(iter(rows.values()))))
         number += 1
     if total != len(recipe.tokens):
         raise DataError(f"{folder}: expected {len(recipe.tokens)} scenes, got {total}")
@@ -123,7 +122,13 @@ def write_shards(
     write_atomically(folder / META, json.dumps(meta).encode())
 
 
-def _regroup(batches: Iterable[Tensors], expected: int) -> Iterator[Arrays]:
+def _report(batches: Iterable[Tensors], advance: Callable[[int], None]) -> Iterator[Tensors]:
+    for batch in batches:
+        yield batch
+        advance(len(next(iter(batch.values()))))
+
+
+def _regroup(batches: Iterable[Tensors]) -> Iterator[Arrays]:
     """Batches of any size as shards."""
     waiting: List[Arrays] = []
     count = 0

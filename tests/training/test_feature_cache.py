@@ -46,7 +46,7 @@ def write(folder: Path, batches: Iterator[Tensors], recipe: CacheRecipe = RECIPE
 
 
 def test_what_goes_in_comes_out(tmp_path: Path) -> None:
-    assert write(tmp_path, make_batches()) == [SHARD, SHARD, 44]
+    assert sum(write(tmp_path, make_batches())) == COUNT
     cache = FeatureCache(tmp_path)
     assert len(cache) == COUNT and cache.tokens == RECIPE.tokens
     batch = cache.read([0, SHARD - 1, SHARD, COUNT - 1, 3])
@@ -66,7 +66,7 @@ def test_a_killed_build_goes_on_after_its_last_whole_shard(tmp_path: Path) -> No
     with pytest.raises(KeyboardInterrupt):
         write(tmp_path, stop(make_batches()))
     assert not is_complete(tmp_path) and count_finished(tmp_path) == SHARD
-    assert write(tmp_path, make_batches(SHARD)) == [SHARD, 44]
+    assert sum(write(tmp_path, make_batches(SHARD))) == COUNT - SHARD
     whole = FeatureCache(tmp_path).read(range(COUNT))
     torch.testing.assert_close(whole["small"][:, 0], torch.arange(COUNT) + 0.1)
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 import time
 import zlib
 from collections import OrderedDict
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 import numpy as np
 
@@ -31,13 +32,18 @@ MAX_OPEN_LOGS = 2  # a street takes about 200 MB
 
 
 class OpenLog:
-    """One log with its street, ready to be rendered."""
+    """One log with its street, which is built when something is rendered: it takes seconds."""
 
-    def __init__(self, log_path: Path, frames: Sequence[LogFrame], renderer: Renderer):
+    def __init__(self, log_path: Path, frames: Sequence[LogFrame], make_renderer: Callable[[], Renderer]):
         self.log_path = log_path
-        self.renderer = renderer
+        self._make_renderer = make_renderer
         self.frames = tuple(frames)
         self._frames: Dict[str, LogFrame] = {str(frame["token"]): frame for frame in frames}
+
+    @cached_property
+    def renderer(self) -> Renderer:
+        """What renders in this log's street."""
+        return self._make_renderer()
 
     def frame_of(self, token: str) -> LogFrame:
         """The raw frame of a token; raises `DataError` where the log has none."""
@@ -72,7 +78,7 @@ class SensorRenderer:
             self._store(path, self._render(log_path, frame, name))
 
     def open_log(self, log_path: Path) -> OpenLog:
-        """The log, its map and its street; the last ones stay open."""
+        """The log, with its street where one was needed; the last ones stay open."""
         key = log_path.resolve()
         if key not in self._logs:
             self._logs[key] = self._open(log_path)
@@ -85,11 +91,14 @@ class SensorRenderer:
         frames = read_log(log_path)
         if not frames:
             raise DataError(f"{log_path}: expected frames, got none")
+        return OpenLog(log_path, frames, partial(self._make_renderer, frames))
+
+    def _make_renderer(self, frames: Sequence[LogFrame]) -> Renderer:
         city_map = self._maps.load(str(frames[0]["map_location"]))
         path = np.array([frame["ego2global_translation"][:2] for frame in frames], np.float64)
         seed = street_seed(frames[0], self.config)
         street = build_street(city_map, path, self.config.street_radius_m, seed, list_signals(frames))
-        return OpenLog(log_path, frames, Renderer(street, self.config))
+        return Renderer(street, self.config)
 
     def _render(self, log_path: Path, frame: LogFrame, name: str) -> bytes:
         renderer = self.open_log(log_path).renderer

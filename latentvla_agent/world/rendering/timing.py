@@ -43,7 +43,7 @@ def measure_rendering(
     SensorRenderer(maps, config).prepare(folder / "warm-up", log_path, tokens[0], names)
     source = SensorRenderer(maps, config)
     before = time.process_time()
-    source.open_log(log_path)
+    _ = source.open_log(log_path).renderer  # builds the street
     opened = time.process_time()
     source.prepare(folder, log_path, tokens[0], names)
     cpu, wall = time.process_time(), time.perf_counter()
