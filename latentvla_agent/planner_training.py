@@ -69,7 +69,8 @@ def train_planner(
     ]
     module = PlannerModule(agent.model, training, learners[0], learners[1], names)
     facts = {"config": config, "scenes": [hash_tokens(own.tokens) for own in caches]}
-    record = fit(module, training, FitPlan(out or Path("runs/train") / f"{Path(config).stem}-{seed}", seed, *caches, facts))
+    folder = out or Path("runs/train") / f"{Path(config).stem}-{seed}"
+    record = fit(module, training, FitPlan(folder, seed, caches[0], caches[1], facts))
     print(f"trained {training.agent}, seed {seed}: {record}")
 
 

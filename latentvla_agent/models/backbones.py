@@ -45,6 +45,7 @@ class Backbone(nn.Module):
         self.network: Any = _make_network(config, pretrained=False)
         self.channels: Tuple[int, ...] = tuple(self.network.feature_info.channels())
         self.strides: Tuple[int, ...] = tuple(self.network.feature_info.reduction())
+        self.to(memory_format=torch.channels_last)  # as the pictures of `Normalization`: no convolution copies weights
         if config.frozen:
             self.requires_grad_(False)
             self.eval()

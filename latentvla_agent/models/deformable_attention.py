@@ -42,8 +42,8 @@ class PictureAttention(nn.Module):
         grid = _make_grid(place, camera, offsets, maps.shape)
         sampled = nn.functional.grid_sample(value, grid.flatten(0, 1), align_corners=False)  # (B * heads, d', Q, P)
         weights = self._weigh(queries, is_seen).flatten(0, 1)  # (B * heads, Q, P)
-        seen = torch.einsum("bdqp,bqp->bqd", sampled, weights)
-        seen = seen.reshape(batch, heads, num_queries, -1).transpose(1, 2).flatten(2)
+        seen = (sampled * weights[:, None]).sum(dim=-1)  # (B * heads, d', Q)
+        seen = seen.reshape(batch, width, num_queries).transpose(1, 2)
         output: torch.Tensor = self.output(seen)
         return output
 

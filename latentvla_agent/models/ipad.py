@@ -33,7 +33,7 @@ class IPad(nn.Module):
         self.config, self.num_poses = config, config.num_poses
         self.normalization = make_normalization(config.backbone)
         self.backbone = make_backbone(config.backbone)
-        self.neck = make_neck(self.backbone.channels[-1], config.width, config.neck_kernel)
+        self.neck = make_neck(self.backbone.channels[-1], config)
         self.camera_embedding = nn.Parameter(0.1 * torch.randn(config.num_cameras, config.width, 1, 1))
         self.ego_encoder = make_mlp(config.ego_status_size, config.width, config.width)
         self.proposal_embedding = nn.Parameter(torch.randn(config.num_proposals, config.num_poses, config.width))
@@ -189,13 +189,14 @@ def _normalise(poses: torch.Tensor) -> torch.Tensor:
     return torch.stack([x / 20.0, y / 10.0, heading.cos(), heading.sin()], dim=-1)
 
 
-def make_neck(channels: int, width: int, kernel: int) -> nn.Sequential:
+def make_neck(channels: int, config: IPadConfig) -> nn.Sequential:
     """Feature maps of a backbone to the planner's width, with a look at the neighbours."""
+    width, kernel = config.width, config.neck_kernel
     return nn.Sequential(
         nn.Conv2d(channels, width, 1),
         nn.GroupNorm(1, width),
         nn.GELU(),
-        nn.Conv2d(width, width, kernel, padding=kernel // 2),
+        nn.Conv2d(width, width, kernel, padding=kernel // 2, groups=config.neck_groups),
     )
 
 

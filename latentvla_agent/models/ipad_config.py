@@ -32,6 +32,7 @@ class IPadConfig:
     num_heads: int = 8
     feedforward_width: int = 512
     neck_kernel: int = 3
+    neck_groups: int = 1  # as many as channels: each for itself, which is cheap
     dropout: float = 0.1
     ego_dropout: float = 0.0  # of the whole ego status, in training
     box: EgoBoxConfig = field(default_factory=EgoBoxConfig)
@@ -60,5 +61,6 @@ class TinyIPadConfig(IPadConfig):
     feedforward_width: int = 128
     dropout: float = 0.0
     ego_dropout: float = 0.1
-    box: EgoBoxConfig = field(default_factory=lambda: EgoBoxConfig(heights=(0.0, 1.2)))
+    neck_groups: int = 64
+    box: EgoBoxConfig = field(default_factory=lambda: EgoBoxConfig(heights=(0.3,)))
     context_grid: Tuple[int, int] = (3, 6)

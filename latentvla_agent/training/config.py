@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Type, TypeVar
+from typing import Any, Dict, List, Mapping, Tuple, Type, TypeVar
 
 import yaml
 
@@ -95,7 +95,7 @@ def _convert(item: Any, value: Any, place: str) -> Any:
     nested = item.default_factory
     if isinstance(nested, type) and isinstance(value, dict):
         return build_config(nested, value, place)
-    wanted = {"int": int, "float": (int, float), "str": str}.get(str(item.type))
-    if wanted is not None and (not isinstance(value, wanted) or isinstance(value, bool)):
+    wanted: Tuple[type, ...] = {"int": (int,), "float": (int, float), "str": (str,)}.get(str(item.type), (object,))
+    if not isinstance(value, wanted) or isinstance(value, bool):
         raise ConfigError(f"{place}: expected {item.type}, got {value!r}")
     return float(value) if item.type == "float" else value

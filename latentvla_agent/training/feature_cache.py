@@ -94,7 +94,7 @@ def count_finished(folder: Path) -> int:
 
 
 def write_shards(
-    folder: Path, recipe: CacheRecipe, batches: Iterable[Tensors], advance: Callable[[int], None], clock: Callable[[], float]
+    folder: Path, recipe: CacheRecipe, batches: Iterable[Tensors], advance: Callable[[int], Any], clock: Callable[[], float]
 ) -> None:
     """Write what `batches` hold of the scenes after the finished ones, in their order, and then the meta file."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -122,7 +122,7 @@ def write_shards(
     write_atomically(folder / META, json.dumps(meta).encode())
 
 
-def _report(batches: Iterable[Tensors], advance: Callable[[int], None]) -> Iterator[Tensors]:
+def _report(batches: Iterable[Tensors], advance: Callable[[int], Any]) -> Iterator[Tensors]:
     for batch in batches:
         yield batch
         advance(len(next(iter(batch.values()))))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import asdict, dataclass
-from typing import Any, Dict, List, Optional, Sequence
+from dataclasses import dataclass
+from typing import Any, Dict, List, Sequence
 
 import pytorch_lightning as lightning
 import torch
 
 from latentvla_agent.training.config import OptimizerConfig, PlannerTraining
+from latentvla_agent.training.imitation import imitation_loss
 from latentvla_agent.training.ipad_loss import ipad_loss
 from latentvla_agent.training.online_labels import ProposalScorer
 from latentvla_agent.training.transfuser_loss import transfuser_loss
@@ -50,21 +51,23 @@ class PlannerModule(lightning.LightningModule):
 
     def training_step(self, batch: Tensors, index: int) -> torch.Tensor:
         """The loss; its parts go into the log."""
-        predictions = self(batch)
-        parts = self._lose(batch, predictions)
-        total = torch.stack(list(parts.values())).sum()
+        parts = self._lose(batch, self(batch))
+        total = parts.pop("loss")
         self.log_dict({f"loss/{name}": value.detach() for name, value in parts.items()}, on_step=False, on_epoch=True)
         self.log("loss", total.detach(), prog_bar=True, on_step=False, on_epoch=True)
         return total
 
     def _lose(self, batch: Tensors, predictions: Tensors) -> Tensors:
+        """The "loss" of this kind of planner, and its parts."""
+        if "bev_logits" in predictions:
+            return transfuser_loss(batch, predictions, self._training.transfuser_loss)
         if "proposals" not in predictions:
-            parts = transfuser_loss(batch, predictions, self._training.transfuser_loss)
-            return {"loss": parts["loss"]}
+            return {"loss": imitation_loss(batch, predictions)}
         begun = time.perf_counter()
         labels = self._train.scorer.label(self._train.tokens_of(batch), predictions["proposals"][:, -1].float())
         self._label_seconds += time.perf_counter() - begun
-        return ipad_loss(predictions, batch, labels, self._training.ipad_loss)
+        parts = ipad_loss(predictions, batch, labels, self._training.ipad_loss)
+        return {"loss": torch.stack(list(parts.values())).sum(), **parts}
 
     def on_train_epoch_start(self) -> None:
         """The clock of `label_share`."""

@@ -61,7 +61,8 @@ class SceneDataset(Dataset[Tensors]):
             maps = MapStore(self._scenes.roots.maps)
             self._loader = SceneLoader(SceneIndex((), self._scenes.scene_filter), maps, sensors)
         scene = self._loader.build(self._refs[index])
-        tensors: Tensors = self._features.compute_features(scene.get_agent_input(self._features.sensor_config))
+        wanted = getattr(self._features, "sensor_config", None)
+        tensors: Tensors = self._features.compute_features(scene.get_agent_input(wanted))
         for builder in self._targets:
             tensors = {**tensors, **builder.compute_targets(scene)}
         return tensors
@@ -70,7 +71,7 @@ class SceneDataset(Dataset[Tensors]):
 class FeatureSource:
     """Caches of what one model learns from; `encode` is its frozen part, whose weights `encoder` names."""
 
-    def __init__(self, features: Any, targets: Sequence[Any], model: torch.nn.Module, encoder: str, workers: int):
+    def __init__(self, features: Any, targets: Sequence[Any], model: Any, encoder: str, workers: int):
         self._features, self._targets, self._model = features, targets, model
         self._encoder, self._workers = encoder, workers
 
@@ -93,7 +94,8 @@ class FeatureSource:
             "targets": [_describe_builder(builder) for builder in self._targets],
             "encoder": self._encoder,
         }
-        constants = ("images", "image", "lidar", "image_features") if self._features.config.blank else ()
+        is_blank = getattr(getattr(self._features, "config", None), "blank", False)
+        constants = ("images", "image", "lidar", "image_features") if is_blank else ()
         return CacheRecipe(tuple(ref.token for ref in scenes.refs), facts, constants)
 
     def _encode_all(self, scenes: SceneSet, refs: Sequence[SceneRef]) -> Iterator[Tensors]:

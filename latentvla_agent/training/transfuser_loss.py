@@ -44,7 +44,7 @@ def transfuser_loss(targets: Tensors, predictions: Tensors, config: TransfuserLo
 
 
 def agent_losses(targets: Tensors, predictions: Tensors, config: TransfuserLossConfig) -> Tensors:
-    """Each true agent and one predicted: cross entropy over all of them, L1 of boxes (summed over columns) per agent."""
+    """Mean cross entropy of all labels; L1 distance of boxes, summed over columns, per true agent in the batch."""
     boxes, logits = targets["agent_boxes"], predictions["agent_logits"]
     present = _visible(boxes, targets["agent_labels"], config)
     match = match_agents(boxes, present, predictions["agent_boxes"], logits, config)

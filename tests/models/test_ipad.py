@@ -13,7 +13,7 @@ from latentvla_agent.models.ipad_config import EgoBoxConfig, IPadConfig, TinyIPa
 from latentvla_agent.training.ipad_loss import IPadLossConfig, ipad_loss
 
 BATCH = 2
-SMALL = TinyIPadConfig(num_proposals=6, num_refinements=2, width=16, feedforward_width=16)
+SMALL = TinyIPadConfig(num_proposals=6, num_refinements=2, width=16, feedforward_width=16, neck_groups=16)
 
 Tensors = Dict[str, torch.Tensor]
 

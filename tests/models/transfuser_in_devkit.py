@@ -105,27 +105,47 @@ def make_inputs(batch: int) -> Tuple[Dict[str, torch.Tensor], Dict[str, torch.Te
     return theirs, {"image": image, "lidar": counts, "ego_status": status}
 
 
-def make_targets(batch: int) -> Dict[str, torch.Tensor]:
-    """Ours; theirs are the same under other names."""
-    boxes = torch.randn(batch, 30, 5) * torch.tensor([15.0, 15.0, 1.0, 1.0, 1.0])
+NAMES = {  # of predictions: theirs to ours
+    "trajectory": "trajectory",
+    "agent_states": "agent_boxes",
+    "agent_labels": "agent_logits",
+    "bev_semantic_map": "bev_logits",
+}
+
+
+def make_predictions(batch: int) -> Dict[str, torch.Tensor]:
+    """Random ones, under our names."""
+    return {
+        "trajectory": torch.randn(batch, 8, 3),
+        "agent_boxes": (torch.rand(batch, 30, 5) - 0.5) * 64,
+        "agent_logits": torch.randn(batch, 30),
+        "bev_logits": torch.randn(batch, 7, 128, 256),
+    }
+
+
+def make_targets(predicted: torch.Tensor) -> Dict[str, torch.Tensor]:
+    """Ours. Every true box lies near one predicted: an L1 cost has ties elsewhere, which rounding would decide."""
+    batch = len(predicted)
+    boxes = predicted[:, torch.randperm(30)] + 0.1 * torch.randn(batch, 30, 5)
     labels = torch.rand(batch, 30) < 0.3
     labels[0] = False
-    semantics = torch.randint(0, 7, (batch, 128, 256))
     return {
         "trajectory": torch.randn(batch, 8, 3),
         "agent_boxes": boxes,
         "agent_labels": labels,
-        "bev_semantics": semantics,
+        "bev_semantics": torch.randint(0, 7, (batch, 128, 256)),
     }
 
 
-def compare_losses(config: Any, theirs: Dict[str, torch.Tensor], ours: Dict[str, torch.Tensor]) -> List[float]:
+def compare_losses(config: Any) -> List[float]:
     """Their loss and ours, of the same predictions."""
     from navsim.agents.transfuser.transfuser_loss import transfuser_loss as their_loss
 
-    targets = make_targets(len(ours["trajectory"]))
+    ours = make_predictions(batch=4)
+    targets = make_targets(ours["agent_boxes"])
     names = {"agent_boxes": "agent_states", "bev_semantics": "bev_semantic_map"}
     their_targets = {names.get(name, name): tensor for name, tensor in targets.items()}
+    theirs = {their: ours[our] for their, our in NAMES.items()}
     view = config.latent_rad_thresh if config.latent else None
     loss = transfuser_loss(targets, ours, TransfuserLossConfig(field_of_view=view))["loss"]
     return [float(their_loss(their_targets, theirs, config)), float(loss)]
@@ -155,16 +175,10 @@ def main() -> None:
     config, theirs, ours = make_models(options.latent)
     inputs = make_inputs(2)
     their_output, our_output = theirs(inputs[0]), ours(inputs[1])
-    names = {
-        "trajectory": "trajectory",
-        "agent_states": "agent_boxes",
-        "agent_labels": "agent_logits",
-        "bev_semantic_map": "bev_logits",
-    }
     report = {
         "parameters": [sum(parameter.numel() for parameter in model.parameters()) for model in (theirs, ours)],
-        "differences": {our: float((their_output[t] - our_output[our]).abs().max()) for t, our in names.items()},
-        "losses": compare_losses(config, their_output, our_output),
+        "differences": {our: float((their_output[t] - our_output[our]).abs().max()) for t, our in NAMES.items()},
+        "losses": compare_losses(config),
     }
     if options.time:
         report["seconds"] = measure([theirs, ours], list(make_inputs(1)), options.time)
