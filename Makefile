@@ -36,8 +36,12 @@ BENCH_OPTIONS = --out "$(or $(OUT),runs/bench)" \
 	$(foreach root,$(subst $(comma), ,$(DEVKIT_ROOTS)),--devkit-root "$(root)") \
 	$(if $(NUPLAN_ROOT),--nuplan-root "$(NUPLAN_ROOT)")
 
+# What train-planners trains.
+SEEDS ?= 0
+PLANNERS ?= ipad-tiny ipad-blind-tiny transfuser-tiny transfuser-blind-tiny ego-status-mlp
+
 .DEFAULT_GOAL := help
-.PHONY: help install eval-navsim bench test test-fast test-all test-navsim lint types compat format clean
+.PHONY: help install eval-navsim train-planners bench test test-fast test-all test-navsim lint types compat format clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +63,11 @@ $(STAMP): setup.cfg pyproject.toml
 
 eval-navsim: $(STAMP)  ## Score agents and print the table: minitown-val, or your data (variables below)
 	$(strip $(BIN)/latentvla eval $(EVAL_OPTIONS))
+
+train-planners: $(STAMP)  ## Train the tiny planners and their blind controls on minitown-train, SEEDS=0 (resumable)
+	$(foreach split,minitown-train minitown-dev,$(BIN)/latentvla world make --split $(split) &&) true
+	$(foreach seed,$(SEEDS),$(foreach config,$(PLANNERS),\
+		$(BIN)/latentvla train planner --config $(config) --seed $(seed) &&)) true
 
 bench: $(STAMP)  ## Measure the scorer on one core, beside a devkit where one is named (variables below)
 	$(strip $(BIN)/latentvla bench $(BENCH_OPTIONS))

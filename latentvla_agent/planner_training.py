@@ -35,7 +35,13 @@ from latentvla_agent.training.planner_module import Learner, PlannerModule
 from latentvla_agent.training.scene_features import FeatureSource, SceneSet
 
 TIME_LIMIT_S = 120.0  # for the metric cache of a scene
-SCORES = ("no_at_fault_collisions", "drivable_area_compliance", "ego_progress", "time_to_collision_within_bound", "score")
+SCORES = (
+    "no_at_fault_collisions",
+    "drivable_area_compliance",
+    "ego_progress",
+    "time_to_collision_within_bound",
+    "score",
+)
 
 
 def train_planner(
@@ -96,7 +102,9 @@ def cache_features(
     opened = [source.open(own, folder) for own in scenes]
     for own, cached in zip(scenes, opened):
         size, speed = cached.num_bytes() / max(1, len(cached)), cached.seconds_per_scene
-        print(f"features of {own.name}: {len(cached)} scenes, {size / 1e3:.1f} kB and {1e3 * speed:.1f} ms a scene, {cached.folder}")
+        print(
+            f"features of {own.name}: {len(cached)} scenes, {size / 1e3:.1f} kB and {1e3 * speed:.1f} ms a scene, {cached.folder}"
+        )
     return opened
 
 

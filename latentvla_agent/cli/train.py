@@ -31,7 +31,9 @@ def train_planner_command(
     out: Annotated[Optional[Path], typer.Option("--out", help="Folder; default: runs/train/CONFIG-SEED.")] = None,
     settings: Settings = None,
     data: Annotated[Optional[Path], typer.Option("--data", help="Data of the training split.")] = None,
-    dev_data: Annotated[Optional[Path], typer.Option("--dev-data", help="Data of the dev split; default: as --data.")] = None,
+    dev_data: Annotated[
+        Optional[Path], typer.Option("--dev-data", help="Data of the dev split; default: as --data.")
+    ] = None,
     maps: Maps = None,
     cache: Cache = None,
 ) -> None:

@@ -54,9 +54,7 @@ class PictureAttention(nn.Module):
         return weights.transpose(1, 2)
 
 
-def find_pictures(
-    points: torch.Tensor, projections: torch.Tensor
-) -> Tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def find_pictures(points: torch.Tensor, projections: torch.Tensor) -> Tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Where points (B, Q, P, 3) of the ego frame are seen: place (B, Q, P, 2) in 0…1 of the picture, the camera
     (B, Q, P) in whose picture it is most central, and whether any camera sees it."""
     projected = torch.einsum("bcij,bqpj->bcqpi", projections[..., :3], points) + projections[:, :, None, None, :, 3]

@@ -21,7 +21,7 @@ class CachedScenes(Dataset[Tensors]):
     def __len__(self) -> int:
         return len(self.cache)
 
-    def __getitem__(self, indices: List[int]) -> Tensors:  # type: ignore[override]
+    def __getitem__(self, indices: List[int]) -> Tensors:
         """Tensors of these scenes."""
         return {**self.cache.read(indices), "index": torch.tensor(indices)}
 
@@ -45,7 +45,9 @@ class EpochBatches(Sampler[List[int]]):
     def __iter__(self) -> Iterator[List[int]]:
         order = torch.arange(self._count)
         if self._shuffle:
-            order = torch.randperm(self._count, generator=torch.Generator().manual_seed(1000 * self._seed + self._epoch))
+            order = torch.randperm(
+                self._count, generator=torch.Generator().manual_seed(1000 * self._seed + self._epoch)
+            )
         batches = list(order.split(self._batch_size))
         for i in range(len(self)):
             number = i * self._world + self._rank if self._shuffle else i

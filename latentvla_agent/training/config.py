@@ -92,10 +92,11 @@ def build_config(kind: Type[Config], content: Mapping[str, Any], place: str) -> 
 
 
 def _convert(item: Any, value: Any, place: str) -> Any:
+    """A value as its field has it: nested configs are built, whole numbers may stand for others."""
     nested = item.default_factory
     if isinstance(nested, type) and isinstance(value, dict):
         return build_config(nested, value, place)
     wanted: Tuple[type, ...] = {"int": (int,), "float": (int, float), "str": (str,)}.get(str(item.type), (object,))
     if not isinstance(value, wanted) or isinstance(value, bool):
         raise ConfigError(f"{place}: expected {item.type}, got {value!r}")
-    return float(value) if item.type == "float" else value
+    return value * 1.0 if item.type == "float" else value

@@ -94,7 +94,11 @@ def count_finished(folder: Path) -> int:
 
 
 def write_shards(
-    folder: Path, recipe: CacheRecipe, batches: Iterable[Tensors], advance: Callable[[int], Any], clock: Callable[[], float]
+    folder: Path,
+    recipe: CacheRecipe,
+    batches: Iterable[Tensors],
+    advance: Callable[[int], Any],
+    clock: Callable[[], float],
 ) -> None:
     """Write what `batches` hold of the scenes after the finished ones, in their order, and then the meta file."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -175,7 +179,9 @@ def _open(path: Path) -> npt.NDArray[Any]:
     try:
         array: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError) as error:
-        raise DataError(f"{path}: expected a shard of a feature cache ({error}); delete the folder to rebuild") from error
+        raise DataError(
+            f"{path}: expected a shard of a feature cache ({error}); delete the folder to rebuild"
+        ) from error
     return array
 
 

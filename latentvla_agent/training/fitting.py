@@ -61,7 +61,13 @@ def fit(module: PlannerModule, training: PlannerTraining, plan: FitPlan) -> Dict
 def make_trainer(training: PlannerTraining, plan: FitPlan) -> lightning.Trainer:
     """Lightning's trainer with its logs and checkpoints in the folder of the result."""
     keep = ModelCheckpoint(
-        plan.out, filename="best", monitor=DEV_SCORE, mode="max", save_top_k=1, save_last=True, enable_version_counter=False
+        plan.out,
+        filename="best",
+        monitor=DEV_SCORE,
+        mode="max",
+        save_top_k=1,
+        save_last=True,
+        enable_version_counter=False,
     )
     return lightning.Trainer(
         accelerator=training.accelerator,
@@ -75,7 +81,10 @@ def make_trainer(training: PlannerTraining, plan: FitPlan) -> lightning.Trainer:
         use_distributed_sampler=False,  # `EpochBatches` knows its process
         num_sanity_val_steps=0,
         callbacks=[keep, TQDMProgressBar(refresh_rate=10)],
-        logger=[CSVLogger(plan.out, name="", version="csv"), TensorBoardLogger(plan.out, name="", version="tensorboard")],
+        logger=[
+            CSVLogger(plan.out, name="", version="csv"),
+            TensorBoardLogger(plan.out, name="", version="tensorboard"),
+        ],
         log_every_n_steps=10,
         enable_model_summary=False,
     )

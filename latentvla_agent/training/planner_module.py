@@ -38,7 +38,9 @@ class PlannerModule(lightning.LightningModule):
     `label_share` in the log is the time of scoring over the time of whole steps.
     """
 
-    def __init__(self, model: torch.nn.Module, training: PlannerTraining, train: Learner, dev: Learner, names: Sequence[str]):
+    def __init__(
+        self, model: torch.nn.Module, training: PlannerTraining, train: Learner, dev: Learner, names: Sequence[str]
+    ):
         super().__init__()
         self.model, self._training = model, training
         self._train, self._dev, self._names = train, dev, tuple(names)
