@@ -20,7 +20,8 @@ class LatentVLAAgent(torch.nn.Module):
     """A learned planner.
 
     `features` builds the model's input of an `AgentInput` (ours or NAVSIM's), `model` gives {"trajectory": (B, T, 3)}.
-    `targets` builds what it learns from a scene; by default the human's trajectory. `checkpoint_path`: see `models.weights.find_checkpoint`; None for a model that is yet to be trained.
+    `targets` builds what it learns from a scene; by default the human's trajectory. `checkpoint_path`: see
+    `models.weights.find_checkpoint`; None for a model that is yet to be trained.
     """
 
     requires_scene = False

@@ -174,7 +174,7 @@ class GroupSimulator:
         return self._simulator.simulate_proposals(states, initial_ego_state) if found is None else found.copy()
 
     def simulate_ahead(self, batches: List[Tuple[Any, Any]]) -> None:
-        """Roll out proposals with their own first ego states, all in one pass; what was rolled out before is forgotten."""
+        """Roll out proposals, each with its own first ego state, in one pass; earlier rollouts are forgotten."""
         self._ready.clear()
         if not batches:
             return

@@ -102,9 +102,8 @@ def cache_features(
     opened = [source.open(own, folder) for own in scenes]
     for own, cached in zip(scenes, opened):
         size, speed = cached.num_bytes() / max(1, len(cached)), cached.seconds_per_scene
-        print(
-            f"features of {own.name}: {len(cached)} scenes, {size / 1e3:.1f} kB and {1e3 * speed:.1f} ms a scene, {cached.folder}"
-        )
+        costs = f"{len(cached)} scenes, {size / 1e3:.1f} kB and {1e3 * speed:.1f} ms a scene"
+        print(f"features of {own.name}: {costs}, {cached.folder}")
     return opened
 
 

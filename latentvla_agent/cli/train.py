@@ -37,7 +37,7 @@ def train_planner_command(
     maps: Maps = None,
     cache: Cache = None,
 ) -> None:
-    """Train a planner: caches its features and metric caches once, then trains with the true PDM score of every proposal.
+    """Train a planner: caches what it sees once, then trains it with the true PDM score of every proposal.
 
     Killed or interrupted, the same command goes on where it stopped.
 

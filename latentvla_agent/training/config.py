@@ -99,4 +99,4 @@ def _convert(item: Any, value: Any, place: str) -> Any:
     wanted: Tuple[type, ...] = {"int": (int,), "float": (int, float), "str": (str,)}.get(str(item.type), (object,))
     if not isinstance(value, wanted) or isinstance(value, bool):
         raise ConfigError(f"{place}: expected {item.type}, got {value!r}")
-    return value * 1.0 if item.type == "float" else value
+    return float(str(value)) if item.type == "float" else value

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 
 from latentvla_agent.data.files import write_atomically
 from latentvla_agent.errors import ConfigError
-from latentvla_agent.models.weights import write_config, write_weights
+from latentvla_agent.models.weights import write_weights
 from latentvla_agent.training.batches import EpochBatches, load_batches
 from latentvla_agent.training.config import PlannerTraining
 from latentvla_agent.training.feature_cache import FeatureCache
