@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Tuple
 
 import torch
 
@@ -73,13 +73,22 @@ class LatentVLAAgent(torch.nn.Module):
 
     def get_target_builders(self) -> List[Any]:
         """What the planner learns from."""
-        return [self.targets]
+        if not self._scores:
+            return [self.targets]
+        from latentvla_agent.training.scored_targets import ScoredTargets
+
+        return [ScoredTargets(self.trajectory_sampling.num_poses)]
+
+    @property
+    def _scores(self) -> Tuple[str, ...]:
+        """What the planner predicts of its proposals; empty where it scores none."""
+        return tuple(getattr(getattr(self.model, "config", None), "scores", ()))
 
     def compute_loss(self, features: Tensors, targets: Tensors, predictions: Tensors) -> torch.Tensor:
         """A scalar."""
-        from latentvla_agent.training.imitation import imitation_loss
+        from latentvla_agent.training.planner_loss import planner_loss
 
-        return imitation_loss(targets, predictions)
+        return planner_loss(targets, predictions, self._scores)
 
     def get_optimizers(self) -> torch.optim.Optimizer:
         """Over all parameters of the model."""

@@ -70,7 +70,7 @@ def train_planner(
     caches = cache_features(agent, training, scenes, cache)
     names = list(getattr(agent.model.config, "scores", SCORES))
     learners = [
-        Learner(own.tokens, ProposalScorer(dict(scene.metric_caches), training.metric, names, threads))
+        Learner(own.tokens, ProposalScorer(scene.metric_caches.__getitem__, training.metric, names, threads))
         for own, scene in zip(caches, scenes)
     ]
     module = PlannerModule(agent.model, training, learners[0], learners[1], names)
@@ -96,7 +96,7 @@ def cache_features(
 ) -> List[FeatureCache]:
     """Feature caches of the training and the dev split."""
     encoder = hash_frozen(agent.model)
-    builders = agent.get_target_builders()
+    builders = [agent.targets]
     source = FeatureSource(agent.features, builders, agent.model, encoder, training.workers)
     folder = scenes[0].feature_folder if base is None else base / "features"
     opened = [source.open(own, folder) for own in scenes]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Dict, List, Sequence, Tuple
+from typing import Callable, Dict, List, Sequence, Tuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,13 +19,13 @@ Scene = Tuple[MetricCache, npt.NDArray[np.float64]]
 
 
 class ProposalScorer:
-    """Scores proposals of scenes by token; their metric caches are read once and kept.
+    """Scores proposals of scenes by token; their metric caches, which `find` finds, are read once and kept.
 
     The scorer's kernels release the GIL: scenes are scored by `num_threads` threads.
     """
 
-    def __init__(self, caches: Dict[str, Path], metric: str, names: Sequence[str], num_threads: int = 2):
-        self._paths, self._names = caches, tuple(names)
+    def __init__(self, find: Callable[[str], Path], metric: str, names: Sequence[str], num_threads: int = 2):
+        self._find, self._names = find, tuple(names)
         self._scorer = Scorer(metric)
         self._caches: Dict[str, MetricCache] = {}
         self._threads = ThreadPoolExecutor(num_threads)
@@ -53,7 +53,7 @@ class ProposalScorer:
 
     def _load(self, token: str) -> MetricCache:
         if token not in self._caches:
-            self._caches[token] = read_metric_cache(self._paths[token])
+            self._caches[token] = read_metric_cache(self._find(token))
         return self._caches[token]
 
     def _label_scene(self, scene: Scene) -> List[npt.NDArray[np.float32]]:

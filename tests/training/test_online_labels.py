@@ -20,7 +20,7 @@ def test_labels_of_two_scenes(tmp_path: Path) -> None:
     write_metric_cache(cache, tmp_path)
     paths = {token: cache_path(tmp_path, "parking-lot", "parking-lot") for token in ("a", "b")}
     proposals = torch.cumsum(torch.rand(2, 5, 8, 3, generator=torch.Generator().manual_seed(0)), dim=2)
-    labels = ProposalScorer(paths, "pdms-v1.1", NAMES).label(["a", "b"], proposals.requires_grad_())
+    labels = ProposalScorer(paths.__getitem__, "pdms-v1.1", NAMES).label(["a", "b"], proposals.requires_grad_())
     assert labels["areas"].shape == (2, 5, 8, 2) and labels["hits"].shape == (2, 5, 6)
     assert not any(tensor.requires_grad for tensor in labels.values())
     expected = Scorer().score(cache, proposals[1].detach().numpy().astype(np.float64))
@@ -31,6 +31,7 @@ def test_labels_of_two_scenes(tmp_path: Path) -> None:
 def test_one_plan_per_scene(tmp_path: Path) -> None:
     cache = make_parking_lot()
     write_metric_cache(cache, tmp_path)
-    scorer = ProposalScorer({"a": cache_path(tmp_path, "parking-lot", "parking-lot")}, "pdms-v1.1", NAMES)
+    path = cache_path(tmp_path, "parking-lot", "parking-lot")
+    scorer = ProposalScorer(lambda _: path, "pdms-v1.1", NAMES)
     plan = torch.cumsum(torch.rand(1, 8, 3, generator=torch.Generator().manual_seed(1)), dim=1)
     torch.testing.assert_close(scorer.score(["a"], plan), scorer.label(["a"], plan[:, None])["scores"][:, 0])
