@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, Iterator, List
+from typing import Callable, Dict, Iterator, List, Tuple
 
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
@@ -27,31 +27,47 @@ class CachedScenes(Dataset[Tensors]):
 
 
 class EpochBatches(Sampler[List[int]]):
-    """Lists of indices; of several processes each gets every n-th batch, all of them equally many."""
+    """Lists of indices; of several processes each gets every n-th batch, all of them equally many.
 
-    def __init__(self, count: int, batch_size: int, seed: int = 0, shuffle: bool = True, rank: int = 0, world: int = 1):
+    `share` gives this process's number and how many there are, asked when an epoch begins: Lightning starts the others
+    late.
+    """
+
+    def __init__(
+        self,
+        count: int,
+        batch_size: int,
+        seed: int = 0,
+        shuffle: bool = True,
+        share: Callable[[], Tuple[int, int]] = lambda: (0, 1),
+    ):
         self._count, self._batch_size, self._seed, self._shuffle = count, batch_size, seed, shuffle
-        self._rank, self._world = rank, world
-        self._epoch = 0
+        self._share, self._epoch = share, 0
 
     def set_epoch(self, epoch: int) -> None:
         """Lightning says which epoch begins."""
         self._epoch = epoch
 
     def __len__(self) -> int:
-        whole = self._count // self._batch_size if self._shuffle else -(-self._count // self._batch_size)
-        return whole // self._world if self._shuffle else whole
+        if not self._shuffle:
+            return -(-self._count // self._batch_size)
+        return self._count // self._batch_size // self._share()[1]
 
     def __iter__(self) -> Iterator[List[int]]:
-        order = torch.arange(self._count)
-        if self._shuffle:
-            order = torch.randperm(
-                self._count, generator=torch.Generator().manual_seed(1000 * self._seed + self._epoch)
-            )
-        batches = list(order.split(self._batch_size))
+        if not self._shuffle:
+            yield from (batch.tolist() for batch in torch.arange(self._count).split(self._batch_size))
+            return
+        generator = torch.Generator().manual_seed(1000 * self._seed + self._epoch)
+        batches = torch.randperm(self._count, generator=generator).split(self._batch_size)
+        rank, world = self._share()
         for i in range(len(self)):
-            number = i * self._world + self._rank if self._shuffle else i
-            yield batches[number].tolist()
+            yield batches[i * world + rank].tolist()
+
+
+def find_share() -> Tuple[int, int]:
+    """Number of this process and how many train together."""
+    together = torch.distributed.is_available() and torch.distributed.is_initialized()
+    return (torch.distributed.get_rank(), torch.distributed.get_world_size()) if together else (0, 1)
 
 
 def load_batches(cache: FeatureCache, batches: EpochBatches) -> DataLoader[Tensors]:

@@ -16,7 +16,7 @@ from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 from latentvla_agent.data.files import write_atomically
 from latentvla_agent.errors import ConfigError
 from latentvla_agent.models.weights import write_weights
-from latentvla_agent.training.batches import EpochBatches, load_batches
+from latentvla_agent.training.batches import EpochBatches, find_share, load_batches
 from latentvla_agent.training.config import PlannerTraining
 from latentvla_agent.training.feature_cache import FeatureCache
 from latentvla_agent.training.planner_module import DEV_SCORE, PlannerModule
@@ -43,8 +43,7 @@ def fit(module: PlannerModule, training: PlannerTraining, plan: FitPlan) -> Dict
     claim_folder(plan.out, {"training": asdict(training), "seed": plan.seed, **plan.facts})
     begun = time.perf_counter()
     trainer = make_trainer(training, plan)
-    world, rank = trainer.world_size, trainer.global_rank
-    batches = EpochBatches(len(plan.train), training.batch_size, plan.seed, rank=rank, world=world)
+    batches = EpochBatches(len(plan.train), training.batch_size, plan.seed, share=find_share)
     dev = EpochBatches(len(plan.dev), training.batch_size, shuffle=False)
     last = plan.out / LAST
     trainer.fit(
@@ -54,7 +53,7 @@ def fit(module: PlannerModule, training: PlannerTraining, plan: FitPlan) -> Dict
         ckpt_path=str(last) if last.is_file() else None,
         weights_only=False if last.is_file() else None,  # this training's own file
     )
-    return finish(module, plan, time.perf_counter() - begun)
+    return finish(module, plan, time.perf_counter() - begun) if trainer.is_global_zero else {}
 
 
 def make_trainer(training: PlannerTraining, plan: FitPlan) -> lightning.Trainer:

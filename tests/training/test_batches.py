@@ -9,7 +9,7 @@ from latentvla_agent.training.batches import EpochBatches
 
 def list_batches(epoch: int, rank: int = 0, world: int = 1, seed: int = 0) -> List[List[int]]:
     """Batches of four out of 22 scenes."""
-    batches = EpochBatches(22, 4, seed, rank=rank, world=world)
+    batches = EpochBatches(22, 4, seed, share=lambda: (rank, world))
     batches.set_epoch(epoch)
     found = list(batches)
     assert len(found) == len(batches)

@@ -1,0 +1,90 @@
+"""`latentvla train planner`: every stage on a few scenes, mistakes, and going on after a kill."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Dict, List
+
+import pytest
+from safetensors.torch import load_file
+
+from tests.evaluation.commands import call, environment, start
+
+SMALL = ("--set", "threads=1", "--set", "workers=0")
+TIME_LIMIT_S = 240.0
+
+
+@pytest.fixture(autouse=True)
+def caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Caches go to a folder of the test."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def read_log(out: Path) -> List[Dict[str, str]]:
+    """Rows of the CSV log."""
+    with (out / "csv" / "metrics.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_mistakes_are_one_line(tmp_path: Path) -> None:
+    assert "did you mean 'smoke'" in call("train", "planner", "--config", "smok").error
+    assert "expected KEY=VALUE" in call("train", "planner", "--config", "smoke", "--set", "epochs").error
+    assert "unknown entry 'epoch'" in call("train", "planner", "--config", "smoke", "--set", "epoch=1").error
+    stuck = call("train", "planner", "--config", "smoke", "--set", "agent=stop", *SMALL, "--out", tmp_path)
+    assert "agent stop: expected one that learns" in stuck.error
+
+
+@pytest.mark.slow
+def test_a_training_leaves_weights_and_a_log(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    answer = call("train", "planner", "--config", "smoke", *SMALL, "--out", out)
+    assert answer.status == 0, answer.err
+    rows = read_log(out)
+    shares = [float(row["label_share"]) for row in rows if row["label_share"]]
+    assert len(shares) == 2 and all(0.0 < share < 1.0 for share in shares)
+    assert all(0.0 <= float(row["dev_score"]) <= 1.0 for row in rows if row["dev_score"])
+    assert {"loss", "loss/imitation", "loss/scores", "loss/areas", "dev/ego_progress"} <= set(rows[0])
+    assert load_file(out / "model.safetensors") and json.loads((out / "training.json").read_text())["seed"] == 0
+    other = call("train", "planner", "--config", "smoke", "--seed", 1, *SMALL, "--out", out)
+    assert "holds another training" in other.error
+
+
+@pytest.mark.slow
+def test_a_training_without_proposals(tmp_path: Path) -> None:
+    answer = call("train", "planner", "--config", "smoke-transfuser", *SMALL, "--out", tmp_path / "run")
+    assert answer.status == 0, answer.err
+    assert "loss/bev" in read_log(tmp_path / "run")[0]
+
+
+@pytest.mark.slow
+def test_killed_it_goes_on(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    command = ("train", "planner", "--config", "smoke", "--set", "epochs=12", *SMALL, "--out", out)
+    process = start(*command)
+    begun = time.monotonic()
+    while not (out / "last.ckpt").is_file() and time.monotonic() < begun + TIME_LIMIT_S:
+        time.sleep(0.2)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert (out / "last.ckpt").is_file() and not (out / "training.json").exists()
+    answer = call(*command)
+    assert answer.status == 0, answer.err
+    assert (out / "training.json").is_file()
+    assert "restor" in answer.err.lower() or "resum" in answer.err.lower()
+
+
+@pytest.mark.slow
+def test_two_processes_train_together(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    settings = ("--set", "devices=2", "--set", "accelerator=cpu", "--set", "accumulate=2")
+    command = [sys.executable, "-m", "latentvla_agent", "train", "planner", "--config", "smoke", *settings, *SMALL]
+    ended = subprocess.run([*command, "--out", str(out)], env=environment(), capture_output=True, timeout=TIME_LIMIT_S)
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    assert (out / "training.json").is_file() and os.path.getsize(out / "model.safetensors") > 1e5
