@@ -29,7 +29,7 @@ from latentvla_agent.models.backbones import Backbone, load_pretrained
 from latentvla_agent.scoring.metric_cache import cache_path
 from latentvla_agent.training.config import PlannerTraining, read_training
 from latentvla_agent.training.feature_cache import FeatureCache
-from latentvla_agent.training.fitting import FitPlan, fit
+from latentvla_agent.training.fitting import FitPlan, claim_folder, fit
 from latentvla_agent.training.online_labels import ProposalScorer
 from latentvla_agent.training.planner_module import Learner, PlannerModule
 from latentvla_agent.training.scene_features import FeatureSource, SceneSet
@@ -67,6 +67,9 @@ def train_planner(
         )
         for root, split in ((data, training.train_split), (dev_data, training.dev_split))
     ]
+    folder = out or Path("runs/train") / f"{Path(config).stem}-{seed}"
+    facts = {"config": config, "scenes": [hash_tokens([ref.token for ref in own.refs]) for own in scenes]}
+    claim_folder(folder, training, seed, facts)
     caches = cache_features(agent, training, scenes, cache)
     names = list(getattr(agent.model.config, "scores", SCORES))
     learners = [
@@ -74,8 +77,6 @@ def train_planner(
         for own, scene in zip(caches, scenes)
     ]
     module = PlannerModule(agent.model, training, learners[0], learners[1], names)
-    facts = {"config": config, "scenes": [hash_tokens(own.tokens) for own in caches]}
-    folder = out or Path("runs/train") / f"{Path(config).stem}-{seed}"
     record = fit(module, training, FitPlan(folder, seed, caches[0], caches[1], facts))
     print(f"trained {training.agent}, seed {seed}: {record}")
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
+import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Dict, Mapping
@@ -38,9 +40,9 @@ class FitPlan:
 def fit(module: PlannerModule, training: PlannerTraining, plan: FitPlan) -> Dict[str, Any]:
     """Train, or go on; the weights of the best dev score end as `model.safetensors` in `plan.out`.
 
-    Returns what `training.json` holds. A folder of another training is refused (`ConfigError`).
+    Returns what `training.json` holds. See `claim_folder` for `plan.out`.
     """
-    claim_folder(plan.out, {"training": asdict(training), "seed": plan.seed, **plan.facts})
+    quieten()
     begun = time.perf_counter()
     trainer = make_trainer(training, plan)
     batches = EpochBatches(len(plan.train), training.batch_size, plan.seed, share=find_share)
@@ -88,9 +90,17 @@ def make_trainer(training: PlannerTraining, plan: FitPlan) -> lightning.Trainer:
     )
 
 
-def claim_folder(out: Path, identity: Mapping[str, Any]) -> None:
+def quieten() -> None:
+    """Lightning's advice and its remarks on what is meant so here."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    for remark in ("Checkpoint directory", ".*modules? in eval mode", ".*smaller than the logging interval", ".*LeafSpec"):
+        warnings.filterwarnings("ignore", message=remark)
+    warnings.filterwarnings("ignore", message=".*does not have many workers")
+
+
+def claim_folder(out: Path, training: PlannerTraining, seed: int, facts: Mapping[str, Any]) -> None:
     """Make the folder of a training, or recognise it; raises `ConfigError` where it holds another one."""
-    path = out / "identity.json"
+    path, identity = out / "identity.json", {"training": asdict(training), "seed": seed, **facts}
     content = json.dumps(identity, indent=1, sort_keys=True, default=str)
     if path.is_file() and path.read_text() != content:
         raise ConfigError(f"{out}: holds another training (see {path.name}); name another --out, or delete it")
