@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, Dict, List, Optional
 
 import torch
@@ -14,6 +15,11 @@ from latentvla_agent.features.trajectory import TrajectoryTargets
 from latentvla_agent.models.weights import load_weights
 
 Tensors = Dict[str, torch.Tensor]
+
+PRESENCE = {
+    "camera": "camera_present",
+    "lidar": "lidar_present",
+}  # a sensor's kind -> the feature that says it is there
 
 
 class LatentVLAAgent(torch.nn.Module):
@@ -32,6 +38,8 @@ class LatentVLAAgent(torch.nn.Module):
         self.model = model
         self._features, self._checkpoint_path, self._learning_rate = features, checkpoint_path, learning_rate
         self.trajectory_sampling = TrajectorySampling(int(model.num_poses), LOG_INTERVAL_S)  # type: ignore[arg-type]
+        self._stage_times: Dict[str, float] = {}
+        self._missing_sensors: Dict[str, int] = {}
 
     def name(self) -> str:
         """Class name, as NAVSIM's agents give it."""
@@ -50,10 +58,29 @@ class LatentVLAAgent(torch.nn.Module):
     def compute_trajectory(self, agent_input: AgentInput) -> Trajectory:
         """The plan, poses (T, 3) float32 in the ego frame."""
         self.eval()
-        batch = {key: value[None] for key, value in self._features.compute_features(agent_input).items()}
+        begun = time.perf_counter()
+        features = self._features.compute_features(agent_input)
+        seen = time.perf_counter()
+        batch = {key: value[None] for key, value in features.items()}
         with torch.no_grad():
-            poses = self.forward(batch)["trajectory"][0]
-        return Trajectory(poses.cpu().numpy(), self.trajectory_sampling)
+            poses = self.forward(batch)["trajectory"][0].cpu().numpy()  # the copy waits for the device
+        planned = time.perf_counter()
+        self._stage_times = {"features_ms": 1e3 * (seen - begun), "planner_ms": 1e3 * (planned - seen)}
+        self._missing_sensors = {
+            kind: int((~features[name].bool()).sum()) for kind, name in PRESENCE.items() if name in features
+        }
+        return Trajectory(poses, self.trajectory_sampling)
+
+    def stage_times(self) -> Dict[str, float]:
+        """Milliseconds of the last plan: `features_ms`, and `planner_ms` from the features to the poses."""
+        return dict(self._stage_times)
+
+    def missing_sensors(self) -> Dict[str, int]:
+        """How many cameras and lidars were blank in the last plan, by kind (`camera`, `lidar`).
+
+        A kind that the features say nothing of (`camera_present`, `lidar_present`) is left out.
+        """
+        return dict(self._missing_sensors)
 
     def forward(self, features: Tensors) -> Tensors:
         """The model's predictions for a batch."""

@@ -43,12 +43,13 @@ MARKS = {  # columns that only one kind of CSV has: its metric, and whether it i
 COMBINED = "extended_pdm_score_combined"  # the row with the score of both stages
 MEANS = re.compile(r"average(_\w+)?|extended_pdm_score_\w+")
 TIMESTAMP = re.compile(r"\d{4}(\.\d\d){5}")  # NAVSIM's names of output folders and of the CSVs in them
+SEED = re.compile(r"(?P<agent>.+)[-_.]seed[-_.]?(?P<seed>\d+)")  # the name of an agent that is one of several seeds
 MEAN_TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True)
 class Result:
-    """One agent in one file.
+    """One agent in one file; `own_name` is what the file calls it, `seed` the training seed that this name says.
 
     `facts`: what must be equal between results that are compared, by name; what a file does not say is not in it.
     `means`: score and sub-scores in the headline, in 0…1. `costs`: see `costs.COSTS`.
@@ -65,6 +66,8 @@ class Result:
     is_stock: bool = False
     costs: Mapping[str, Any] = field(default_factory=dict)
     notes: Tuple[str, ...] = ()
+    own_name: str = ""
+    seed: Optional[int] = None
 
     @property
     def failed(self) -> int:
@@ -75,8 +78,10 @@ class Result:
 def read_results(argument: str, metric: Optional[Metric] = None) -> List[Result]:
     """The results of `[NAME=]PATH`: an output folder of `latentvla eval`, its scores.csv, or a CSV of NAVSIM.
 
-    `metric` is what the user says that it is. Raises `DataError` for a file that is broken, incomplete or of another
-    format, `ConfigError` where name or metric do not fit it.
+    A result called NAME-seed3 is of agent NAME, training seed 3. `metric` is what the user says that it is.
+
+    Raises `DataError` for a file that is broken, incomplete or of another format, `ConfigError` where name or metric do
+    not fit it.
     """
     name, path = _split_argument(argument)
     if path.is_dir():
@@ -85,12 +90,27 @@ def read_results(argument: str, metric: Optional[Metric] = None) -> List[Result]
             raise DataError(f"{path}: expected a finished result of latentvla eval, got no such file")
     table = read_table(path)
     results = _read_run(table) if "agent" in table.columns else [_read_stock(table, name or _name_agent(path), metric)]
-    if name and len(results) > 1:
+    results = [_split_seed(result) for result in results]
+    if name and len({result.agent for result in results}) > 1:
         raise ConfigError(f"{name}={path}: a name is for a result of one agent, this one has {len(results)}")
     for result in results:
         if metric is not None and result.metric != metric:
             raise ConfigError(f"{path}: expected --metric {metric.name}, got results of {result.metric.name}")
-    return [replace(result, agent=name) if name else result for result in results]
+    return [_rename(result, name) if name else result for result in results]
+
+
+def _split_seed(result: Result) -> Result:
+    """The result with its seed, where its name has one."""
+    match = SEED.fullmatch(result.agent)
+    if match is None:
+        return replace(result, own_name=result.agent)
+    return replace(result, own_name=result.agent, agent=match["agent"], seed=int(match["seed"]))
+
+
+def _rename(result: Result, name: str) -> Result:
+    """The result under another name; a seed in it counts, else that of the file's own name."""
+    match = SEED.fullmatch(name)
+    return replace(result, agent=match["agent"], seed=int(match["seed"])) if match else replace(result, agent=name)
 
 
 def _split_argument(argument: str) -> Tuple[str, Path]:

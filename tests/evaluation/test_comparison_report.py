@@ -13,10 +13,9 @@ from typing import Any, Dict
 import pytest
 
 from latentvla_agent.evaluation.comparison import choose_agents, compare, find_logs
+from latentvla_agent.evaluation.comparison_page import render_comparison, write_comparison
 from latentvla_agent.evaluation.comparison_report import (
     format_comparison,
-    render_comparison,
-    write_comparison,
     write_markdown,
     write_table,
 )
