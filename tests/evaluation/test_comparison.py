@@ -51,7 +51,9 @@ def test_compare_json_has_the_keys_that_others_rely_on(tmp_path: Path) -> None:
     sub_scores = ["no_at_fault_collisions", "drivable_area_compliance", "driving_direction_compliance"]
     sub_scores += ["ego_progress", "time_to_collision_within_bound", "comfort"]
     costs = ["features_ms", "tokens_ms", "planner_ms", "total_ms", "parameters"]
-    assert list(comparison["agents"][0]) == ["agent", "score", "low", "high", *sub_scores, *costs]
+    first = ["agent", "score", "low", "high", *sub_scores, *costs]
+    assert list(comparison["agents"][0])[: len(first)] == first
+    assert {"network_ms", "total_ms_p95", "blank_camera_scenes"} < set(comparison["agents"][0])
     assert list(comparison["differences"][0]) == ["a", "b", "mean", "low", "high"]
     assert json.loads(json.dumps(comparison, allow_nan=False)) == comparison
 
@@ -95,6 +97,28 @@ def test_several_results_of_an_agent_are_training_seeds(tmp_path: Path) -> None:
     assert pair["low"] == pytest.approx(-0.1) and pair["high"] == pytest.approx(0.1)
     assert sum("counted once" in note for note in comparison["notes"]) == 2
     assert any(note.startswith("a: taken as 3 training seeds") for note in comparison["notes"])
+
+
+def test_seeds_are_told_by_the_name_and_shown_in_their_order(tmp_path: Path) -> None:
+    named = {f"a-seed{number}": make_scores(0.1 * number) for number in (2, 0, 1)}
+    comparison = put_together(write_run(tmp_path, {**named, "b": make_scores()}))
+    assert comparison["seeds_by_agent"] == {"a": 3, "b": 1} and comparison["seeds"] == 3
+    assert comparison["seed_numbers_by_agent"] == {"a": [0, 1, 2], "b": [None]}
+    scores = comparison["seed_scores_by_agent"]["a"]
+    assert np.diff(scores) == pytest.approx([0.1, 0.1]) and comparison["agents"][0]["score"] == pytest.approx(scores[1])
+    (note,) = comparison["notes"]
+    assert note.startswith("a: taken as 3 training seeds: 0 of ") and f"({100 * scores[2]:.2f})" in note
+
+
+def test_one_seed_can_have_one_result(tmp_path: Path) -> None:
+    first, second = (
+        write_run(tmp_path / str(shift), {"a-seed0": make_scores(shift), "a-seed1": make_scores(0.2)})
+        for shift in (0.0, 0.1)
+    )
+    assert "expected another training seed than" in refusal(first, second) and "both are seed 0 of a" in refusal(
+        first, second
+    )
+    assert put_together(first, first)["seeds_by_agent"] == {"a": 2}, "the same again is no other seed"
 
 
 def test_costs_are_medians_of_all_results(tmp_path: Path) -> None:

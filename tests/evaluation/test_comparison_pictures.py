@@ -1,0 +1,165 @@
+"""Pictures of differing scenes: drawn of what the runs left, and a note wherever something is missing."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from pathlib import Path
+from typing import Any, Dict, List, NamedTuple
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from latentvla_agent.data.roots import EMBEDDED_FOLDER, find_roots
+from latentvla_agent.data.scene_loader import SceneIndex, SceneLoader, index_scenes
+from latentvla_agent.data.sensor_files import write_image
+from latentvla_agent.data.splits import resolve_split
+from latentvla_agent.evaluation.comparison import choose_agents, compare, find_logs
+from latentvla_agent.evaluation.comparison_page import render_comparison
+from latentvla_agent.evaluation.comparison_pictures import PHOTO_WIDTH, ExamplePictures, paint_examples, shrink
+from latentvla_agent.evaluation.comparison_sources import read_results
+from tests.evaluation.comparison_files import write_plans, write_run, write_stock
+from tests.evaluation.test_report import Reader
+
+AGENTS = ("fast", "slow-seed0", "slow-seed1")
+
+
+class Runs(NamedTuple):
+    """The folder of a run in two embedded scenes, and these scenes."""
+
+    folder: Path
+    index: SceneIndex
+    sensors: Path
+
+
+@pytest.fixture()
+def runs(tmp_path: Path, metric_caches: Path) -> Runs:
+    """`fast` is ahead of `slow`, of which there are two seeds, in the first scene and behind in the second."""
+    roots = find_roots(environ={}, split="embedded")
+    index = index_scenes(resolve_split("embedded", roots, max_scenes=2))
+    tokens = [ref.token for ref in index.refs]
+    scores = {name: dict(zip(tokens, values)) for name, values in zip(AGENTS, ((0.9, 0.2), (0.1, 0.5), (0.2, 0.6)))}
+    window = {"num_history_frames": 4, "num_future_frames": 10, "frame_interval": 1, "has_route": True}
+    folder = write_run(
+        tmp_path / "run",
+        scores,
+        logs={ref.token: ref.log_name for ref in index.refs},
+        split={"name": "embedded", "log_folder": str(roots.logs / "embedded"), "scene_filter": window, "source": "x"},
+        roots={"maps": str(roots.maps), "sensors": str(tmp_path / "sensors"), "metric_caches": str(metric_caches)},
+    )
+    write_plans(folder, [(token, make_prediction(name)) for token in tokens for name in AGENTS])
+    return Runs(folder, index, tmp_path / "sensors")
+
+
+def make_prediction(agent: str) -> Dict[str, Any]:
+    """Ahead."""
+    poses = np.zeros((8, 3))
+    poses[:, 0] = (3.0 if agent == "fast" else 1.0) * np.arange(1, 9)
+    return {"agent": agent, "poses": poses.tolist(), "interval": 0.5}
+
+
+def paint(*paths: Path) -> Any:
+    """What `latentvla compare` makes of these results: its content, and the pictures."""
+    groups = choose_agents([result for path in paths for result in read_results(str(path))])
+    comparison = compare(groups, find_logs(groups))
+    return comparison, paint_examples(comparison["largest_differences"], groups, list(groups))
+
+
+def test_both_directions_are_drawn_with_every_seed(runs: Runs) -> None:
+    comparison, drawn = paint(runs.folder)
+    assert [agent["agent"] for agent in comparison["agents"]] == ["fast", "slow"]
+    tokens = [ref.token for ref in runs.index.refs]
+    assert sorted(drawn.pictures) == sorted(("fast", "slow", token) for token in tokens)
+    for picture in drawn.pictures.values():
+        assert picture.svg.count('class="side"') == 2 and picture.svg.count("h0") == 8 + 16
+        assert 'class="human"' in picture.svg and picture.photo == ""
+    assert drawn.notes == ("some scenes, or all, have no picture of the front camera on this disk",)
+    html = render_comparison(comparison, drawn)
+    text = " ".join(Reader(html).text.split())
+    assert "fast ahead of slow 10 m fast 90.0 · NC 90.0" in text and "slow 15.0 · NC 15.0" in text
+    assert "slow ahead of fast 10 m fast 20.0" in text and "slow 55.0" in text
+    assert html.count('<svg class="bev" ') == 2 and "no picture of the front camera" in text
+
+
+def test_the_front_camera_is_shown_where_it_is_there(runs: Runs) -> None:
+    ref = runs.index.refs[0]
+    frame = SceneLoader(runs.index).build(ref).current_frame
+    path = runs.sensors / ref.log_path.parent.name / frame.sensors["cams"]["CAM_F0"]["data_path"]
+    write_image(path, np.full((540, 960, 3), 200, np.uint8))
+    comparison, drawn = paint(runs.folder)
+    photo = drawn.pictures[("fast", "slow", ref.token)].photo
+    head, _, content = photo.partition(",")
+    assert head == "data:image/jpeg;base64"
+    with PIL.Image.open(io.BytesIO(base64.b64decode(content))) as picture:
+        assert picture.size == (PHOTO_WIDTH, 248)
+    html = render_comparison(comparison, drawn)
+    assert html.count("<img ") == 1 and Reader(html).tags.count("img") == 1
+    path.write_bytes(b"no JPEG")
+    assert any("not a readable picture" in note for note in paint(runs.folder)[1].notes)
+
+
+def test_agents_of_navsim_have_no_pictures_and_it_is_said(runs: Runs, tmp_path: Path) -> None:
+    tokens = [ref.token for ref in runs.index.refs]
+    summary = json.loads((runs.folder / "summary.json").read_text())
+    (runs.folder / "summary.json").write_text(json.dumps({**summary, "scorer": "official"}))
+    stock = write_stock(tmp_path / "theirs.csv", dict(zip(tokens, (0.5, 0.4))))
+    comparison, drawn = paint(runs.folder, stock)
+    assert {key[:2] for key in drawn.pictures} == {("fast", "slow")}
+    assert "no pictures of theirs: a CSV of NAVSIM holds no plans" in drawn.notes
+    text = Reader(render_comparison(comparison, drawn)).text
+    assert "fast ahead of theirs" in text and "holds no plans" in text, "scores are shown all the same"
+
+
+@pytest.mark.parametrize(
+    "fault, note",
+    [
+        ("journal", "predictions.journal: cannot be read"),
+        ("logs", "no pictures: "),
+        ("split", "does not say where the scenes lie (KeyError: 'num_future_frames')"),
+        ("map", "no picture of scene "),
+    ],
+)
+def test_what_is_missing_is_a_note(runs: Runs, fault: str, note: str, tmp_path: Path) -> None:
+    summary = json.loads((runs.folder / "summary.json").read_text())
+    if fault == "journal":
+        (runs.folder / "predictions.journal").unlink()
+    elif fault == "logs":
+        summary["split"]["log_folder"] = str(tmp_path / "gone")
+    elif fault == "split":
+        del summary["split"]["scene_filter"]["num_future_frames"]
+    else:
+        summary["roots"].update(maps=str(tmp_path), metric_caches=str(tmp_path / "caches"))
+    (runs.folder / "summary.json").write_text(json.dumps(summary))
+    comparison, drawn = paint(runs.folder)
+    assert drawn.pictures == {} and any(note in text for text in drawn.notes), drawn.notes
+    assert "fast ahead of slow" in Reader(render_comparison(comparison, drawn)).text
+
+
+def test_a_summary_without_roots_means_beside_the_logs(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(runs.sensors / "cache"))
+    summary = json.loads((runs.folder / "summary.json").read_text())
+    del summary["roots"]
+    (runs.folder / "summary.json").write_text(json.dumps(summary))
+    assert Path(summary["split"]["log_folder"]).parent.parent == EMBEDDED_FOLDER
+    assert len(paint(runs.folder)[1].pictures) == 2
+
+
+def test_a_failed_agent_leaves_the_other_one_in_the_picture(runs: Runs) -> None:
+    tokens: List[str] = [ref.token for ref in runs.index.refs]
+    (runs.folder / "predictions.journal").unlink()
+    failed = {"agent": "fast", "error": "on purpose"}
+    write_plans(runs.folder, [(token, failed) for token in tokens])
+    write_plans(runs.folder, [(token, make_prediction(name)) for token in tokens for name in AGENTS[1:]])
+    _, drawn = paint(runs.folder)
+    assert [picture.svg.count('class="side"') for picture in drawn.pictures.values()] == [1, 1]
+
+
+def test_nothing_to_draw_is_nothing_to_say() -> None:
+    assert paint_examples([], {}, []) == ExamplePictures()
+
+
+def test_small_pictures_are_left_alone() -> None:
+    small = np.zeros((10, 20, 3), np.uint8)
+    assert shrink(small) is small and shrink(np.zeros((1080, 1920, 3), np.uint8)).shape == (248, PHOTO_WIDTH, 3)
