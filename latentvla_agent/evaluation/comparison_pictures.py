@@ -75,14 +75,14 @@ def paint_examples(
             pictures[find_key(example)] = painter.paint(example)
         except Exception as error:  # a picture is worth less than the comparison
             notes.append(f"no picture of scene {example['token']}: {type(error).__name__}: {error}")
-    return ExamplePictures(pictures, tuple(dict.fromkeys([*notes, *painter.notes])))
+    return ExamplePictures(pictures, tuple(dict.fromkeys([*notes, *painter.describe_photos()])))
 
 
 class ExamplePainter:
-    """Draws examples; `notes` says which pictures of the camera could not be read."""
+    """Draws examples. A scene without a picture of the camera is no fault: it is counted."""
 
     def __init__(self, scenes: Scenes, plans: Plans, names: Sequence[str]):
-        self.notes: List[str] = []
+        self._broken: List[str] = []
         self._scenes, self._plans = scenes, plans
         self._colors = {name: pick_color(number) for number, name in enumerate(names)}
         self._caches = CacheHandler(scenes.setup)
@@ -102,22 +102,27 @@ class ExamplePainter:
             self._photos[token] = self._load_photo(scene, ref.log_path.parent.name)
         return ExamplePicture(picture, self._photos[token])
 
+    def describe_photos(self) -> List[str]:
+        """In how many of the scenes there is no picture of the front camera, and which can't be read."""
+        missing = sum(not photo for photo in self._photos.values()) - len(self._broken)
+        count = f"{missing} of {len(self._photos)} scenes"
+        return [*self._broken, *([f"no front camera picture on this disk in {count}"] if missing else [])]
+
     def _collect_plans(self, name: str, token: str) -> AgentPlans:
         predictions = self._plans.get((name, token), ())
         interval = float(predictions[0]["interval"]) if predictions else LOG_INTERVAL_S
         return AgentPlans(self._colors[name], [read_prediction(one)[0] for one in predictions], interval)
 
     def _load_photo(self, scene: Scene, folder: str) -> str:
-        """The front camera's picture of the current frame, small; a note where there is none."""
+        """The front camera's picture of the current frame, small; empty where there is none."""
         camera = scene.current_frame.sensors["cams"].get(FRONT_CAMERA, {})
         try:
             path = locate(self._scenes.setup.roots.sensors / folder, camera.get("data_path"))
             if not path.is_file():
-                self.notes.append("some scenes, or all, have no picture of the front camera on this disk")
                 return ""
             image = shrink(read_image(path))
         except LatentVLAError as error:
-            self.notes.append(f"no picture of the front camera: {error}")
+            self._broken.append(f"no picture of the front camera: {error}")
             return ""
         return f"data:image/jpeg;base64,{base64.b64encode(encode_image(image, PHOTO_QUALITY)).decode()}"
 
