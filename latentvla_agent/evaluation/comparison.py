@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from latentvla_agent.errors import ConfigError, DataError
 from latentvla_agent.evaluation.comparison_examples import EXAMPLES, find_examples
+from latentvla_agent.evaluation.comparison_seeds import Groups, check_seeds, drop_repeats
 from latentvla_agent.evaluation.comparison_sources import Result
 from latentvla_agent.evaluation.costs import COSTS, COUNTS
 from latentvla_agent.evaluation.provenance import command_line, list_versions
@@ -24,11 +25,9 @@ from latentvla_agent.evaluation.statistics import (
 )
 
 PREFIX = "epdms-v2.2-prefix"
-SAME = 1e-9  # largest difference of scores that two runs of one deterministic agent may have
 UNKNOWN_LOGS = "only (too narrow: which scenes share a log is not known; --data and --split would tell)"
 NO_GROUPS = "nothing: results of two stages hold neither the groups of their scenes nor their weights"
 
-Groups = Mapping[str, Sequence[Result]]  # results by agent; several of one agent are training seeds
 Values = Dict[str, Dict[str, npt.NDArray[np.float64]]]  # log -> token -> scores (seeds,)
 
 
@@ -70,7 +69,7 @@ def check_comparable(groups: Groups) -> None:
                 f"e.g. {min(own ^ others)}"
             )
     for name, group in groups.items():
-        _check_seeds(name, group)
+        check_seeds(name, group)
 
 
 def _check_convention(results: Sequence[Result]) -> None:
@@ -101,7 +100,7 @@ def compare(
     `logs`: the log of every token, empty if it is not known: then all scenes are one cluster. `split`: its name, where
     the results do not know it. `num_examples`: scenes of `find_examples`.
     """
-    seeds, notes = _drop_repeats(groups)
+    seeds, notes = drop_repeats(groups)
     first = next(iter(seeds.values()))[0]
     agents = [_describe_agent(name, seeds[name], group) for name, group in groups.items()]
     scores = {agent["agent"]: agent["score"] for agent in agents}
@@ -140,55 +139,12 @@ def compare(
     }
 
 
-def _drop_repeats(groups: Groups) -> Tuple[Dict[str, List[Result]], List[str]]:
-    """Each agent's seeds. The same scores again are the same network again (or none), not another draw of training."""
-    seeds: Dict[str, List[Result]] = {}
-    notes: List[str] = []
-    for name, group in groups.items():
-        own: List[Result] = []
-        for result in group:
-            same = next((other for other in own if _is_same(result, other)), None)
-            if same is None:
-                own.append(result)
-            else:
-                notes.append(f"{name}: {result.path} has the same scores as {same.path}, counted once")
-        if len(own) > 1:
-            own.sort(key=lambda one: -1 if one.seed is None else one.seed)
-            notes.append(f"{name}: taken as {len(own)} training seeds: {', '.join(map(_describe_seed, own))}")
-        failed = sum(result.failed for result in own)
-        if failed:
-            notes.append(f"{name} failed in {failed} of {sum(len(one.rows) for one in own)} scenes, which count 0")
-        seeds[name] = own
-    told = dict.fromkeys(note for group in groups.values() for result in group for note in result.notes)
-    return seeds, [*told, *notes]
-
-
-def _describe_seed(result: Result) -> str:
-    number = "" if result.seed is None else f"{result.seed} of "
-    score = result.means["score"]
-    return f"{number}{result.path}" + ("" if score is None else f" ({100.0 * score:.2f})")
-
-
-def _check_seeds(name: str, group: Sequence[Result]) -> None:
-    """Raise `ConfigError` where two different results are said to be of one seed."""
-    for first, second in itertools.combinations(group, 2):
-        if first.seed is not None and first.seed == second.seed and not _is_same(first, second):
-            raise ConfigError(
-                f"{second.path}: expected another training seed than {first.path}, both are seed {first.seed} of {name}"
-            )
-
-
 def _list_inputs(groups: Groups) -> List[Dict[str, Any]]:
     inputs: Dict[str, Dict[str, Any]] = {}
     for result in itertools.chain(*groups.values()):
         entry = {"path": str(result.path), "sha256": result.sha256, "agents": []}
         inputs.setdefault(str(result.path), entry)["agents"].append(result.agent)
     return list(inputs.values())
-
-
-def _is_same(first: Result, second: Result) -> bool:
-    scores = {row.token: row.score for row in first.rows}
-    return all(abs(scores[row.token] - row.score) <= SAME for row in second.rows)
 
 
 def _describe_agent(name: str, seeds: Sequence[Result], measured: Sequence[Result]) -> Dict[str, Any]:

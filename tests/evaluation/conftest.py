@@ -36,3 +36,11 @@ def comparison(tmp_path: Path) -> Dict[str, Any]:
     made = compare(groups, find_logs(groups))
     made["agents"][0].update(total_ms=12.345, parameters=1234567)
     return made
+
+
+@pytest.fixture()
+def runs(tmp_path: Path, metric_caches: Path) -> Any:
+    """`comparison_runs.Runs`: `fast`, and two seeds of `slow`, in two embedded scenes."""
+    from tests.evaluation.comparison_runs import make_runs
+
+    return make_runs(tmp_path, metric_caches)

@@ -6,65 +6,19 @@ import base64
 import io
 import json
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple
+from typing import List
 
 import numpy as np
 import PIL.Image
 import pytest
 
-from latentvla_agent.data.roots import EMBEDDED_FOLDER, find_roots
-from latentvla_agent.data.scene_loader import SceneIndex, SceneLoader, index_scenes
+from latentvla_agent.data.scene_loader import SceneLoader
 from latentvla_agent.data.sensor_files import write_image
-from latentvla_agent.data.splits import resolve_split
-from latentvla_agent.evaluation.comparison import choose_agents, compare, find_logs
 from latentvla_agent.evaluation.comparison_page import render_comparison
 from latentvla_agent.evaluation.comparison_pictures import PHOTO_WIDTH, ExamplePictures, paint_examples, shrink
-from latentvla_agent.evaluation.comparison_sources import read_results
-from tests.evaluation.comparison_files import write_plans, write_run, write_stock
+from tests.evaluation.comparison_files import write_plans, write_stock
+from tests.evaluation.comparison_runs import AGENTS, Runs, make_prediction, paint
 from tests.evaluation.test_report import Reader
-
-AGENTS = ("fast", "slow-seed0", "slow-seed1")
-
-
-class Runs(NamedTuple):
-    """The folder of a run in two embedded scenes, and these scenes."""
-
-    folder: Path
-    index: SceneIndex
-    sensors: Path
-
-
-@pytest.fixture()
-def runs(tmp_path: Path, metric_caches: Path) -> Runs:
-    """`fast` is ahead of `slow`, of which there are two seeds, in the first scene and behind in the second."""
-    roots = find_roots(environ={}, split="embedded")
-    index = index_scenes(resolve_split("embedded", roots, max_scenes=2))
-    tokens = [ref.token for ref in index.refs]
-    scores = {name: dict(zip(tokens, values)) for name, values in zip(AGENTS, ((0.9, 0.2), (0.1, 0.5), (0.2, 0.6)))}
-    window = {"num_history_frames": 4, "num_future_frames": 10, "frame_interval": 1, "has_route": True}
-    folder = write_run(
-        tmp_path / "run",
-        scores,
-        logs={ref.token: ref.log_name for ref in index.refs},
-        split={"name": "embedded", "log_folder": str(roots.logs / "embedded"), "scene_filter": window, "source": "x"},
-        roots={"maps": str(roots.maps), "sensors": str(tmp_path / "sensors"), "metric_caches": str(metric_caches)},
-    )
-    write_plans(folder, [(token, make_prediction(name)) for token in tokens for name in AGENTS])
-    return Runs(folder, index, tmp_path / "sensors")
-
-
-def make_prediction(agent: str) -> Dict[str, Any]:
-    """Ahead."""
-    poses = np.zeros((8, 3))
-    poses[:, 0] = (3.0 if agent == "fast" else 1.0) * np.arange(1, 9)
-    return {"agent": agent, "poses": poses.tolist(), "interval": 0.5}
-
-
-def paint(*paths: Path) -> Any:
-    """What `latentvla compare` makes of these results: its content, and the pictures."""
-    groups = choose_agents([result for path in paths for result in read_results(str(path))])
-    comparison = compare(groups, find_logs(groups))
-    return comparison, paint_examples(comparison["largest_differences"], groups, list(groups))
 
 
 def test_both_directions_are_drawn_with_every_seed(runs: Runs) -> None:
@@ -136,15 +90,6 @@ def test_what_is_missing_is_a_note(runs: Runs, fault: str, note: str, tmp_path: 
     comparison, drawn = paint(runs.folder)
     assert drawn.pictures == {} and any(note in text for text in drawn.notes), drawn.notes
     assert "fast ahead of slow" in Reader(render_comparison(comparison, drawn)).text
-
-
-def test_a_summary_without_roots_means_beside_the_logs(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(runs.sensors / "cache"))
-    summary = json.loads((runs.folder / "summary.json").read_text())
-    del summary["roots"]
-    (runs.folder / "summary.json").write_text(json.dumps(summary))
-    assert Path(summary["split"]["log_folder"]).parent.parent == EMBEDDED_FOLDER
-    assert len(paint(runs.folder)[1].pictures) == 2
 
 
 def test_a_failed_agent_leaves_the_other_one_in_the_picture(runs: Runs) -> None:

@@ -50,12 +50,6 @@ def test_a_run_of_one_agent_can_be_named(tmp_path: Path) -> None:
         read_results(f"new={tmp_path}")
 
 
-def test_names_tell_agent_and_seed(tmp_path: Path) -> None:
-    path = write_run(tmp_path, {"ipad-seed0": make_scores(), "ipad_seed-12": make_scores(), "birdseed1": make_scores()})
-    told = [(result.agent, result.seed, result.own_name) for result in read_results(str(path))]
-    assert told == [("ipad", 0, "ipad-seed0"), ("ipad", 12, "ipad_seed-12"), ("birdseed1", None, "birdseed1")]
-
-
 @pytest.mark.parametrize(
     "own, name, expected",
     [
