@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional, Tuple
+import time
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import torch
 
@@ -14,6 +15,11 @@ from latentvla_agent.features.trajectory import TrajectoryTargets
 from latentvla_agent.models.weights import load_weights
 
 Tensors = Dict[str, torch.Tensor]
+
+PRESENCE = {
+    "camera": "camera_present",
+    "lidar": "lidar_present",
+}  # a sensor's kind -> the feature that says it is there
 
 
 class LatentVLAAgent(torch.nn.Module):
@@ -39,6 +45,8 @@ class LatentVLAAgent(torch.nn.Module):
         self.features, self._checkpoint_path, self._learning_rate = features, checkpoint_path, learning_rate
         self.trajectory_sampling = TrajectorySampling(int(model.num_poses), LOG_INTERVAL_S)  # type: ignore[arg-type]
         self.targets = targets or TrajectoryTargets(self.trajectory_sampling.num_poses)
+        self._stage_times: Dict[str, float] = {}
+        self._missing_sensors: Dict[str, int] = {}
 
     def name(self) -> str:
         """Class name, as NAVSIM's agents give it."""
@@ -48,6 +56,7 @@ class LatentVLAAgent(torch.nn.Module):
         """Load the weights, strictly; raises `CheckpointError` for one that is missing, too many or misshapen."""
         if self._checkpoint_path is not None:
             load_weights(self.model, self._checkpoint_path)
+        self.model.to("cuda" if torch.cuda.is_available() else "cpu")
 
     def get_sensor_config(self) -> SensorConfig:
         """The sensors that the features need."""
@@ -56,11 +65,39 @@ class LatentVLAAgent(torch.nn.Module):
 
     def compute_trajectory(self, agent_input: AgentInput) -> Trajectory:
         """The plan, poses (T, 3) float32 in the ego frame."""
+        return self.compute_trajectories([agent_input])[0]
+
+    def compute_trajectories(self, agent_inputs: Sequence[AgentInput]) -> List[Trajectory]:
+        """The plans of several scenes in one pass of the model, on the GPU where there is one."""
         self.eval()
-        batch = {key: value[None] for key, value in self.features.compute_features(agent_input).items()}
+        begun = time.perf_counter()
+        features = [self.features.compute_features(agent_input) for agent_input in agent_inputs]
+        batch = {key: torch.stack([own[key] for own in features]) for key in features[0]}
+        seen = time.perf_counter()
+        device = next(self.model.parameters()).device
         with torch.no_grad():
-            poses = self.forward(batch)["trajectory"][0]
-        return Trajectory(poses.cpu().numpy(), self.trajectory_sampling)
+            plans = self.forward({key: value.to(device) for key, value in batch.items()})["trajectory"]
+            poses = plans.float().cpu().numpy()  # the copy waits for the device
+        planned, count = time.perf_counter(), len(agent_inputs)
+        self._stage_times = {"features_ms": 1e3 * (seen - begun) / count, "planner_ms": 1e3 * (planned - seen) / count}
+        self._missing_sensors = self._count_missing(features[0])
+        return [Trajectory(own, self.trajectory_sampling) for own in poses]
+
+    def _count_missing(self, features: Tensors) -> Dict[str, int]:
+        if getattr(getattr(self.features, "config", None), "blank", False):
+            return {}  # it asked for no sensor
+        return {kind: int((~features[name].bool()).sum()) for kind, name in PRESENCE.items() if name in features}
+
+    def stage_times(self) -> Dict[str, float]:
+        """Milliseconds of the last plan: `features_ms`, and `planner_ms` from the features to the poses."""
+        return dict(self._stage_times)
+
+    def missing_sensors(self) -> Dict[str, int]:
+        """How many cameras and lidars were blank in the last plan, by kind (`camera`, `lidar`).
+
+        A kind that the features say nothing of (`camera_present`, `lidar_present`) is left out.
+        """
+        return dict(self._missing_sensors)
 
     def forward(self, features: Tensors) -> Tensors:
         """The model's predictions for a batch."""

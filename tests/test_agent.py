@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, Dict
 
 import numpy as np
 import pytest
@@ -43,6 +44,26 @@ def test_dropout_is_off_while_it_drives() -> None:
     agent = LatentVLAAgent(EgoStatusFeatures(), Noisy())
     agent.train()
     assert (agent.compute_trajectory(make_input(1.0)).poses == 1.0).all()
+
+
+def test_it_knows_how_long_its_last_plan_took() -> None:
+    agent = LatentVLAAgent(EgoStatusFeatures(), EgoStatusMLP(hidden_size=4))
+    assert agent.stage_times() == {} and agent.missing_sensors() == {}
+    agent.compute_trajectory(make_input(1.0))
+    times = agent.stage_times()
+    assert sorted(times) == ["features_ms", "planner_ms"] and all(0.0 < value < 60_000.0 for value in times.values())
+    assert agent.missing_sensors() == {}, "these features see no sensors"
+
+
+def test_blank_sensors_are_counted() -> None:
+    class Half(EgoStatusFeatures):
+        def compute_features(self, agent_input: Any) -> Dict[str, torch.Tensor]:
+            present = {"camera_present": torch.tensor([True, False, False]), "lidar_present": torch.tensor(True)}
+            return {**super().compute_features(agent_input), **present}
+
+    agent = LatentVLAAgent(Half(), EgoStatusMLP(hidden_size=4))
+    agent.compute_trajectory(make_input(1.0))
+    assert agent.missing_sensors() == {"camera": 2, "lidar": 0}
 
 
 def test_without_a_checkpoint_nothing_is_loaded(tmp_path: Path) -> None:

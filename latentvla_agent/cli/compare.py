@@ -10,7 +10,10 @@ import typer
 from latentvla_agent.cli.options import Data, Maps, SplitName
 from latentvla_agent.errors import ConfigError, DataError
 from latentvla_agent.evaluation.comparison import Groups, check_comparable, choose_agents, compare, find_logs
-from latentvla_agent.evaluation.comparison_report import format_comparison, write_comparison
+from latentvla_agent.evaluation.comparison_examples import EXAMPLES
+from latentvla_agent.evaluation.comparison_page import write_comparison
+from latentvla_agent.evaluation.comparison_pictures import paint_examples
+from latentvla_agent.evaluation.comparison_report import format_comparison
 from latentvla_agent.evaluation.comparison_sources import read_results
 from latentvla_agent.evaluation.folders import make_folder
 from latentvla_agent.evaluation.provenance import hash_mapping
@@ -35,15 +38,22 @@ def compare_command(
     data: Data = None,
     maps: Maps = None,
     split: SplitName = None,
+    pictures: Annotated[
+        int, typer.Option("--pictures", min=0, help="Scenes per pair and direction that are drawn; 0 for none.")
+    ] = EXAMPLES,
 ) -> None:
     """Compare agents over the same scenes, paired by token: scores, differences and their intervals.
 
-    Results of one agent in several files are training seeds. A NAVSIM CSV names no agent: NAME= does, else its
-    experiment folder; nor does it name logs: results of `latentvla eval` beside it, or --data and --split, do.
+    Results under one name are training seeds of one agent: NAME= given several times, or agents called NAME-seed0,
+    NAME-seed1 and so on. Intervals are then over logs, scenes and seeds.
+
+    A NAVSIM CSV names no agent: NAME= does, else its experiment folder; nor does it name logs: results of
+    `latentvla eval` beside it, or --data and --split, do. It holds no plans, so there are no pictures of its agents.
 
     \b
     Examples:
       latentvla compare --results runs/first --results runs/second
+      latentvla compare --results ipad=runs/seed0 --results ipad=runs/seed1 --results runs/blind
       latentvla compare --results mine=a.csv --results theirs=b.csv --data /data/openscene --split navtest
     """
     names = [name.strip() for entry in agents or () for name in entry.split(",") if name.strip()]
@@ -59,8 +69,9 @@ def compare_command(
             )
         logs, split = _load_logs(groups, SplitRequest(data, maps, split))
     folder = make_folder(out or Path("runs") / f"compare-{_hash_inputs(groups)}")
-    comparison = compare(groups, logs, split)
-    write_comparison(comparison, folder)
+    comparison = compare(groups, logs, split, pictures)
+    drawn = paint_examples(comparison["largest_differences"], groups, list(groups))
+    write_comparison(comparison, folder, drawn)
     print(format_comparison(comparison))
     print(f"-> {folder / 'compare.html'}, compare.md, compare.csv, compare.json")
 

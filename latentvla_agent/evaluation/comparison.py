@@ -11,8 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from latentvla_agent.errors import ConfigError, DataError
+from latentvla_agent.evaluation.comparison_examples import EXAMPLES, find_examples
+from latentvla_agent.evaluation.comparison_seeds import Groups, check_seeds, drop_repeats
 from latentvla_agent.evaluation.comparison_sources import Result
-from latentvla_agent.evaluation.costs import COSTS
+from latentvla_agent.evaluation.costs import COSTS, COUNTS
 from latentvla_agent.evaluation.provenance import command_line, list_versions
 from latentvla_agent.evaluation.results import SCORE_DECIMALS
 from latentvla_agent.evaluation.statistics import (
@@ -23,11 +25,9 @@ from latentvla_agent.evaluation.statistics import (
 )
 
 PREFIX = "epdms-v2.2-prefix"
-SAME = 1e-9  # largest difference of scores that two runs of one deterministic agent may have
 UNKNOWN_LOGS = "only (too narrow: which scenes share a log is not known; --data and --split would tell)"
 NO_GROUPS = "nothing: results of two stages hold neither the groups of their scenes nor their weights"
 
-Groups = Mapping[str, Sequence[Result]]  # results by agent; several of one agent are training seeds
 Values = Dict[str, Dict[str, npt.NDArray[np.float64]]]  # log -> token -> scores (seeds,)
 
 
@@ -68,6 +68,8 @@ def check_comparable(groups: Groups) -> None:
                 f"{len(others - own)} of them are missing, {len(own - others)} others are here, "
                 f"e.g. {min(own ^ others)}"
             )
+    for name, group in groups.items():
+        check_seeds(name, group)
 
 
 def _check_convention(results: Sequence[Result]) -> None:
@@ -90,13 +92,15 @@ def find_logs(groups: Groups) -> Dict[str, str]:
     return logs
 
 
-def compare(groups: Groups, logs: Mapping[str, str], split: Optional[str] = None) -> Dict[str, Any]:
+def compare(
+    groups: Groups, logs: Mapping[str, str], split: Optional[str] = None, num_examples: int = EXAMPLES
+) -> Dict[str, Any]:
     """Content of `compare.json`, from results that `check_comparable` has passed. Scores are in 0…1.
 
     `logs`: the log of every token, empty if it is not known: then all scenes are one cluster. `split`: its name, where
-    the results do not know it.
+    the results do not know it. `num_examples`: scenes of `find_examples`.
     """
-    seeds, notes = _drop_repeats(groups)
+    seeds, notes = drop_repeats(groups)
     first = next(iter(seeds.values()))[0]
     agents = [_describe_agent(name, seeds[name], group) for name, group in groups.items()]
     scores = {agent["agent"]: agent["score"] for agent in agents}
@@ -110,6 +114,7 @@ def compare(groups: Groups, logs: Mapping[str, str], split: Optional[str] = None
             agent.update(_round(bootstrap_mean(_stack_scenes(values[agent["agent"]]))))
         for pair in differences:
             pair.update(_round(bootstrap_difference(values[pair["a"]], values[pair["b"]])))
+    examples = find_examples(seeds, logs, num_examples)
     num_seeds = max(len(group) for group in seeds.values())
     num_logs = len({logs[row.token] for row in first.rows}) if logs else 1
     facts = {key: value for result in itertools.chain(*seeds.values()) for key, value in result.facts.items()}
@@ -118,9 +123,12 @@ def compare(groups: Groups, logs: Mapping[str, str], split: Optional[str] = None
         **{"scenes": len(first.rows), "clusters": num_logs, "seeds": num_seeds},
         "agents": agents,
         "differences": differences,
+        "largest_differences": examples,
         "two_stage": first.two_stage,
         "resampled_levels": _describe_levels(first.two_stage, bool(logs), num_logs, num_seeds),
         "seeds_by_agent": {name: len(group) for name, group in seeds.items()},
+        "seed_numbers_by_agent": {name: [result.seed for result in group] for name, group in seeds.items()},
+        "seed_scores_by_agent": {name: [result.means["score"] for result in group] for name, group in seeds.items()},
         "failed_by_agent": {name: sum(result.failed for result in group) for name, group in seeds.items()},
         "notes": notes,
         "facts": facts,
@@ -131,39 +139,12 @@ def compare(groups: Groups, logs: Mapping[str, str], split: Optional[str] = None
     }
 
 
-def _drop_repeats(groups: Groups) -> Tuple[Dict[str, List[Result]], List[str]]:
-    """Each agent's seeds. The same scores again are the same network again (or none), not another draw of training."""
-    seeds: Dict[str, List[Result]] = {}
-    notes: List[str] = []
-    for name, group in groups.items():
-        own: List[Result] = []
-        for result in group:
-            same = next((other for other in own if _is_same(result, other)), None)
-            if same is None:
-                own.append(result)
-            else:
-                notes.append(f"{name}: {result.path} has the same scores as {same.path}, counted once")
-        if len(own) > 1:
-            notes.append(f"{name}: taken as {len(own)} training seeds: {', '.join(str(one.path) for one in own)}")
-        failed = sum(result.failed for result in own)
-        if failed:
-            notes.append(f"{name} failed in {failed} of {sum(len(one.rows) for one in own)} scenes, which count 0")
-        seeds[name] = own
-    told = dict.fromkeys(note for group in groups.values() for result in group for note in result.notes)
-    return seeds, [*told, *notes]
-
-
 def _list_inputs(groups: Groups) -> List[Dict[str, Any]]:
     inputs: Dict[str, Dict[str, Any]] = {}
     for result in itertools.chain(*groups.values()):
         entry = {"path": str(result.path), "sha256": result.sha256, "agents": []}
         inputs.setdefault(str(result.path), entry)["agents"].append(result.agent)
     return list(inputs.values())
-
-
-def _is_same(first: Result, second: Result) -> bool:
-    scores = {row.token: row.score for row in first.rows}
-    return all(abs(scores[row.token] - row.score) <= SAME for row in second.rows)
 
 
 def _describe_agent(name: str, seeds: Sequence[Result], measured: Sequence[Result]) -> Dict[str, Any]:
@@ -175,8 +156,7 @@ def _describe_agent(name: str, seeds: Sequence[Result], measured: Sequence[Resul
     for cost in COSTS:
         costs = [result.costs[cost] for result in measured if cost in result.costs]
         agent[cost] = float(np.median(costs)) if costs else None
-    if agent["parameters"] is not None:
-        agent["parameters"] = int(agent["parameters"])
+    agent.update({name: int(agent[name]) for name in COUNTS if agent[name] is not None})
     return agent
 
 

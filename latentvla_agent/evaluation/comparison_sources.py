@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from latentvla_agent.errors import ConfigError, DataError
+from latentvla_agent.evaluation.comparison_names import name_agent, split_argument, split_seed
 from latentvla_agent.evaluation.comparison_tables import (
     MAY_BE_EMPTY,
     TOLERANCE,
@@ -42,13 +43,12 @@ MARKS = {  # columns that only one kind of CSV has: its metric, and whether it i
 }
 COMBINED = "extended_pdm_score_combined"  # the row with the score of both stages
 MEANS = re.compile(r"average(_\w+)?|extended_pdm_score_\w+")
-TIMESTAMP = re.compile(r"\d{4}(\.\d\d){5}")  # NAVSIM's names of output folders and of the CSVs in them
 MEAN_TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True)
 class Result:
-    """One agent in one file.
+    """One agent in one file; `own_name` is what the file calls it, `seed` the training seed that this name says.
 
     `facts`: what must be equal between results that are compared, by name; what a file does not say is not in it.
     `means`: score and sub-scores in the headline, in 0…1. `costs`: see `costs.COSTS`.
@@ -65,6 +65,8 @@ class Result:
     is_stock: bool = False
     costs: Mapping[str, Any] = field(default_factory=dict)
     notes: Tuple[str, ...] = ()
+    own_name: str = ""
+    seed: Optional[int] = None
 
     @property
     def failed(self) -> int:
@@ -75,39 +77,31 @@ class Result:
 def read_results(argument: str, metric: Optional[Metric] = None) -> List[Result]:
     """The results of `[NAME=]PATH`: an output folder of `latentvla eval`, its scores.csv, or a CSV of NAVSIM.
 
-    `metric` is what the user says that it is. Raises `DataError` for a file that is broken, incomplete or of another
-    format, `ConfigError` where name or metric do not fit it.
+    A result called NAME-seed3 is of agent NAME, training seed 3. `metric` is what the user says that it is.
+
+    Raises `DataError` for a file that is broken, incomplete or of another format, `ConfigError` where name or metric do
+    not fit it.
     """
-    name, path = _split_argument(argument)
+    name, path = split_argument(argument)
     if path.is_dir():
         path = path / "scores.csv"
         if not path.exists():
             raise DataError(f"{path}: expected a finished result of latentvla eval, got no such file")
     table = read_table(path)
-    results = _read_run(table) if "agent" in table.columns else [_read_stock(table, name or _name_agent(path), metric)]
-    if name and len(results) > 1:
+    results = _read_run(table) if "agent" in table.columns else [_read_stock(table, name or name_agent(path), metric)]
+    if name and len({split_seed(result.agent)[0] for result in results}) > 1:
         raise ConfigError(f"{name}={path}: a name is for a result of one agent, this one has {len(results)}")
     for result in results:
         if metric is not None and result.metric != metric:
             raise ConfigError(f"{path}: expected --metric {metric.name}, got results of {result.metric.name}")
-    return [replace(result, agent=name) if name else result for result in results]
+    return [_name_seed(result, name) for result in results]
 
 
-def _split_argument(argument: str) -> Tuple[str, Path]:
-    name, equals, path = argument.partition("=")
-    if not equals or Path(argument).exists():
-        return "", Path(argument)
-    if not name or not path:
-        raise ConfigError(f"--results {argument}: expected PATH or NAME=PATH")
-    return name, Path(path)
-
-
-def _name_agent(path: Path) -> str:
-    """The experiment's folder, above those that NAVSIM calls by the time; else the name of the file."""
-    if not TIMESTAMP.fullmatch(path.stem):
-        return path.stem
-    folders = (folder.name for folder in path.resolve().parents)
-    return next((name for name in folders if name and not TIMESTAMP.fullmatch(name)), path.stem)
+def _name_seed(result: Result, name: str) -> Result:
+    """The result under `name`, if any, and its seed: as `name` says it, else as the file's own name does."""
+    own, own_seed = split_seed(result.agent)
+    agent, seed = split_seed(name) if name else (own, own_seed)
+    return replace(result, agent=agent, seed=own_seed if seed is None else seed, own_name=result.agent)
 
 
 # --- results of latentvla eval

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from html import escape
-from typing import List, Optional
+from typing import Callable, List, Optional
 
 import numpy as np
 import numpy.typing as npt
@@ -70,28 +70,34 @@ class DrawnPlan:
 
 
 def draw_scene(cache: MetricCache, plan: DrawnPlan, title: str) -> str:
-    """One `<svg>` of the plan in its scene; `title` is read aloud by screen readers.
+    """One `<svg>` of the plan in its scene; `title` is read aloud by screen readers."""
+
+    def draw_plan(observation: Objects, window: Window) -> List[str]:
+        return draw_paths(cache, plan, window) + draw_moment(plan, observation, window)
+
+    return write_picture(cache, title, choose_window(cache, plan), draw_plan)
+
+
+def write_picture(
+    cache: MetricCache, title: str, window: Window, draw_top: Callable[[Objects, Window], List[str]]
+) -> str:
+    """One `<svg>` of map and road users, and of what `draw_top` puts on them.
 
     Outlines are as fine as `MAX_BYTES` allows.
     """
-    window = choose_window(cache, plan)
+    ego_box = ego_corners(cache.start, DEFAULT_CONFIG.vehicle)
+    observation = observe_tracks(cache.tracks, ego_box, V1, DEFAULT_CONFIG.metrics)  # 5 s, nothing left out
     picture = ""
     for coarseness in COARSENESS:
-        picture = _draw_window(cache, plan, title, replace(window, coarseness=coarseness))
+        own = replace(window, coarseness=coarseness)
+        elements = draw_map(cache, own) + draw_objects(cache, observation, own) + draw_top(observation, own)
+        picture = (
+            f'<svg class="bev" role="img" aria-label="{escape(title)}" viewBox="{own.view_box}">'
+            f'{"".join([*elements, draw_scale(own)])}</svg>'
+        )
         if len(picture.encode()) <= MAX_BYTES:
             break
     return picture
-
-
-def _draw_window(cache: MetricCache, plan: DrawnPlan, title: str, window: Window) -> str:
-    ego_box = ego_corners(cache.start, DEFAULT_CONFIG.vehicle)
-    observation = observe_tracks(cache.tracks, ego_box, V1, DEFAULT_CONFIG.metrics)  # 5 s, nothing left out
-    elements = draw_map(cache, window) + draw_objects(cache, observation, window) + draw_paths(cache, plan, window)
-    elements += draw_moment(plan, observation, window) + [draw_scale(window)]
-    return (
-        f'<svg class="bev" role="img" aria-label="{escape(title)}" viewBox="{window.view_box}">'
-        f'{"".join(elements)}</svg>'
-    )
 
 
 def choose_window(cache: MetricCache, plan: DrawnPlan) -> Window:

@@ -11,6 +11,8 @@ from typing import Any, Dict, Iterable, List, Mapping, Sequence
 import numpy as np
 
 from latentvla_agent.data.scene_loader import SceneRef
+from latentvla_agent.evaluation.cost_tables import explain_costs, tabulate_costs
+from latentvla_agent.evaluation.html_tables import write_rows
 from latentvla_agent.evaluation.report_charts import (
     draw_bars,
     draw_histogram,
@@ -74,6 +76,7 @@ def render_report(
         ("Sub-scores", write_sub_scores(summary)),
         ("Scores", write_histograms(rows_by_agent)),
         ("First infractions over time", write_timelines(rows_by_agent)),
+        ("Latency and parameters", write_costs(summary)),
         ("Worst scenes", write_pictures(pictures)),
         ("Not shown", write_notes(collect_notes(pictures))),
         ("Provenance", write_provenance(summary)),
@@ -91,6 +94,13 @@ def write_intervals(summary: Mapping[str, Any]) -> str:
     ]
     chart = draw_intervals("scores with 95 % intervals", rows)
     return _cards([f"<h3>{name_metric(summary)} and 95 % interval</h3>{chart}"])
+
+
+def write_costs(summary: Mapping[str, Any]) -> str:
+    """What a plan takes, and how many scenes were planned with a blank sensor; empty where nobody knows."""
+    agents = summary["agents"]
+    rows = tabulate_costs(agents)
+    return f'{write_rows(rows, dots=True)}\n<p class="soft">{" ".join(explain_costs(agents))}</p>' if rows else ""
 
 
 def write_sub_scores(summary: Mapping[str, Any]) -> str:

@@ -38,14 +38,9 @@ def write_pictures(pictures: Mapping[str, Sequence[Picture]]) -> str:
     """The worst scenes of every agent from above, and what the lines mean."""
     if not any(picture.svg for own in pictures.values() for picture in own):
         return ""
-    key = "".join(
-        f'<li><svg class="bev key" viewBox="0 0 34 18" style="--agent:var(--agent-0)" aria-hidden="true">'
-        f'<path class="{style}" d="{data}"/></svg>{text}</li>'
-        for data, style, text in LEGEND
-    )
     parts = [
         "<p>The ego drives upwards. Paths are those of its rear axle; failed scenes have no picture.</p>",
-        f'<ul class="legend">{key}</ul>',
+        write_legend(),
     ]
     for index, (agent, own) in enumerate(pictures.items()):
         figures = "".join(_write_figure(picture) for picture in own if picture.svg)
@@ -54,6 +49,17 @@ def write_pictures(pictures: Mapping[str, Sequence[Picture]]) -> str:
             parts.append(f"<h3>{dot}{escape(agent)}</h3>")
             parts.append(f'<div class="grid" style="--agent:{pick_color(index)}">{figures}</div>')
     return "\n".join(parts)
+
+
+def write_legend(styles: Optional[Sequence[str]] = None) -> str:
+    """What lines and colours mean; of all `LEGEND`, or of these classes."""
+    key = "".join(
+        f'<li><svg class="bev key" viewBox="0 0 34 18" style="--agent:var(--agent-0)" aria-hidden="true">'
+        f'<path class="{style}" d="{data}"/></svg>{text}</li>'
+        for data, style, text in LEGEND
+        if styles is None or style in styles
+    )
+    return f'<ul class="legend">{key}</ul>'
 
 
 def _write_figure(picture: Picture) -> str:

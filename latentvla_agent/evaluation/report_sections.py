@@ -7,6 +7,7 @@ from collections import Counter
 from html import escape
 from typing import Any, Dict, Iterable, List, Mapping, Sequence, Tuple
 
+from latentvla_agent.evaluation.costs import COSTS
 from latentvla_agent.evaluation.report_charts import format_percent, pick_color
 from latentvla_agent.evaluation.results import SHORT_NAMES, ResultRow
 from latentvla_agent.evaluation.statistics import resampled_levels
@@ -159,7 +160,7 @@ def write_provenance(summary: Mapping[str, Any]) -> str:
         ("versions", versions),
         ("machine", ", ".join(f"{key} {value}" for key, value in machine.items())),
     ]
-    known = {"agent", "expected", "scored", "failed", "score", "score_valid_only", "score_low", "score_high"}
+    known = {"agent", "expected", "scored", "failed", "score", "score_valid_only", "score_low", "score_high", *COSTS}
     for agent in summary["agents"]:
         hashes = [f"{key} {value}" for key, value in agent.items() if key not in known and key not in SHORT_NAMES]
         entries.append((f"agent {agent['agent']}", ", ".join(hashes)))

@@ -73,6 +73,7 @@ abbr { text-decoration: none; border-bottom: 1px dotted; }
   margin: 0; min-width: 0; }
 .card h3 { margin: 0 0 .4rem; }
 figure svg { display: block; width: 100%; }
+figure img { display: block; width: 100%; border-radius: 4px; margin-top: .4rem; }
 figcaption { padding-top: .4rem; overflow-wrap: anywhere; }
 figcaption strong { color: var(--ink); }
 .legend { display: flex; flex-wrap: wrap; gap: .3rem 1rem; padding: 0; margin: .5rem 0;
@@ -112,6 +113,8 @@ figcaption strong { color: var(--ink); }
 .bev .simulated { fill: none; stroke: var(--agent); stroke-width: 3.5; stroke-opacity: .75; stroke-linecap: round; }
 .bev .plan { fill: none; stroke: var(--ink); stroke-width: 1; }
 .bev .poses { stroke: var(--ink); stroke-width: 4.5; stroke-linecap: round; }
+.bev .side { fill: none; stroke: var(--agent); stroke-width: 2.5; stroke-opacity: .85; stroke-linecap: round; }
+.bev .side-poses { stroke: var(--agent); stroke-width: 6; stroke-linecap: round; }
 .bev .moment { fill: var(--hit); fill-opacity: .25; stroke: var(--hit); stroke-width: 2.5; }
 .bev .label { fill: var(--hit); font-weight: 700; paint-order: stroke; stroke: var(--page);
   stroke-width: .25em; stroke-linejoin: round; }

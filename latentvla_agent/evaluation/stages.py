@@ -19,7 +19,7 @@ from latentvla_agent.data.sensors import SensorConfig, SensorSource, SensorStore
 from latentvla_agent.data.splits import SceneFilter
 from latentvla_agent.errors import DataError, TrajectoryError
 from latentvla_agent.evaluation.agents import Agent, AgentSpec, build_agent
-from latentvla_agent.evaluation.costs import describe_costs
+from latentvla_agent.evaluation.costs import describe_costs, describe_missing
 from latentvla_agent.evaluation.results import ResultRow, row_of_scores
 from latentvla_agent.scoring.metric_cache import (
     MetricCache,
@@ -30,7 +30,8 @@ from latentvla_agent.scoring.metric_cache import (
 )
 from latentvla_agent.scoring.scorer import PreviousPlan, Scorer
 
-Prediction = Mapping[str, Any]  # {"agent", "poses", "interval", "costs"}, or {"agent", "error"} where the agent failed
+# {"agent", "poses", "interval", "costs"}, "missing_sensors" where known; {"agent", "error"} of a failed one
+Prediction = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,9 @@ class PlanHandler:
         costs = describe_costs(agent, time.perf_counter() - begun)
         poses = check_poses(trajectory)
         interval = float(trajectory.trajectory_sampling.interval_length)
-        return {"agent": item.agent, "poses": poses.tolist(), "interval": interval, "costs": costs}
+        prediction = {"agent": item.agent, "poses": poses.tolist(), "interval": interval, "costs": costs}
+        missing = describe_missing(agent)
+        return {**prediction, "missing_sensors": missing} if missing else prediction
 
 
 def find_sensor_config(agent: Agent) -> Any:

@@ -35,6 +35,10 @@ def summarise_run(
         "bad_logs": [{"log": path.name, "reason": reason} for path, reason in index.bad_logs],
         "missing_logs": list(index.missing_logs),
         "missing_tokens": len(index.missing_tokens),
+        "roots": {
+            **{"maps": str(run.roots.maps.resolve()), "sensors": str(run.roots.sensors.resolve())},
+            "metric_caches": str(run.cache_folder.resolve()),
+        },
         "machine": describe_machine(),
         "command": command_line(),
         "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),

@@ -34,6 +34,21 @@ def test_runs_are_compared(tmp_path: Path) -> None:
     assert [agent["agent"] for agent in comparison["agents"]] == ["stop", "human"]
 
 
+def test_a_name_given_several_times_means_training_seeds(tmp_path: Path) -> None:
+    runs = [write_run(tmp_path / f"{i}", {"ipad": make_scores(shift)}) for i, shift in enumerate((0.0, 0.1, 0.2))]
+    other = write_run(tmp_path / "blind", {"blind": make_scores(-0.1)})
+    arguments = [part for run in runs for part in ("--results", f"mine={run}")]
+    answer = call("compare", *arguments, "--results", other, "--out", tmp_path / "out", "--pictures", "2")
+    assert answer.status == 0 and "mine: taken as 3 training seeds" in answer.out
+    comparison = json.loads((tmp_path / "out" / "compare.json").read_text())
+    assert comparison["seeds_by_agent"] == {"mine": 3, "blind": 1}
+    assert comparison["resampled_levels"] == "logs, then scenes, then seeds"
+    assert [example["difference"] > 0.0 for example in comparison["largest_differences"]] == [True, True]
+    assert "no pictures: " in (tmp_path / "out" / "compare.html").read_text(), "these runs have no journals"
+    assert call("compare", *arguments, "--out", tmp_path / "none", "--pictures", "0").status == 0
+    assert "Where they differ" not in (tmp_path / "none" / "compare.html").read_text()
+
+
 def test_the_folder_goes_by_the_content(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", {"human": make_scores(), "stop": make_scores(-0.1)})
     for agents in (["--agents", "human"], ["--agents", "human"], ["--agent", "human", "--agent", "stop"]):

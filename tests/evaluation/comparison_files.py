@@ -6,8 +6,9 @@ import csv
 import io
 import json
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Sequence
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
+from latentvla_agent.evaluation.journal import Journal
 from latentvla_agent.evaluation.results import ResultRow, summarise_agent, write_csv
 from latentvla_agent.scoring.versions import METRICS
 
@@ -24,16 +25,22 @@ def make_scores(shift: float = 0.0) -> Dict[str, Optional[float]]:
     return {token: 0.3 + 0.1 * (i // SCENES_PER_LOG) + 0.02 * (i % 3) + shift for i, token in enumerate(TOKENS)}
 
 
-def write_run(folder: Path, agents: Mapping[str, Scores], metric: str = "pdms-v1.1", **changes: Any) -> Path:
+def write_run(
+    folder: Path,
+    agents: Mapping[str, Scores],
+    metric: str = "pdms-v1.1",
+    logs: Mapping[str, str] = LOGS,
+    **changes: Any,
+) -> Path:
     """`scores.csv` and `summary.json` of a run; `changes` to the summary."""
     columns = METRICS[metric].columns
     rows: Dict[str, List[ResultRow]] = {}
     for agent, scores in agents.items():
         rows[agent] = [
             (
-                ResultRow(token, LOGS[token], agent, error="ValueError: no")
+                ResultRow(token, logs[token], agent, error="ValueError: no")
                 if score is None
-                else ResultRow(token, LOGS[token], agent, score, True, "", dict.fromkeys(columns, score), (9.0, 8.0))
+                else ResultRow(token, logs[token], agent, score, True, "", dict.fromkeys(columns, score), (9.0, 8.0))
             )
             for token, score in scores.items()
         ]
@@ -50,6 +57,13 @@ def write_run(folder: Path, agents: Mapping[str, Scores], metric: str = "pdms-v1
     (folder / "scores.csv").write_bytes(write_csv([row for own in rows.values() for row in own], METRICS[metric]))
     (folder / "summary.json").write_text(json.dumps(summary))
     return folder
+
+
+def write_plans(folder: Path, predictions: Iterable[Tuple[str, Mapping[str, Any]]]) -> None:
+    """The journal of a run: (token, prediction)."""
+    with Journal(folder / "predictions.journal", {"metric": "pdms-v1.1"}) as journal:
+        for token, prediction in predictions:
+            journal.append({"token": token, "prediction": dict(prediction)})
 
 
 def write_stock(path: Path, scores: Scores, metric: str = "pdms-v1.1") -> Path:

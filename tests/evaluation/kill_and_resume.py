@@ -28,7 +28,7 @@ OPTIONS = ("--split", "embedded", "--agent", "human", "--agent", "constant_veloc
 MAIN_KILLED, WORKER_KILLED, DEVKIT_KILLED = "main process killed", "worker killed", "devkit process killed"
 TOO_LATE = "had finished"
 VICTIMS = {"embedded": (MAIN_KILLED, WORKER_KILLED), "official": (MAIN_KILLED, WORKER_KILLED, DEVKIT_KILLED)}
-OF_THE_RUN = ("finished", "command")  # what may differ in summary.json
+OF_THE_RUN = ("finished", "command", "roots")  # what may differ in summary.json
 
 
 @dataclass(frozen=True)

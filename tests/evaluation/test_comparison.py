@@ -51,7 +51,9 @@ def test_compare_json_has_the_keys_that_others_rely_on(tmp_path: Path) -> None:
     sub_scores = ["no_at_fault_collisions", "drivable_area_compliance", "driving_direction_compliance"]
     sub_scores += ["ego_progress", "time_to_collision_within_bound", "comfort"]
     costs = ["features_ms", "tokens_ms", "planner_ms", "total_ms", "parameters"]
-    assert list(comparison["agents"][0]) == ["agent", "score", "low", "high", *sub_scores, *costs]
+    first = ["agent", "score", "low", "high", *sub_scores, *costs]
+    assert list(comparison["agents"][0])[: len(first)] == first
+    assert {"network_ms", "total_ms_p95", "blank_camera_scenes"} < set(comparison["agents"][0])
     assert list(comparison["differences"][0]) == ["a", "b", "mean", "low", "high"]
     assert json.loads(json.dumps(comparison, allow_nan=False)) == comparison
 
@@ -78,23 +80,6 @@ def test_failed_scenes_count_0_and_are_told(tmp_path: Path) -> None:
     assert comparison["differences"][0]["mean"] == pytest.approx(-lost)
     assert comparison["failed_by_agent"] == {"a": 2, "b": 0}
     assert comparison["notes"] == ["a failed in 2 of 20 scenes, which count 0"]
-
-
-def test_several_results_of_an_agent_are_training_seeds(tmp_path: Path) -> None:
-    shifts = (-0.1, 0.0, 0.1)
-    runs = [
-        write_run(tmp_path / str(i), {"a": make_scores(shift), "b": make_scores()}) for i, shift in enumerate(shifts)
-    ]
-    comparison = put_together(*runs)
-    a, b = comparison["agents"]
-    assert comparison["seeds"] == 3 and comparison["seeds_by_agent"] == {"a": 3, "b": 1}, "b is the same three times"
-    assert comparison["resampled_levels"] == "logs, then scenes, then seeds"
-    assert a["score"] == pytest.approx(b["score"])
-    assert a["high"] - a["low"] > b["high"] - b["low"]
-    (pair,) = comparison["differences"]
-    assert pair["low"] == pytest.approx(-0.1) and pair["high"] == pytest.approx(0.1)
-    assert sum("counted once" in note for note in comparison["notes"]) == 2
-    assert any(note.startswith("a: taken as 3 training seeds") for note in comparison["notes"])
 
 
 def test_costs_are_medians_of_all_results(tmp_path: Path) -> None:

@@ -50,6 +50,25 @@ def test_a_run_of_one_agent_can_be_named(tmp_path: Path) -> None:
         read_results(f"new={tmp_path}")
 
 
+@pytest.mark.parametrize(
+    "own, name, expected",
+    [
+        ("ipad", "other", ("other", None)),
+        ("ipad", "other-seed3", ("other", 3)),
+        ("ipad-seed1", "other", ("other", 1)),
+        ("ipad-seed1", "other.seed2", ("other", 2)),
+    ],
+)
+def test_a_seed_can_be_said_by_the_user(tmp_path: Path, own: str, name: str, expected: Any) -> None:
+    (result,) = read_results(f"{name}={write_run(tmp_path, {own: make_scores()})}")
+    assert (result.agent, result.seed) == expected and result.own_name == own
+
+
+def test_a_run_of_several_seeds_can_be_named(tmp_path: Path) -> None:
+    path = write_run(tmp_path, {"ipad-seed0": make_scores(), "ipad-seed1": make_scores()})
+    assert [(result.agent, result.seed) for result in read_results(f"mine={path}")] == [("mine", 0), ("mine", 1)]
+
+
 def test_byte_order_mark_line_ends_and_missing_index_are_fine(tmp_path: Path) -> None:
     path = write_stock(tmp_path / "a.csv", make_scores())
     expected = read_results(str(path))[0]

@@ -31,7 +31,7 @@ from tests.scoring.scenes import Thing, make_cache
 HOSTILE = '</td><script>alert("1")</script>&<img src=x onerror=alert(1)>'
 PDMS, EPDMS = METRICS["pdms-v1.1"], METRICS["epdms-v2.2"]
 MEGABYTES_3 = 3_000_000
-VOID = {"meta", "link", "br"}
+VOID = {"meta", "link", "br", "img"}
 
 
 class Reader(HTMLParser):
@@ -174,6 +174,16 @@ def test_complete_run_says_so() -> None:
     text = Reader(render({"one": make_rows("one", 50)})).text
     assert "Complete: every expected scene was scored" in text and "Failed scenes" not in text
     assert "of a single log (too narrow" in text
+
+
+def test_latency_and_blank_sensors_are_shown_where_they_are_known() -> None:
+    rows = {"one": make_rows("one", 50)}
+    summary = make_summary(rows)
+    assert "Latency" not in Reader(render_report(summary, rows, {})).text
+    summary["agents"][0].update(total_ms=12.5, total_ms_p95=20.0, blank_camera_scenes=3, blank_lidar_scenes=0)
+    text = " ".join(Reader(render_report(summary, rows, {})).text.split())
+    assert "Latency and parameters agenttotal p50total p95blank camerablank lidar one12.5020.0030 " in text
+    assert "planned without a picture" in text and "blank_camera_scenes" not in text
 
 
 def test_lost_logs_and_scenes_are_listed() -> None:

@@ -115,7 +115,7 @@ def test_summary_says_where_the_numbers_come_from(result: Result) -> None:
     assert (summary["metric"], summary["scorer"], summary["expected"]) == ("pdms-v1.1", "embedded", SCENES)
     assert summary["split"]["scene_filter"]["max_scenes"] == SCENES
     assert {"numpy", "shapely", "latentvla_agent", "scoring_config"} <= set(summary["versions"])
-    assert {"machine", "command", "finished", "bad_logs", "dropped_no_route"} <= set(summary)
+    assert {"machine", "roots", "command", "finished", "bad_logs", "dropped_no_route"} <= set(summary)
     for agent in summary["agents"]:
         assert len(agent["config"]) == 16 and len(agent["code"]) == 16
         assert agent["total_ms"] > 0.0 and "parameters" not in agent

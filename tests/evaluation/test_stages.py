@@ -11,6 +11,7 @@ from typing import Any, Dict
 import numpy as np
 import pytest
 
+from latentvla_agent.baselines import ConstantVelocityAgent
 from latentvla_agent.data.roots import find_roots
 from latentvla_agent.data.scene import TrajectorySampling
 from latentvla_agent.data.scene_loader import SceneIndex, index_scenes
@@ -51,6 +52,16 @@ def test_plans_are_json_in_the_precision_of_the_agent(setup: StageSetup, index: 
         assert prediction["agent"] == agent and prediction["interval"] == 0.5
         poses = np.array(prediction["poses"])
         assert poses.shape == (8, 3) and np.array_equal(poses.astype(dtype).astype(np.float64), poses)
+
+
+def test_what_an_agent_did_not_see_is_in_its_plan(
+    setup: StageSetup, index: SceneIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handler, item = PlanHandler(setup), PlanItem(index.refs[0], "constant_velocity")
+    assert sorted(handler(item)) == ["agent", "costs", "interval", "poses"]
+    missing = {"camera": 4, "lidar": 0}
+    monkeypatch.setattr(ConstantVelocityAgent, "missing_sensors", lambda agent: missing, raising=False)
+    assert handler(item)["missing_sensors"] == missing
 
 
 SAMPLING = TrajectorySampling()
