@@ -69,6 +69,9 @@ def eval_command(
         int, typer.Option("--shadow", min=0, help="Scenes that the embedded scorer checks, where the devkit scores.")
     ] = 50,
     synthetic_scenes: SyntheticScenes = None,
+    batch_size: Annotated[
+        int, typer.Option("--batch-size", min=1, help="Scenes that a learned agent plans in one pass; for GPUs.")
+    ] = 1,
 ) -> None:
     """Evaluate agents: every scene of a split, one table, exit status 0 only if all scenes were scored.
 
@@ -102,6 +105,7 @@ def eval_command(
         time_limit=time_limit,
         sensor_source=find_sensor_source(source.roots),
         executor=executor,
+        batch_size=batch_size,
     )
     run = run.into(out)
     source.prepare()

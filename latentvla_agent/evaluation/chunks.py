@@ -26,10 +26,10 @@ def chunk_refs(refs: Sequence[SceneRef], workers: int) -> List[List[SceneRef]]:
     return chunks
 
 
-def look_ahead(chunk: Sequence[ScoreItem]) -> List[ScoreItem]:
-    """The items of a chunk, the first of every group with the others of that group."""
+def look_ahead(chunk: Sequence[Any], size: int = GROUP) -> List[Any]:
+    """The items of a chunk, the first of every group of `size` with the others of that group as its `ahead`."""
     return [
-        replace(item, ahead=tuple(chunk[i + 1 : i + GROUP])) if i % GROUP == 0 else item for i, item in enumerate(chunk)
+        replace(item, ahead=tuple(chunk[i + 1 : i + size])) if i % size == 0 else item for i, item in enumerate(chunk)
     ]
 
 

@@ -22,6 +22,7 @@ from latentvla_agent.evaluation.devkits import Devkit
 from latentvla_agent.evaluation.folders import open_folder, write_output
 from latentvla_agent.evaluation.journal import Journal
 from latentvla_agent.evaluation.official_scoring import OfficialHandler, OfficialSetup
+from latentvla_agent.evaluation.planning import PlanHandler, PlanItem
 from latentvla_agent.evaluation.progress import StageProgress
 from latentvla_agent.evaluation.provenance import (
     describe_agent,
@@ -33,7 +34,7 @@ from latentvla_agent.evaluation.ray_workers import run_in_ray
 from latentvla_agent.evaluation.report import make_report
 from latentvla_agent.evaluation.results import ResultRow, write_csv
 from latentvla_agent.evaluation.shadow import compare_with_embedded, warn_of_differences
-from latentvla_agent.evaluation.stages import PlanHandler, PlanItem, ScoreHandler, StageSetup, failed_row
+from latentvla_agent.evaluation.stages import ScoreHandler, StageSetup, failed_row
 from latentvla_agent.evaluation.summary import summarise_run
 from latentvla_agent.evaluation.two_stage import finish_agents
 from latentvla_agent.evaluation.workers import Outcome, run_in_workers
@@ -60,6 +61,7 @@ class Run:
     devkit: Optional[Devkit] = None
     shadow_scenes: int = 0
     sensor_source: Optional[SensorSource] = None  # makes sensor files that are not there yet
+    batch_size: int = 1  # scenes that a learned agent plans in one pass
 
     @property
     def scorer(self) -> str:
@@ -79,6 +81,7 @@ class Run:
             "split": self.split.describe(),
             "scenes": hash_list([ref.token for ref in self.index.all_refs]),
             "agents": [describe_agent(spec) for spec in self.agents],
+            "batch_size": self.batch_size,
             "versions": list_versions(),
             "devkit": None if self.devkit is None else dict(self.devkit.facts),
         }
@@ -150,7 +153,9 @@ def plan_scenes(run: Run, identity: Mapping[str, Any]) -> Dict[Tuple[str, str], 
         _warn_damaged(journal)
         done = {(entry["prediction"]["agent"], entry["token"]): entry["prediction"] for entry in journal.entries}
         chunks = [
-            [PlanItem(ref, spec.name) for ref in chunk if (spec.name, ref.token) not in done]
+            look_ahead(
+                [PlanItem(ref, spec.name) for ref in chunk if (spec.name, ref.token) not in done], run.batch_size
+            )
             for spec in run.agents
             for chunk in chunk_refs(run.index.all_refs, run.workers)
         ]

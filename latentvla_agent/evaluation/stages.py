@@ -1,8 +1,7 @@
-"""What a worker does with one scene: plan with an agent, build the metric cache, score predictions."""
+"""What a worker does with one scene: build the metric cache, score predictions. See `planning` for what is before."""
 
 from __future__ import annotations
 
-import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +12,12 @@ import numpy as np
 from latentvla_agent.data.files import hash_file
 from latentvla_agent.data.maps import MapStore
 from latentvla_agent.data.roots import DataRoots
-from latentvla_agent.data.scene import FloatArray, PoseIndex, Trajectory, TrajectorySampling
+from latentvla_agent.data.scene import FloatArray, PoseIndex, TrajectorySampling
 from latentvla_agent.data.scene_loader import SceneIndex, SceneLoader, SceneRef
-from latentvla_agent.data.sensors import SensorConfig, SensorSource, SensorStore
+from latentvla_agent.data.sensors import SensorSource
 from latentvla_agent.data.splits import SceneFilter
-from latentvla_agent.errors import DataError, TrajectoryError
-from latentvla_agent.evaluation.agents import Agent, AgentSpec, build_agent
-from latentvla_agent.evaluation.costs import describe_costs, describe_missing
+from latentvla_agent.errors import DataError
+from latentvla_agent.evaluation.agents import AgentSpec
 from latentvla_agent.evaluation.results import ResultRow, row_of_scores
 from latentvla_agent.scoring.metric_cache import (
     MetricCache,
@@ -48,14 +46,6 @@ class StageSetup:
 
 
 @dataclass(frozen=True)
-class PlanItem:
-    """One agent in one scene."""
-
-    ref: SceneRef
-    agent: str
-
-
-@dataclass(frozen=True)
 class ScoreItem:
     """All predictions of one scene; and, for two-frame comfort, the scene before with what the same planners wanted
     there (None where they have nothing). `ahead`: items that the same worker gets next, if all goes well."""
@@ -65,52 +55,6 @@ class ScoreItem:
     previous_ref: Optional[SceneRef] = None
     previous: Tuple[Optional[Prediction], ...] = ()
     ahead: Tuple[ScoreItem, ...] = ()
-
-
-class PlanHandler:
-    """Runs agents; one instance per worker process."""
-
-    def __init__(self, setup: StageSetup):
-        maps = MapStore(setup.roots.maps)
-        sensors = SensorStore(setup.roots.sensors, setup.sensor_source)
-        self._loader = SceneLoader(SceneIndex((), setup.scene_filter), maps, sensors)
-        self._agents: Dict[str, Agent] = {}
-        self._sensor_configs: Dict[str, Any] = {}
-        for spec in setup.agents:
-            agent = build_agent(spec)
-            agent.initialize()
-            self._agents[spec.name], self._sensor_configs[spec.name] = agent, find_sensor_config(agent)
-
-    def __call__(self, item: PlanItem) -> Prediction:
-        """The agent's prediction; whatever it raises is for the caller to count."""
-        agent, scene = self._agents[item.agent], self._loader.build(item.ref)
-        agent_input = scene.get_agent_input(self._sensor_configs[item.agent])
-        arguments = (agent_input, scene) if agent.requires_scene else (agent_input,)
-        begun = time.perf_counter()
-        trajectory = agent.compute_trajectory(*arguments)
-        costs = describe_costs(agent, time.perf_counter() - begun)
-        poses = check_poses(trajectory)
-        interval = float(trajectory.trajectory_sampling.interval_length)
-        prediction = {"agent": item.agent, "poses": poses.tolist(), "interval": interval, "costs": costs}
-        missing = describe_missing(agent)
-        return {**prediction, "missing_sensors": missing} if missing else prediction
-
-
-def find_sensor_config(agent: Agent) -> Any:
-    """The sensors that an agent asks for; one that doesn't say needs none."""
-    ask = getattr(agent, "get_sensor_config", SensorConfig.build_no_sensors)
-    return ask()
-
-
-def check_poses(trajectory: Any) -> Any:
-    """The poses of what an agent returned; raises `TrajectoryError` for anything but finite float poses (T, 3)."""
-    poses = getattr(trajectory, "poses", None)
-    if not isinstance(poses, np.ndarray):
-        raise TrajectoryError(f"expected a Trajectory with an array of poses, got {type(trajectory).__name__}")
-    if poses.dtype not in (np.float32, np.float64):
-        raise TrajectoryError(f"expected poses of type float32 or float64, got {poses.dtype}")
-    sampling = trajectory.trajectory_sampling
-    return Trajectory(poses, TrajectorySampling(int(sampling.num_poses), float(sampling.interval_length))).poses
 
 
 class CacheHandler:

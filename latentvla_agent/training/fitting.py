@@ -93,9 +93,9 @@ def make_trainer(training: PlannerTraining, plan: FitPlan) -> lightning.Trainer:
 def quieten() -> None:
     """Lightning's advice and its remarks on what is meant so here."""
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-    for remark in ("Checkpoint directory", ".*modules? in eval mode", ".*smaller than the logging interval", ".*LeafSpec"):
+    remarks = ("Checkpoint directory", ".*in eval mode", ".*logging interval", ".*LeafSpec", ".*have many workers")
+    for remark in remarks:
         warnings.filterwarnings("ignore", message=remark)
-    warnings.filterwarnings("ignore", message=".*does not have many workers")
 
 
 def claim_folder(out: Path, training: PlannerTraining, seed: int, facts: Mapping[str, Any]) -> None:

@@ -18,15 +18,7 @@ from latentvla_agent.data.scene_loader import SceneIndex, index_scenes
 from latentvla_agent.data.splits import resolve_split
 from latentvla_agent.errors import DataError, TrajectoryError
 from latentvla_agent.evaluation.agents import find_agent
-from latentvla_agent.evaluation.stages import (
-    CacheHandler,
-    PlanHandler,
-    PlanItem,
-    ScoreHandler,
-    ScoreItem,
-    StageSetup,
-    check_poses,
-)
+from latentvla_agent.evaluation.stages import CacheHandler, ScoreHandler, ScoreItem, StageSetup
 from latentvla_agent.scoring.metric_cache import read_metric_cache
 from tests.evaluation.commands import list_files
 from tests.evaluation.failing_agents import Plan
@@ -43,48 +35,6 @@ def index() -> SceneIndex:
 def setup(index: SceneIndex, metric_caches: Path) -> StageSetup:
     agents = (find_agent("human"), find_agent("constant_velocity"))
     return StageSetup(find_roots(environ={}, split="embedded"), index.scene_filter, metric_caches / "stages", agents)
-
-
-def test_plans_are_json_in_the_precision_of_the_agent(setup: StageSetup, index: SceneIndex) -> None:
-    handler = PlanHandler(setup)
-    for agent, dtype in (("human", np.float64), ("constant_velocity", np.float32)):
-        prediction = handler(PlanItem(index.refs[1], agent))
-        assert prediction["agent"] == agent and prediction["interval"] == 0.5
-        poses = np.array(prediction["poses"])
-        assert poses.shape == (8, 3) and np.array_equal(poses.astype(dtype).astype(np.float64), poses)
-
-
-def test_what_an_agent_did_not_see_is_in_its_plan(
-    setup: StageSetup, index: SceneIndex, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    handler, item = PlanHandler(setup), PlanItem(index.refs[0], "constant_velocity")
-    assert sorted(handler(item)) == ["agent", "costs", "interval", "poses"]
-    missing = {"camera": 4, "lidar": 0}
-    monkeypatch.setattr(ConstantVelocityAgent, "missing_sensors", lambda agent: missing, raising=False)
-    assert handler(item)["missing_sensors"] == missing
-
-
-SAMPLING = TrajectorySampling()
-
-
-@pytest.mark.parametrize(
-    "plan, reason",
-    [
-        (None, "expected a Trajectory with an array of poses, got NoneType"),
-        (np.zeros((8, 3)), "got ndarray"),
-        (Plan([[0.0, 0.0, 0.0]] * 8, SAMPLING), "got Plan"),
-        (Plan(np.zeros((8, 3), np.int64), SAMPLING), "float32 or float64, got int64"),
-        (Plan(np.zeros((8, 3), np.float16), SAMPLING), "float32 or float64, got float16"),
-        (Plan(np.zeros((8, 3), object), SAMPLING), "float32 or float64, got object"),
-        (Plan(np.zeros((7, 3)), SAMPLING), r"expected poses of shape \(8, 3\), got \(7, 3\)"),
-        (Plan(np.zeros((1, 8, 3)), SAMPLING), r"got \(1, 8, 3\)"),
-        (Plan(np.full((8, 3), np.nan), SAMPLING), "not finite"),
-        (Plan(np.full((8, 3), -np.inf), SAMPLING), "not finite"),
-    ],
-)
-def test_plans_that_are_none(plan: Any, reason: str) -> None:
-    with pytest.raises(TrajectoryError, match=reason):
-        check_poses(plan)
 
 
 def test_scores_are_the_same_from_a_built_and_a_stored_cache(setup: StageSetup, index: SceneIndex) -> None:

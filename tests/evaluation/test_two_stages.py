@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from latentvla_agent.evaluation.agents import find_agents
+from latentvla_agent.evaluation.planning import PlanHandler, PlanItem
 from latentvla_agent.evaluation.run import Run, plan_scenes
 from latentvla_agent.evaluation.scene_source import SceneSource, SplitRequest, open_source
-from latentvla_agent.evaluation.stages import PlanHandler, PlanItem
 from latentvla_agent.scoring.versions import find_metric
 from tests.data.two_stage_set import TwoStageSet
 from tests.evaluation.commands import call

@@ -1,0 +1,99 @@
+"""What a worker does with one scene first: plan with an agent."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any, Dict, List, Sequence, Tuple
+
+import numpy as np
+
+from latentvla_agent.data.maps import MapStore
+from latentvla_agent.data.scene import Trajectory, TrajectorySampling
+from latentvla_agent.data.scene_loader import SceneIndex, SceneLoader, SceneRef
+from latentvla_agent.data.sensors import SensorConfig, SensorStore
+from latentvla_agent.errors import TrajectoryError
+from latentvla_agent.evaluation.agents import Agent, build_agent
+from latentvla_agent.evaluation.costs import describe_costs, describe_missing
+from latentvla_agent.evaluation.stages import Prediction, StageSetup
+
+
+@dataclass(frozen=True)
+class PlanItem:
+    """One agent in one scene. `ahead`: items that the same worker gets next, to be planned in the same pass."""
+
+    ref: SceneRef
+    agent: str
+    ahead: Tuple[PlanItem, ...] = ()
+
+
+class PlanHandler:
+    """Runs agents; one instance per worker process."""
+
+    def __init__(self, setup: StageSetup):
+        maps = MapStore(setup.roots.maps)
+        sensors = SensorStore(setup.roots.sensors, setup.sensor_source)
+        self._loader = SceneLoader(SceneIndex((), setup.scene_filter), maps, sensors)
+        self._agents: Dict[str, Agent] = {}
+        self._sensor_configs: Dict[str, Any] = {}
+        self._ahead: Dict[Tuple[str, str], Prediction] = {}
+        for spec in setup.agents:
+            agent = build_agent(spec)
+            agent.initialize()
+            self._agents[spec.name], self._sensor_configs[spec.name] = agent, find_sensor_config(agent)
+
+    def __call__(self, item: PlanItem) -> Prediction:
+        """The agent's prediction; whatever it raises is for the caller to count."""
+        if item.ahead and hasattr(self._agents[item.agent], "compute_trajectories"):
+            self._plan_together((item, *item.ahead))
+        ready = self._ahead.pop((item.agent, item.ref.token), None)
+        return self._plan(item) if ready is None else ready
+
+    def _plan(self, item: PlanItem) -> Prediction:
+        agent, scene = self._agents[item.agent], self._loader.build(item.ref)
+        agent_input = scene.get_agent_input(self._sensor_configs[item.agent])
+        arguments = (agent_input, scene) if agent.requires_scene else (agent_input,)
+        begun = time.perf_counter()
+        trajectory = agent.compute_trajectory(*arguments)
+        return describe_plan(item.agent, agent, trajectory, time.perf_counter() - begun)
+
+    def _plan_together(self, items: Sequence[PlanItem]) -> None:
+        """Keep the plans of several scenes; where one of them fails, each is planned alone, and says so in its turn."""
+        name, agent = items[0].agent, self._agents[items[0].agent]
+        try:
+            scenes = [self._loader.build(item.ref) for item in items]
+            inputs = [scene.get_agent_input(self._sensor_configs[name]) for scene in scenes]
+            begun = time.perf_counter()
+            plans: List[Trajectory] = agent.compute_trajectories(inputs)  # type: ignore[attr-defined]
+            seconds = (time.perf_counter() - begun) / len(items)
+        except Exception:  # of a scene that is not named here: planned alone, it raises again, and is counted
+            return
+        for item, plan in zip(items, plans):
+            self._ahead[(name, item.ref.token)] = describe_plan(name, agent, plan, seconds)
+
+
+def describe_plan(name: str, agent: Agent, trajectory: Any, seconds: float) -> Prediction:
+    """What the journal keeps of a plan; raises `TrajectoryError` for one that is none."""
+    costs = describe_costs(agent, seconds)
+    poses = check_poses(trajectory)
+    interval = float(trajectory.trajectory_sampling.interval_length)
+    prediction = {"agent": name, "poses": poses.tolist(), "interval": interval, "costs": costs}
+    missing = describe_missing(agent)
+    return {**prediction, "missing_sensors": missing} if missing else prediction
+
+
+def find_sensor_config(agent: Agent) -> Any:
+    """The sensors that an agent asks for; one that doesn't say needs none."""
+    ask = getattr(agent, "get_sensor_config", SensorConfig.build_no_sensors)
+    return ask()
+
+
+def check_poses(trajectory: Any) -> Any:
+    """The poses of what an agent returned; raises `TrajectoryError` for anything but finite float poses (T, 3)."""
+    poses = getattr(trajectory, "poses", None)
+    if not isinstance(poses, np.ndarray):
+        raise TrajectoryError(f"expected a Trajectory with an array of poses, got {type(trajectory).__name__}")
+    if poses.dtype not in (np.float32, np.float64):
+        raise TrajectoryError(f"expected poses of type float32 or float64, got {poses.dtype}")
+    sampling = trajectory.trajectory_sampling
+    return Trajectory(poses, TrajectorySampling(int(sampling.num_poses), float(sampling.interval_length))).poses
