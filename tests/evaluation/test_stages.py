@@ -11,17 +11,15 @@ from typing import Any, Dict
 import numpy as np
 import pytest
 
-from latentvla_agent.baselines import ConstantVelocityAgent
 from latentvla_agent.data.roots import find_roots
-from latentvla_agent.data.scene import TrajectorySampling
 from latentvla_agent.data.scene_loader import SceneIndex, index_scenes
 from latentvla_agent.data.splits import resolve_split
-from latentvla_agent.errors import DataError, TrajectoryError
+from latentvla_agent.errors import DataError
 from latentvla_agent.evaluation.agents import find_agent
+from latentvla_agent.evaluation.planning import PlanHandler, PlanItem
 from latentvla_agent.evaluation.stages import CacheHandler, ScoreHandler, ScoreItem, StageSetup
 from latentvla_agent.scoring.metric_cache import read_metric_cache
 from tests.evaluation.commands import list_files
-from tests.evaluation.failing_agents import Plan
 
 STAY = {"agent": "a", "poses": np.zeros((8, 3)).tolist(), "interval": 0.5}
 
