@@ -23,7 +23,7 @@ from latentvla_agent.training.config import PlannerTraining
 from latentvla_agent.training.feature_cache import FeatureCache
 from latentvla_agent.training.planner_module import DEV_SCORE, PlannerModule
 
-LAST, BEST, WEIGHTS, RUN = "last.ckpt", "best.ckpt", "model.safetensors", "training.json"
+LAST, BEST, WEIGHTS, RUN, LOGS = "last.ckpt", "best.ckpt", "model.safetensors", "training.json", "logs"
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,8 @@ def fit(module: PlannerModule, training: PlannerTraining, plan: FitPlan) -> Dict
 
 
 def make_trainer(training: PlannerTraining, plan: FitPlan) -> lightning.Trainer:
-    """Lightning's trainer with its logs and checkpoints in the folder of the result."""
+    """Lightning's trainer with its logs and checkpoints in the folder of the result; every start has a log of its own."""
+    part = str(len(list((plan.out / LOGS).glob("*"))))
     keep = ModelCheckpoint(
         plan.out,
         filename="best",
@@ -81,10 +82,7 @@ def make_trainer(training: PlannerTraining, plan: FitPlan) -> lightning.Trainer:
         use_distributed_sampler=False,  # `EpochBatches` knows its process
         num_sanity_val_steps=0,
         callbacks=[keep, TQDMProgressBar(refresh_rate=10)],
-        logger=[
-            CSVLogger(plan.out, name="", version="csv"),
-            TensorBoardLogger(plan.out, name="", version="tensorboard"),
-        ],
+        logger=[kind(plan.out, name=LOGS, version=part) for kind in (CSVLogger, TensorBoardLogger)],
         log_every_n_steps=10,
         enable_model_summary=False,
     )
