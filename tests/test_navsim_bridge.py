@@ -15,6 +15,8 @@ import pytest
 
 from latentvla_agent import navsim_bridge
 from latentvla_agent.agent_files import list_agent_files
+from latentvla_agent.data.roots import find_roots
+from latentvla_agent.evaluation.devkit_process import complete_maps
 from tests.devkit_stand_in import write_stand_in
 from tests.real_devkits import find_real_devkits, run_in_devkit
 
@@ -216,3 +218,39 @@ with initialize_config_module("navsim.planning.script.config.common", version_ba
     for devkit in find_real_devkits():
         printed = run_in_devkit(devkit, ["-c", code, *names])
         assert [line.split()[0] for line in printed.splitlines()] == names
+
+
+@pytest.mark.navsim
+def test_plans_of_several_scenes_are_simulated_together_to_the_last_bit(tmp_path: Path) -> None:
+    code = """
+import sys
+from pathlib import Path
+import numpy as np
+from latentvla_agent.data.logs import read_log
+from latentvla_agent.navsim_bridge import OfficialScorer, make_trajectory
+maps, log = map(Path, sys.argv[1:])
+official, frames, rng = OfficialScorer(maps), read_log(log), np.random.default_rng(0)
+plans = []
+for start in (0, 3, 6):
+    cache = official.build_cache(frames[start : start + 14], 4, 10)
+    steps = rng.uniform([0.0, -0.3, -0.1], [6.0, 0.3, 0.1], (2, 8, 3))
+    plans.append((cache, [(np.cumsum(own, axis=0), 0.5) for own in steps] + [(np.zeros((8, 3)), 0.5)]))
+official.simulate_ahead(plans)
+ready = dict(official.simulator._ready)
+count = 0
+for cache, trajectories in plans:
+    reference = official._sample(cache.trajectory, cache.ego_state)
+    for poses, interval in trajectories:
+        states = np.stack([reference, official._sample(make_trajectory(poses, interval), cache.ego_state)])
+        assert official.simulator._key(states, cache.ego_state) in ready
+        alone = official.simulator._simulator.simulate_proposals(states, cache.ego_state)
+        together = official.simulator.simulate_proposals(states, cache.ego_state)
+        assert alone.tobytes() == together.tobytes()
+        count += 1
+print(count)
+"""
+    roots = find_roots(environ={}, split="embedded")
+    maps = complete_maps(roots, tmp_path / "maps")
+    log = sorted(roots.logs.rglob("*.pkl"))[0]
+    for devkit in find_real_devkits():
+        assert run_in_devkit(devkit, ["-c", code, maps, log], {"NUPLAN_MAPS_ROOT": str(maps)}).split() == ["9"]

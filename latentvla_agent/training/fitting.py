@@ -59,7 +59,7 @@ def fit(module: PlannerModule, training: PlannerTraining, plan: FitPlan) -> Dict
 
 
 def make_trainer(training: PlannerTraining, plan: FitPlan) -> lightning.Trainer:
-    """Lightning's trainer with its logs and checkpoints in the folder of the result; every start has a log of its own."""
+    """Lightning's trainer, logs and checkpoints in the folder of the result; every start has a log of its own."""
     part = str(len(list((plan.out / LOGS).glob("*"))))
     keep = ModelCheckpoint(
         plan.out,
