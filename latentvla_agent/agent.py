@@ -46,7 +46,7 @@ class LatentVLAAgent(torch.nn.Module):
         self.trajectory_sampling = TrajectorySampling(int(model.num_poses), LOG_INTERVAL_S)  # type: ignore[arg-type]
         self.targets = targets or TrajectoryTargets(self.trajectory_sampling.num_poses)
         self._stage_times: Dict[str, float] = {}
-        self._missing_sensors: Dict[str, int] = {}
+        self._missing_sensors: List[Dict[str, int]] = []  # of the scenes of the last pass
 
     def name(self) -> str:
         """Class name, as NAVSIM's agents give it."""
@@ -80,7 +80,7 @@ class LatentVLAAgent(torch.nn.Module):
             poses = plans.float().cpu().numpy()  # the copy waits for the device
         planned, count = time.perf_counter(), len(agent_inputs)
         self._stage_times = {"features_ms": 1e3 * (seen - begun) / count, "planner_ms": 1e3 * (planned - seen) / count}
-        self._missing_sensors = self._count_missing(features[0])
+        self._missing_sensors = [self._count_missing(own) for own in features]
         return [Trajectory(own, self.trajectory_sampling) for own in poses]
 
     def _count_missing(self, features: Tensors) -> Dict[str, int]:
@@ -92,12 +92,12 @@ class LatentVLAAgent(torch.nn.Module):
         """Milliseconds of the last plan: `features_ms`, and `planner_ms` from the features to the poses."""
         return dict(self._stage_times)
 
-    def missing_sensors(self) -> Dict[str, int]:
-        """How many cameras and lidars were blank in the last plan, by kind (`camera`, `lidar`).
+    def missing_sensors(self, plan: int = -1) -> Dict[str, int]:
+        """How many cameras and lidars were blank, by kind (`camera`, `lidar`), in a plan of the last pass.
 
         A kind that the features say nothing of (`camera_present`, `lidar_present`) is left out.
         """
-        return dict(self._missing_sensors)
+        return dict(self._missing_sensors[plan]) if self._missing_sensors else {}
 
     def forward(self, features: Tensors) -> Tensors:
         """The model's predictions for a batch."""

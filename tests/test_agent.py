@@ -58,12 +58,16 @@ def test_it_knows_how_long_its_last_plan_took() -> None:
 def test_blank_sensors_are_counted() -> None:
     class Half(EgoStatusFeatures):
         def compute_features(self, agent_input: Any) -> Dict[str, torch.Tensor]:
-            present = {"camera_present": torch.tensor([True, False, False]), "lidar_present": torch.tensor(True)}
-            return {**super().compute_features(agent_input), **present}
+            features = super().compute_features(agent_input)
+            is_fast = bool(features["ego_status"][0] > 5.0)
+            present = {"camera_present": torch.tensor([True, False, is_fast]), "lidar_present": torch.tensor(True)}
+            return {**features, **present}
 
     agent = LatentVLAAgent(Half(), EgoStatusMLP(hidden_size=4))
     agent.compute_trajectory(make_input(1.0))
     assert agent.missing_sensors() == {"camera": 2, "lidar": 0}
+    agent.compute_trajectories([make_input(1.0), make_input(10.0)])
+    assert [agent.missing_sensors(plan)["camera"] for plan in (0, 1)] == [2, 1], "each plan has its own"
 
 
 def test_without_a_checkpoint_nothing_is_loaded(tmp_path: Path) -> None:

@@ -44,13 +44,14 @@ def describe_costs(agent: Any, seconds: float) -> Costs:
     return costs
 
 
-def describe_missing(agent: Any) -> Dict[str, int]:
+def describe_missing(agent: Any, *plan: int) -> Dict[str, int]:
     """How many sensors of each kind (`camera`, `lidar`) were blank in the last plan; empty for one that doesn't say.
 
-    An agent may offer `missing_sensors()`, such a mapping.
+    An agent may offer `missing_sensors()`, such a mapping; one that plans several scenes in a pass is asked for the
+    position of the plan in it.
     """
     missing_sensors = getattr(agent, "missing_sensors", None)
-    missing: Mapping[str, int] = missing_sensors() if callable(missing_sensors) else {}
+    missing: Mapping[str, int] = missing_sensors(*plan) if callable(missing_sensors) else {}
     return {kind: int(missing[kind]) for kind in BLANK_SCENES if kind in missing}
 
 

@@ -68,17 +68,18 @@ class PlanHandler:
             seconds = (time.perf_counter() - begun) / len(items)
         except Exception:  # of a scene that is not named here: planned alone, it raises again, and is counted
             return
-        for item, plan in zip(items, plans):
-            self._ahead[(name, item.ref.token)] = describe_plan(name, agent, plan, seconds)
+        for position, (item, plan) in enumerate(zip(items, plans)):
+            self._ahead[(name, item.ref.token)] = describe_plan(name, agent, plan, seconds, position)
 
 
-def describe_plan(name: str, agent: Agent, trajectory: Any, seconds: float) -> Prediction:
-    """What the journal keeps of a plan; raises `TrajectoryError` for one that is none."""
+def describe_plan(name: str, agent: Agent, trajectory: Any, seconds: float, *position: int) -> Prediction:
+    """What the journal keeps of a plan, the one at `position` of a pass; raises `TrajectoryError` for one that is none.
+    """
     costs = describe_costs(agent, seconds)
     poses = check_poses(trajectory)
     interval = float(trajectory.trajectory_sampling.interval_length)
     prediction = {"agent": name, "poses": poses.tolist(), "interval": interval, "costs": costs}
-    missing = describe_missing(agent)
+    missing = describe_missing(agent, *position)
     return {**prediction, "missing_sensors": missing} if missing else prediction
 
 
