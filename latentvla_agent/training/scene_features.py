@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence
+from typing import Any, Dict, Iterator, Mapping, Optional, Sequence
 
 import torch
 from torch.utils.data import DataLoader, Dataset
@@ -25,7 +25,7 @@ from latentvla_agent.training.feature_cache import (
     write_shards,
 )
 
-ENCODE_BATCH = 1  # scenes; the maps of more leave the processor's caches
+PICTURES = ("images", "image")
 
 Tensors = Dict[str, torch.Tensor]
 
@@ -45,10 +45,17 @@ class SceneSet:
 
 
 class SceneDataset(Dataset[Tensors]):
-    """One scene after the other; opened anew in every process of a pool."""
+    """One scene after the other; opened anew in every process of a pool.
 
-    def __init__(self, scenes: SceneSet, refs: Sequence[SceneRef], features: Any, targets: Sequence[Any]):
+    `model`, where it has a frozen part, replaces the pictures by what that makes of them: one scene at a time on one
+    core, whose caches hold its feature maps.
+    """
+
+    def __init__(
+        self, scenes: SceneSet, refs: Sequence[SceneRef], features: Any, targets: Sequence[Any], model: Optional[Any]
+    ):
         self._scenes, self._refs, self._features, self._targets = scenes, refs, features, targets
+        self._model = model
         self._loader: Optional[SceneLoader] = None
 
     def __len__(self) -> int:
@@ -63,9 +70,17 @@ class SceneDataset(Dataset[Tensors]):
         scene = self._loader.build(self._refs[index])
         wanted = getattr(self._features, "sensor_config", None)
         tensors: Tensors = self._features.compute_features(scene.get_agent_input(wanted))
+        if self._model is not None:
+            tensors = self._encode(tensors)
         for builder in self._targets:
             tensors = {**tensors, **builder.compute_targets(scene)}
         return tensors
+
+    def _encode(self, tensors: Tensors) -> Tensors:
+        with torch.no_grad():
+            encoded = self._model.encode({name: tensor[None] for name, tensor in tensors.items()})  # type: ignore
+        rest = {name: tensor for name, tensor in tensors.items() if name not in PICTURES}
+        return {**rest, **{name: tensor[0] for name, tensor in encoded.items()}}
 
 
 class FeatureSource:
@@ -82,7 +97,7 @@ class FeatureSource:
         if not is_complete(folder):
             finished = count_finished(folder)
             with tqdm(total=len(scenes.refs), initial=finished, desc=f"features of {scenes.name}", unit="scene") as bar:
-                batches = self._encode_all(scenes, scenes.refs[finished:])
+                batches = self._build(scenes, scenes.refs[finished:])
                 write_shards(folder, recipe, batches, bar.update, time.perf_counter)
         return FeatureCache(folder)
 
@@ -98,20 +113,10 @@ class FeatureSource:
         constants = ("images", "image", "lidar", "image_features") if is_blank else ()
         return CacheRecipe(tuple(ref.token for ref in scenes.refs), facts, constants)
 
-    def _encode_all(self, scenes: SceneSet, refs: Sequence[SceneRef]) -> Iterator[Tensors]:
-        self._model.eval()
-        dataset = SceneDataset(scenes, refs, self._features, self._targets)
-        for batch in DataLoader(dataset, batch_size=ENCODE_BATCH, num_workers=self._workers):
-            yield self._encode(batch)
-
-    def _encode(self, batch: Tensors) -> Tensors:
-        """The batch with the pictures replaced by what the frozen part of the model makes of them."""
-        if not self._encoder:
-            return batch
-        with torch.inference_mode():
-            encoded: Tensors = self._model.encode(batch)
-        pictures: List[str] = ["images", "image"]
-        return {**{name: tensor for name, tensor in batch.items() if name not in pictures}, **encoded}
+    def _build(self, scenes: SceneSet, refs: Sequence[SceneRef]) -> Iterator[Tensors]:
+        model = self._model.eval() if self._encoder else None
+        dataset = SceneDataset(scenes, refs, self._features, self._targets, model)
+        yield from DataLoader(dataset, batch_size=1, num_workers=self._workers)
 
 
 def _describe_builder(builder: Any) -> str:
