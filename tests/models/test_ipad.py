@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Dict
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from latentvla_agent.models.ipad import IPad, place_box
 from latentvla_agent.models.ipad_config import EgoBoxConfig, IPadConfig, TinyIPadConfig
 from latentvla_agent.training.ipad_loss import IPadLossConfig, ipad_loss
+from tests.models.waves import set_waves
 
 BATCH = 2
+GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "ipad.safetensors"
 SMALL = TinyIPadConfig(num_proposals=6, num_refinements=2, width=16, feedforward_width=16, neck_groups=16)
 
 Tensors = Dict[str, torch.Tensor]
@@ -117,6 +121,25 @@ def test_the_box_stands_where_the_pose_says() -> None:
     assert corners[:, 2].tolist() == [0.0] * 4 + [1.0] * 4
 
 
+def golden_outputs() -> Tensors:
+    """Outputs for fixed weights and inputs, thinned out to a few KB."""
+    model = make_model().eval()
+    set_waves(model)
+    pictures = (torch.arange(4 * 3 * 64 * 96) * 37 % 256).to(torch.uint8).reshape(1, 4, 3, 64, 96)
+    ego_status = torch.cos(torch.arange(8, dtype=torch.float32))[None]
+    with torch.no_grad():
+        outputs = model({**make_features(1), "images": pictures, "ego_status": ego_status})
+    return {name: tensor.flatten()[::5].clone() for name, tensor in outputs.items()}
+
+
+def test_outputs_are_the_golden_ones() -> None:
+    """After a change on purpose: python -m tests.models.test_ipad writes them anew."""
+    golden, found = load_file(GOLDEN), golden_outputs()
+    assert set(found) == set(golden)
+    for name, tensor in golden.items():
+        torch.testing.assert_close(found[name], tensor, atol=2e-4, rtol=1e-3, msg=name)
+
+
 @pytest.mark.slow
 def test_it_learns_one_batch_by_heart() -> None:
     config = replace(SMALL, ego_dropout=0.0)
@@ -142,3 +165,7 @@ def test_one_step_of_the_paper_size() -> None:
     parts = ipad_loss(model(features), {"trajectory": torch.randn(1, 8, 3)}, make_labels(config, 1), IPadLossConfig())
     torch.stack(list(parts.values())).sum().backward()
     assert all(own.grad is not None and torch.isfinite(own.grad).all() for own in model.parameters())
+
+
+if __name__ == "__main__":
+    save_file(golden_outputs(), GOLDEN)
