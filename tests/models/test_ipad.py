@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from latentvla_agent.models.ipad import IPad, place_box
 from latentvla_agent.models.ipad_config import EgoBoxConfig, IPadConfig, TinyIPadConfig
 from latentvla_agent.training.ipad_loss import IPadLossConfig, ipad_loss
-from tests.models.waves import set_waves
+from tests.models.fixed_weights import fix_weights
 
 BATCH = 2
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "ipad.safetensors"
@@ -124,7 +124,7 @@ def test_the_box_stands_where_the_pose_says() -> None:
 def golden_outputs() -> Tensors:
     """Outputs for fixed weights and inputs, thinned out to a few KB."""
     model = make_model().eval()
-    set_waves(model)
+    fix_weights(model)
     pictures = (torch.arange(4 * 3 * 64 * 96) * 37 % 256).to(torch.uint8).reshape(1, 4, 3, 64, 96)
     ego_status = torch.cos(torch.arange(8, dtype=torch.float32))[None]
     with torch.no_grad():

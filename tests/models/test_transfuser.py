@@ -16,7 +16,6 @@ from latentvla_agent.models.transfuser import EGO_DYNAMICS, Transfuser
 from latentvla_agent.models.transfuser_config import TinyTransfuserConfig, TransfuserConfig
 from latentvla_agent.models.weights import load_weights, write_weights
 from tests.models.transfuser_scenes import BY_KIND, LATE, STAGED, make_features, make_model
-from tests.models.waves import set_waves
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "transfuser.safetensors"
 KINDS = pytest.mark.parametrize("kind", BY_KIND)
@@ -158,7 +157,11 @@ def golden_outputs() -> Dict[str, torch.Tensor]:
     found: Dict[str, torch.Tensor] = {}
     for kind, config in BY_KIND.items():
         model = make_model(config).eval()
-        set_waves(model)
+        for index, (_, tensor) in enumerate(sorted(model.state_dict().items())):
+            if tensor.is_floating_point():
+                wave = torch.sin(torch.arange(tensor.numel(), dtype=torch.float64) * 0.7 + index)
+                start = 1.0 if tensor.dim() == 1 else 0.0  # scales and variances of norms
+                tensor.copy_((start + 0.1 * wave).reshape(tensor.shape))
         row = torch.arange(8, dtype=torch.float32)
         side, (height, width) = config.lidar_size, config.image_size
         features = {
