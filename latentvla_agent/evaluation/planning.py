@@ -73,7 +73,7 @@ class PlanHandler:
 
 
 def describe_plan(name: str, agent: Agent, trajectory: Any, seconds: float, *position: int) -> Prediction:
-    """What the journal keeps of a plan, the one at `position` of a pass; raises `TrajectoryError` for one that is none."""
+    """What the journal keeps of a plan, the one at `position` of a pass; raises `TrajectoryError` for no plan."""
     costs = describe_costs(agent, seconds)
     poses = check_poses(trajectory)
     interval = float(trajectory.trajectory_sampling.interval_length)
