@@ -71,7 +71,7 @@ def train_planner(
     facts = {"config": config, "scenes": [hash_tokens([ref.token for ref in own.refs]) for own in scenes]}
     claim_folder(folder, training, seed, facts)
     caches = cache_features(agent, training, scenes, cache)
-    names = list(getattr(agent.model.config, "scores", SCORES))
+    names = list(getattr(getattr(agent.model, "config", None), "scores", SCORES))
     learners = [
         Learner(own.tokens, ProposalScorer(scene.metric_caches.__getitem__, training.metric, names, threads))
         for own, scene in zip(caches, scenes)
@@ -147,12 +147,9 @@ def collect_scenes(
 
 
 def make_metric_caches(source: SceneSource) -> None:
-    """Build the caches that are not there; raises `DataError` where one cannot be."""
-    refs = [ref for ref in source.index.refs if not cache_path(source.cache_folder, ref.log_name, ref.token).is_file()]
-    if not refs:
-        return
+    """Build the caches that are missing or made of other data; raises `DataError` where one cannot be."""
+    refs, count = source.index.refs, count_cores()
     factory = partial(CacheHandler, StageSetup(source.roots, source.index.scene_filter, source.cache_folder))
-    count = count_cores()
     chunks = [[ScoreItem(ref) for ref in chunk] for chunk in chunk_refs(refs, count)]
     with StageProgress("cache", len(refs), 0) as progress:
         for outcome in run_in_workers(chunks, factory, count, TIME_LIMIT_S):

@@ -55,7 +55,8 @@ class SceneDataset(Dataset[Tensors]):
         self, scenes: SceneSet, refs: Sequence[SceneRef], features: Any, targets: Sequence[Any], model: Optional[Any]
     ):
         self._scenes, self._refs, self._features, self._targets = scenes, refs, features, targets
-        self._model = model
+        self._model, self._is_blank = model, is_blank(features)
+        self._blank: Tensors = {}  # what the frozen part makes of no picture: the same in every scene
         self._loader: Optional[SceneLoader] = None
 
     def __len__(self) -> int:
@@ -77,10 +78,16 @@ class SceneDataset(Dataset[Tensors]):
         return tensors
 
     def _encode(self, tensors: Tensors) -> Tensors:
+        encoded = self._blank or self._run_frozen(tensors)
+        if self._is_blank:
+            self._blank = encoded
+        return {**{name: tensor for name, tensor in tensors.items() if name not in PICTURES}, **encoded}
+
+    def _run_frozen(self, tensors: Tensors) -> Tensors:
+        assert self._model is not None
         with torch.no_grad():
-            encoded = self._model.encode({name: tensor[None] for name, tensor in tensors.items()})  # type: ignore
-        rest = {name: tensor for name, tensor in tensors.items() if name not in PICTURES}
-        return {**rest, **{name: tensor[0] for name, tensor in encoded.items()}}
+            encoded: Tensors = self._model.encode({name: tensor[None] for name, tensor in tensors.items()})
+        return {name: tensor[0] for name, tensor in encoded.items()}
 
 
 class FeatureSource:
@@ -109,14 +116,18 @@ class FeatureSource:
             "targets": [_describe_builder(builder) for builder in self._targets],
             "encoder": self._encoder,
         }
-        is_blank = getattr(getattr(self._features, "config", None), "blank", False)
-        constants = ("images", "image", "lidar", "image_features") if is_blank else ()
+        constants = (*PICTURES, "lidar", "image_features") if is_blank(self._features) else ()
         return CacheRecipe(tuple(ref.token for ref in scenes.refs), facts, constants)
 
     def _build(self, scenes: SceneSet, refs: Sequence[SceneRef]) -> Iterator[Tensors]:
         model = self._model.eval() if self._encoder else None
         dataset = SceneDataset(scenes, refs, self._features, self._targets, model)
         yield from DataLoader(dataset, batch_size=1, num_workers=self._workers)
+
+
+def is_blank(features: Any) -> bool:
+    """Whether these features are those of a blind control."""
+    return bool(getattr(getattr(features, "config", None), "blank", False))
 
 
 def _describe_builder(builder: Any) -> str:

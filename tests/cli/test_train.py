@@ -57,10 +57,12 @@ def test_a_training_leaves_weights_and_a_log(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_training_without_proposals(tmp_path: Path) -> None:
-    answer = call("train", "planner", "--config", "smoke-transfuser", *SMALL, "--out", tmp_path / "run")
+@pytest.mark.parametrize("agent, part", (("transfuser_blind", "loss/bev"), ("ego_status_mlp", "loss")))
+def test_a_training_without_proposals(tmp_path: Path, agent: str, part: str) -> None:
+    settings = (*SMALL, "--set", f"agent={agent}", "--set", "epochs=1")
+    answer = call("train", "planner", "--config", "smoke", *settings, "--out", tmp_path / "run")
     assert answer.status == 0, answer.err
-    assert "loss/bev" in read_log(tmp_path / "run")[0]
+    assert part in read_log(tmp_path / "run")[0]
 
 
 @pytest.mark.slow
