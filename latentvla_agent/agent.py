@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import torch
@@ -53,8 +54,13 @@ class LatentVLAAgent(torch.nn.Module):
         return type(self).__name__
 
     def initialize(self) -> None:
-        """Load the weights, strictly; raises `CheckpointError` for one that is missing, too many or misshapen."""
-        if self._checkpoint_path is not None:
+        """Load the weights, strictly; raises `CheckpointError` for one that is missing, too many or misshapen.
+
+        Without a `checkpoint_path` a warning says that the plans will be those of random weights.
+        """
+        if self._checkpoint_path is None:
+            warnings.warn("checkpoint_path is null: this agent plans with random weights", stacklevel=2)
+        else:
             load_weights(self.model, self._checkpoint_path)
         self.model.to("cuda" if torch.cuda.is_available() else "cpu")
 

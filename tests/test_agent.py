@@ -73,7 +73,8 @@ def test_blank_sensors_are_counted() -> None:
 def test_without_a_checkpoint_nothing_is_loaded(tmp_path: Path) -> None:
     agent = LatentVLAAgent(EgoStatusFeatures(), EgoStatusMLP(hidden_size=4))
     before = {name: tensor.clone() for name, tensor in agent.state_dict().items()}
-    agent.initialize()
+    with pytest.warns(UserWarning, match="random weights"):
+        agent.initialize()
     assert all(torch.equal(tensor, before[name]) for name, tensor in agent.state_dict().items())
 
 
