@@ -53,7 +53,7 @@ def fit(module: PlannerModule, training: PlannerTraining, plan: FitPlan) -> Dict
         load_batches(plan.train, batches),
         load_batches(plan.dev, dev),
         ckpt_path=str(last) if last.is_file() else None,
-        weights_only=False if last.is_file() else None,  # this training's own file
+        weights_only=True,
     )
     return finish(module, plan, time.perf_counter() - begun) if trainer.is_global_zero else {}
 
