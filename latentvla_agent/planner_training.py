@@ -6,7 +6,6 @@ Imported when that command runs: it brings torch and Lightning.
 from __future__ import annotations
 
 import hashlib
-from functools import partial
 from pathlib import Path
 from typing import Any, Callable, List, Mapping, Optional
 
@@ -19,12 +18,9 @@ from latentvla_agent.data.roots import DataRoots
 from latentvla_agent.data.sensors import SensorSource
 from latentvla_agent.errors import ConfigError, DataError
 from latentvla_agent.evaluation.agents import build_agent, find_agent
-from latentvla_agent.evaluation.chunks import chunk_refs
-from latentvla_agent.evaluation.progress import StageProgress
+from latentvla_agent.evaluation.metric_caching import make_metric_caches
 from latentvla_agent.evaluation.provenance import count_cores
-from latentvla_agent.evaluation.scene_source import SceneSource, SplitRequest, open_source
-from latentvla_agent.evaluation.stages import CacheHandler, ScoreItem, StageSetup
-from latentvla_agent.evaluation.workers import run_in_workers
+from latentvla_agent.evaluation.scene_source import SplitRequest, open_source
 from latentvla_agent.models.backbones import Backbone, load_pretrained
 from latentvla_agent.scoring.metric_cache import cache_path
 from latentvla_agent.training.config import PlannerTraining, read_training
@@ -132,7 +128,9 @@ def collect_scenes(
     source = open_source(request)
     source.prepare()
     refs = source.index.refs
-    make_metric_caches(source)
+    failures = make_metric_caches(source, count_cores(), TIME_LIMIT_S)
+    if failures:
+        raise DataError(f"no metric cache for {len(failures)} of {len(refs)} scenes, the first {failures[0]}")
     logs = sorted({ref.log_path for ref in refs})
     return SceneSet(
         name=source.split.name,
@@ -144,15 +142,3 @@ def collect_scenes(
         source=hash_tokens([hash_file(path) for path in logs]),
         feature_folder=source.cache_folder.parent / "features",
     )
-
-
-def make_metric_caches(source: SceneSource) -> None:
-    """Build the caches that are missing or made of other data; raises `DataError` where one cannot be."""
-    refs, count = source.index.refs, count_cores()
-    factory = partial(CacheHandler, StageSetup(source.roots, source.index.scene_filter, source.cache_folder))
-    chunks = [[ScoreItem(ref) for ref in chunk] for chunk in chunk_refs(refs, count)]
-    with StageProgress("cache", len(refs), 0) as progress:
-        for outcome in run_in_workers(chunks, factory, count, TIME_LIMIT_S):
-            if outcome.error:
-                raise DataError(f"scene {outcome.item.ref.token}: no metric cache: {outcome.error}")
-            progress.advance(failed=False)

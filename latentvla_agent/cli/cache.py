@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from functools import partial
 
 import typer
 
@@ -21,13 +20,10 @@ from latentvla_agent.cli.options import (
     TimeLimit,
     Workers,
 )
-from latentvla_agent.evaluation.chunks import chunk_refs
-from latentvla_agent.evaluation.progress import StageProgress
+from latentvla_agent.evaluation.metric_caching import make_metric_caches
 from latentvla_agent.evaluation.provenance import count_cores
 from latentvla_agent.evaluation.scene_source import SplitRequest, open_source
 from latentvla_agent.evaluation.scorer_choice import DEFAULT_METRIC
-from latentvla_agent.evaluation.stages import CacheHandler, ScoreItem, StageSetup
-from latentvla_agent.evaluation.workers import run_in_workers
 from latentvla_agent.scoring.versions import find_metric
 
 
@@ -55,14 +51,7 @@ def cache_command(
     source = open_source(SplitRequest(data, maps, split, frame_interval, max_scenes, cache, skip_bad_logs))
     source.prepare()
     refs, folder = source.index.refs, source.cache_folder
-    factory = partial(CacheHandler, StageSetup(source.roots, source.index.scene_filter, folder))
-    count = workers or count_cores()
-    chunks = [[ScoreItem(ref) for ref in chunk] for chunk in chunk_refs(refs, count)]
-    failures = []
-    with StageProgress("cache", len(refs), 0) as progress:
-        for outcome in run_in_workers(chunks, factory, count, time_limit):
-            failures += [f"{outcome.item.ref.token}: {outcome.error}"] if outcome.error else []
-            progress.advance(failed=bool(outcome.error))
+    failures = make_metric_caches(source, workers or count_cores(), time_limit)
     print(f"{len(refs) - len(failures)} of {len(refs)} metric caches in {folder}")
     for failure in failures:
         print(f"latentvla: failed: {failure}", file=sys.stderr)
