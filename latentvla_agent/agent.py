@@ -12,6 +12,7 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 import torch
 
 from latentvla_agent.data.scene import LOG_INTERVAL_S, AgentInput, SensorConfig, Trajectory, TrajectorySampling
+from latentvla_agent.features.cameras import is_blank
 from latentvla_agent.features.trajectory import TrajectoryTargets
 from latentvla_agent.models.weights import load_weights
 
@@ -90,7 +91,7 @@ class LatentVLAAgent(torch.nn.Module):
         return [Trajectory(own, self.trajectory_sampling) for own in poses]
 
     def _count_missing(self, features: Tensors) -> Dict[str, int]:
-        if getattr(getattr(self.features, "config", None), "blank", False):
+        if is_blank(self.features):
             return {}  # it asked for no sensor
         return {kind: int((~features[name].bool()).sum()) for kind, name in PRESENCE.items() if name in features}
 

@@ -13,7 +13,7 @@ import typer
 from latentvla_agent.cli.options import EXIT_INCOMPLETE, Data, MaxScenes, SplitName, Workers
 from latentvla_agent.data.roots import DataRoots
 from latentvla_agent.data.scene_loader import SceneRef
-from latentvla_agent.data.sensors import CAMERA_NAMES, LIDAR_NAME
+from latentvla_agent.data.sensors import SENSOR_NAMES
 from latentvla_agent.data.worlds import MANIFEST_FILE
 from latentvla_agent.errors import ConfigError, DataError
 from latentvla_agent.evaluation.chunks import chunk_refs
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from latentvla_agent.world.rendering.cache import SensorRenderer
 
 SCENE_TIME_LIMIT_S = 600.0
-SENSORS = (*CAMERA_NAMES, LIDAR_NAME)
 FRAME_CHOICES = ("current", "history", "all")
 
 
@@ -35,7 +34,8 @@ def render_command(
     split: SplitName = None,
     data: Data = None,
     sensor: Annotated[
-        Optional[List[str]], typer.Option("--sensor", help=f"One of {', '.join(SENSORS)}; repeat it. Default: all.")
+        Optional[List[str]],
+        typer.Option("--sensor", help=f"One of {', '.join(SENSOR_NAMES)}; repeat it. Default: all."),
     ] = None,
     frames: Annotated[str, typer.Option("--frames", help=f"Of each scene: {', '.join(FRAME_CHOICES)}.")] = "history",
     max_scenes: MaxScenes = None,
@@ -137,6 +137,6 @@ def _frame_range(source: SceneSource, frames: str) -> FrameRange:
 
 def _check_names(names: Optional[List[str]]) -> Tuple[str, ...]:
     for name in names or ():
-        if name not in SENSORS:
-            raise ConfigError(f"--sensor: expected one of {', '.join(SENSORS)}, got {name!r}")
-    return tuple(names or SENSORS)
+        if name not in SENSOR_NAMES:
+            raise ConfigError(f"--sensor: expected one of {', '.join(SENSOR_NAMES)}, got {name!r}")
+    return tuple(names or SENSOR_NAMES)

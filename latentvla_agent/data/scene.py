@@ -43,6 +43,16 @@ class BoxIndex(IntEnum):
     HEADING = 6
 
 
+class AgentBoxIndex(IntEnum):
+    """Columns of an agent's box from above: centre [m] and heading [rad] in the ego frame, extent [m]."""
+
+    X = 0
+    Y = 1
+    HEADING = 2
+    LENGTH = 3
+    WIDTH = 4
+
+
 def wrap_angle(angle: Any) -> Any:
     """Map an angle [rad], scalar or array, into [-pi, pi]."""
     return np.arctan2(np.sin(angle), np.cos(angle))

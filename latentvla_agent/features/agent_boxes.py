@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-from enum import IntEnum
 from typing import Any, Tuple
 
 import numpy as np
 import numpy.typing as npt
 
-from latentvla_agent.data.scene import BoxIndex
+from latentvla_agent.data.scene import AgentBoxIndex, BoxIndex
 
 VEHICLE = "vehicle"
-
-
-class AgentBoxIndex(IntEnum):
-    """Columns: centre [m] and heading [rad] in the ego frame, extent [m]."""
-
-    X = 0
-    Y = 1
-    HEADING = 2
-    LENGTH = 3
-    WIDTH = 4
-
-
 COLUMNS = [BoxIndex.X, BoxIndex.Y, BoxIndex.HEADING, BoxIndex.LENGTH, BoxIndex.WIDTH]  # of an annotation, in that order
 
 

@@ -79,3 +79,8 @@ def project_to_picture(camera: Any) -> npt.NDArray[np.float64]:
     pose = np.column_stack([to_camera, -offset])
     matrix: npt.NDArray[np.float64] = (np.asarray(camera.intrinsics, np.float64) / [[width], [height], [1.0]]) @ pose
     return matrix
+
+
+def is_blank(features: Any) -> bool:
+    """Whether these features, of any kind, are those of a blind control."""
+    return bool(getattr(getattr(features, "config", None), "blank", False))

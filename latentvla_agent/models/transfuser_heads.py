@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 import math
-from enum import IntEnum
 from typing import Tuple
 
 import torch
 from torch import nn
 from torch.nn import functional
 
+from latentvla_agent.data.scene import AgentBoxIndex
 from latentvla_agent.models.transfuser_config import TransfuserConfig
-
-
-class AgentBox(IntEnum):
-    """Columns of a predicted or true box: m and radians in the ego frame, x and y of its centre."""
-
-    X = 0
-    Y = 1
-    HEADING = 2
-    LENGTH = 3
-    WIDTH = 4
 
 
 def make_perceptron(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
@@ -29,15 +19,15 @@ def make_perceptron(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
 
 
 class AgentHead(nn.Module):
-    """(B, N, D) queries to boxes (B, N, 5), with columns `AgentBox`, and logits (B, N) that there is such an agent."""
+    """(B, N, D) queries to boxes (B, N, 5), columns `AgentBoxIndex`, and logits (B, N) that there is such an agent."""
 
     def __init__(self, config: TransfuserConfig):
         super().__init__()
-        self.boxes = make_perceptron(config.model_size, config.feedforward_size, len(AgentBox))
+        self.boxes = make_perceptron(config.model_size, config.feedforward_size, len(AgentBoxIndex))
         self.logits = nn.Linear(config.model_size, 1)
-        ranges = [math.inf] * len(AgentBox)
-        ranges[AgentBox.X] = ranges[AgentBox.Y] = config.agent_range
-        ranges[AgentBox.HEADING] = math.pi
+        ranges = [math.inf] * len(AgentBoxIndex)
+        ranges[AgentBoxIndex.X] = ranges[AgentBoxIndex.Y] = config.agent_range
+        ranges[AgentBoxIndex.HEADING] = math.pi
         self.ranges = ranges
 
     def forward(self, queries: torch.Tensor) -> Tuple[torch.Tensor, torch.Tensor]:

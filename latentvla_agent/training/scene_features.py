@@ -16,6 +16,7 @@ from latentvla_agent.data.roots import DataRoots
 from latentvla_agent.data.scene_loader import SceneIndex, SceneLoader, SceneRef
 from latentvla_agent.data.sensors import SensorSource, SensorStore
 from latentvla_agent.data.splits import SceneFilter
+from latentvla_agent.features.cameras import is_blank
 from latentvla_agent.training.feature_cache import (
     CacheRecipe,
     FeatureCache,
@@ -123,11 +124,6 @@ class FeatureSource:
         model = self._model.eval() if self._encoder else None
         dataset = SceneDataset(scenes, refs, self._features, self._targets, model)
         yield from DataLoader(dataset, batch_size=1, num_workers=self._workers)
-
-
-def is_blank(features: Any) -> bool:
-    """Whether these features are those of a blind control."""
-    return bool(getattr(getattr(features, "config", None), "blank", False))
 
 
 def _describe_builder(builder: Any) -> str:

@@ -10,10 +10,10 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch.nn import functional
 
-from latentvla_agent.models.transfuser_heads import AgentBox
+from latentvla_agent.data.scene import AgentBoxIndex
 
 Tensors = Dict[str, torch.Tensor]
-POSITION = slice(AgentBox.X, AgentBox.HEADING)
+POSITION = slice(AgentBoxIndex.X, AgentBoxIndex.HEADING)
 
 
 @dataclass(frozen=True)
@@ -82,5 +82,5 @@ def match_agents(
 def _visible(boxes: torch.Tensor, labels: torch.Tensor, config: TransfuserLossConfig) -> torch.Tensor:
     if config.field_of_view is None:
         return labels
-    bearing = torch.atan2(boxes[..., AgentBox.Y], boxes[..., AgentBox.X])
+    bearing = torch.atan2(boxes[..., AgentBoxIndex.Y], boxes[..., AgentBoxIndex.X])
     return labels & (bearing.abs() <= config.field_of_view)

@@ -6,7 +6,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from latentvla_agent.features.agent_boxes import AgentBoxIndex, nearest_vehicles
+from latentvla_agent.data.scene import AgentBoxIndex
+from latentvla_agent.features.agent_boxes import nearest_vehicles
 
 
 def test_vehicles_nearby_nearest_first() -> None:
