@@ -11,9 +11,10 @@ from typing import Any, Callable, List, Mapping, Optional
 
 import pytorch_lightning as lightning
 import torch
+import yaml
 
 from latentvla_agent.agent import LatentVLAAgent
-from latentvla_agent.data.files import hash_file
+from latentvla_agent.data.files import hash_file, write_atomically
 from latentvla_agent.data.roots import DataRoots
 from latentvla_agent.data.sensors import SensorSource
 from latentvla_agent.errors import ConfigError, DataError
@@ -25,7 +26,7 @@ from latentvla_agent.models.backbones import Backbone, load_pretrained
 from latentvla_agent.scoring.metric_cache import cache_path
 from latentvla_agent.training.config import PlannerTraining, read_training
 from latentvla_agent.training.feature_cache import FeatureCache
-from latentvla_agent.training.fitting import FitPlan, claim_folder, fit
+from latentvla_agent.training.fitting import WEIGHTS, FitPlan, claim_folder, fit
 from latentvla_agent.training.online_labels import ProposalScorer
 from latentvla_agent.training.planner_module import Learner, PlannerModule
 from latentvla_agent.training.scene_features import FeatureSource, SceneSet
@@ -74,7 +75,17 @@ def train_planner(
     ]
     module = PlannerModule(agent.model, training, learners[0], learners[1], names)
     record = fit(module, training, FitPlan(folder, seed, caches[0], caches[1], facts))
-    print(f"trained {training.agent}, seed {seed}: {record}")
+    if record:  # this is the first of several processes
+        print(f"trained {training.agent}, seed {seed}: {record}, {write_agent(training.agent, folder, seed)}")
+
+
+def write_agent(name: str, folder: Path, seed: int) -> Path:
+    """The agent with the weights of `folder`, as a YAML file for `latentvla eval --agent`; its name tells the seed."""
+    spec = find_agent(name)
+    path = folder / f"{spec.name}-seed{seed}.yaml"
+    config = {**spec.config, "checkpoint_path": str((folder / WEIGHTS).resolve())}
+    write_atomically(path, yaml.safe_dump(config, sort_keys=False).encode())
+    return path
 
 
 def make_learner(training: PlannerTraining) -> LatentVLAAgent:

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any, Dict, List
 
 import pytest
 import yaml
@@ -22,8 +22,8 @@ from omegaconf import OmegaConf
 @hydra.main(config_path="conf", config_name="app"{version_base})
 def main(config):
     print(OmegaConf.to_yaml(config))
+    print("loaded:", sorted({{"torch", "numpy", "navsim"}} & set(sys.modules)))
     print("---")
-    print(sorted({{"torch", "numpy", "navsim"}} & set(sys.modules)))
 
 main()
 """
@@ -55,18 +55,23 @@ def run_application(folder: Path, *arguments: str) -> subprocess.CompletedProces
 
 def start(folder: Path, *arguments: str) -> Dict[str, Any]:
     """The `agent` of the application's config."""
-    run = run_application(folder, *arguments)
-    assert run.returncode == 0, run.stderr
-    config, loaded = run.stdout.split("---\n")
-    assert loaded.strip() == "[]", "the plug-in must load nothing heavy"
-    agent: Dict[str, Any] = yaml.safe_load(config)["agent"]
+    (agent,) = start_all(folder, *arguments)
     return agent
 
 
-@pytest.mark.parametrize("name", list_agents())
-def test_every_agent_by_name(application: Path, name: str) -> None:
-    expected = yaml.safe_load((agents_folder() / f"{name}.yaml").read_text())
-    assert start(application, f"agent={name}") == expected
+def start_all(folder: Path, *arguments: str) -> List[Dict[str, Any]]:
+    """The `agent` of every job of the application."""
+    run = run_application(folder, *arguments)
+    assert run.returncode == 0, run.stderr
+    jobs = [yaml.safe_load(output) for output in run.stdout.split("---\n")[:-1]]
+    assert all(job["loaded"] == [] for job in jobs), "the plug-in must load nothing heavy"
+    return [job["agent"] for job in jobs]
+
+
+def test_every_agent_by_name(application: Path) -> None:
+    quiet = ["hydra/hydra_logging=disabled", "hydra/job_logging=disabled", "hydra.sweep.dir=run"]
+    found = start_all(application, "--multirun", *quiet, f"agent={','.join(list_agents())}")
+    assert found == [yaml.safe_load((agents_folder() / f"{name}.yaml").read_text()) for name in list_agents()]
 
 
 @pytest.mark.parametrize("version_base", ["", ", version_base='1.1'", ", version_base='1.3'"])

@@ -53,6 +53,20 @@ class AgentBoxIndex(IntEnum):
     WIDTH = 4
 
 
+class EgoStatusIndex(IntEnum):
+    """Entries of the ego status as planners get it: velocity [m/s] and acceleration [m/s^2] in the ego frame, then the
+    driving command, one of which is 1."""
+
+    VELOCITY_X = 0
+    VELOCITY_Y = 1
+    ACCELERATION_X = 2
+    ACCELERATION_Y = 3
+    LEFT = 4
+    STRAIGHT = 5
+    RIGHT = 6
+    UNKNOWN = 7
+
+
 def wrap_angle(angle: Any) -> Any:
     """Map an angle [rad], scalar or array, into [-pi, pi]."""
     return np.arctan2(np.sin(angle), np.cos(angle))

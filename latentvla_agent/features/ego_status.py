@@ -7,8 +7,6 @@ from typing import Any, Dict
 import numpy as np
 import torch
 
-EGO_STATUS_SIZE = 8  # velocity (2), acceleration (2), one-hot driving command (4)
-
 
 class EgoStatusFeatures:
     """A feature builder of NAVSIM's interface: the ego status of the current frame."""
@@ -18,7 +16,7 @@ class EgoStatusFeatures:
         return "latentvla_ego_status"
 
     def compute_features(self, agent_input: Any) -> Dict[str, torch.Tensor]:
-        """{"ego_status": (8,) float32}: velocity [m/s], acceleration [m/s^2] in the ego frame, driving command."""
+        """{"ego_status": (8,) float32}, columns `data.scene.EgoStatusIndex`."""
         status = agent_input.ego_statuses[-1]
         parts = (status.ego_velocity, status.ego_acceleration, status.driving_command)
         return {"ego_status": torch.from_numpy(np.concatenate([np.asarray(part, np.float32) for part in parts]))}

@@ -16,7 +16,7 @@ MIN_DEPTH = 0.1  # m in front of a camera
 
 
 class PictureAttention(nn.Module):
-    """Queries (B, Q, d) look at reference points (B, Q, P, 3) in feature maps (B, C, d, h, w)."""
+    """Queries (B, Q, d) look at reference points (B, Q, P, 3) in what `read` made of feature maps."""
 
     def __init__(self, width: int, num_heads: int, num_points: int):
         super().__init__()
@@ -28,19 +28,24 @@ class PictureAttention(nn.Module):
         nn.init.zeros_(self.offsets.weight)
         nn.init.uniform_(self.offsets.bias, -1.0, 1.0)  # cells: heads begin at different places around the point
 
+    def read(self, maps: torch.Tensor) -> torch.Tensor:
+        """Values (B, C, d, h, w) of feature maps of that shape, made once for all looks at them."""
+        value: torch.Tensor = self.value(maps.flatten(0, 1)).unflatten(0, maps.shape[:2])
+        return value
+
     def forward(
-        self, queries: torch.Tensor, points: torch.Tensor, maps: torch.Tensor, projections: torch.Tensor
+        self, queries: torch.Tensor, points: torch.Tensor, values: torch.Tensor, projections: torch.Tensor
     ) -> torch.Tensor:
-        """What the queries see, (B, Q, d). `points` [m] in the ego frame; `projections` (B, C, 3, 4), see
-        `features.cameras`."""
+        """What the queries see, (B, Q, d). `points` [m] in the ego frame; `values` as `read` gives them;
+        `projections` (B, C, 3, 4), see `features.cameras`."""
         batch, num_queries, width = queries.shape
         heads = self.num_heads
-        value = _stack_pictures(self.value(maps.flatten(0, 1)), batch)  # (B, d, C * h, w)
-        value = value.reshape(batch * heads, width // heads, *value.shape[2:])
+        stacked = values.transpose(1, 2).flatten(2, 3)  # (B, d, C * h, w)
+        stacked = stacked.reshape(batch * heads, width // heads, *stacked.shape[2:])
         place, camera, is_seen = find_pictures(points, projections)
         offsets = self.offsets(queries).reshape(batch, num_queries, heads, self.num_points, 2)
-        grid = _make_grid(place, camera, offsets, maps.shape)
-        sampled = nn.functional.grid_sample(value, grid.flatten(0, 1), align_corners=False)  # (B * heads, d', Q, P)
+        grid = _make_grid(place, camera, offsets, values.shape)
+        sampled = nn.functional.grid_sample(stacked, grid.flatten(0, 1), align_corners=False)  # (B * heads, d', Q, P)
         weights = self._weigh(queries, is_seen).flatten(0, 1)  # (B * heads, Q, P)
         seen = (sampled * weights[:, None]).sum(dim=-1)  # (B * heads, d', Q)
         seen = seen.reshape(batch, width, num_queries).transpose(1, 2)
@@ -65,11 +70,6 @@ def find_pictures(points: torch.Tensor, projections: torch.Tensor) -> Tuple[torc
     nearest, camera = eccentricity.min(dim=1)
     index = camera[:, None, ..., None].expand(-1, 1, -1, -1, 2)
     return places.gather(1, index)[:, 0], camera, nearest <= 0.5
-
-
-def _stack_pictures(maps: torch.Tensor, batch: int) -> torch.Tensor:
-    """(B * C, d, h, w) to (B, d, C * h, w)."""
-    return maps.unflatten(0, (batch, -1)).transpose(1, 2).flatten(2, 3)
 
 
 def _make_grid(

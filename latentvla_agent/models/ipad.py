@@ -14,6 +14,7 @@ from torch import nn
 from latentvla_agent.models.backbones import make_backbone, make_normalization
 from latentvla_agent.models.deformable_attention import PictureAttention
 from latentvla_agent.models.ipad_config import EgoBoxConfig, IPadConfig
+from latentvla_agent.models.motion import MotionIndex, integrate_motion
 
 POSE_SIZE, NUM_CORNERS = 3, 4  # x, y, heading
 AREAS = ("off_road", "off_route")
@@ -62,9 +63,10 @@ class IPad(nn.Module):
         queries = self._make_queries(features["ego_status"], maps)
         if self.fusion is not None:
             queries = self.fusion(queries, features["memory"])
+        values = self.refiner.pictures.read(maps)
         proposals: List[torch.Tensor] = []
         for _ in range(self.config.num_refinements):
-            queries, poses = self.refiner(queries, maps, features["projections"])
+            queries, poses = self.refiner(queries, values, features)
             proposals.append(poses)
         return self._read_heads(queries, torch.stack(proposals, dim=1))
 
@@ -103,7 +105,7 @@ class ProposalRefiner(nn.Module):
         super().__init__()
         self.config = config
         num_points = NUM_CORNERS * len(config.box.heights)
-        self.pose_head = make_mlp(config.width, config.width, POSE_SIZE)
+        self.pose_head = make_mlp(config.width, config.width, POSE_SIZE if config.motion is None else len(MotionIndex))
         self.pose_encoder = make_mlp(POSE_SIZE + 1, config.width, config.width)
         self.among_poses = SelfAttention(config)
         self.among_proposals = SelfAttention(config)
@@ -113,20 +115,27 @@ class ProposalRefiner(nn.Module):
         self.feedforward_norm = nn.LayerNorm(config.width)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, queries: torch.Tensor, maps: torch.Tensor, projections: torch.Tensor) -> List[torch.Tensor]:
+    def forward(self, queries: torch.Tensor, values: torch.Tensor, features: Tensors) -> List[torch.Tensor]:
         """Queries (B, N * T, d), refined, and the poses (B, N, T, 3) that they stood for before."""
         count = (self.config.num_proposals, self.config.num_poses)
-        poses = self.pose_head(queries)
+        poses = self._place(self.pose_head(queries), features["ego_status"])
         where = poses.detach()  # the pictures are looked at there; poses learn from their own loss
         queries = queries + self.pose_encoder(_normalise(where))
         grid = self.among_poses(queries.unflatten(1, count).flatten(0, 1))  # along each proposal
         grid = grid.unflatten(0, (-1, count[0])).transpose(1, 2)  # (B, T, N, d)
         grid = self.among_proposals(grid.flatten(0, 1)).unflatten(0, (-1, count[1]))
         queries = grid.transpose(1, 2).flatten(1, 2)
-        seen = self.pictures(self.picture_norm(queries), place_box(where, self.config.box), maps, projections)
+        seen = self.pictures(self.picture_norm(queries), place_box(where, self.config.box), values, features["projections"])
         queries = queries + self.dropout(seen)
         queries = queries + self.dropout(self.feedforward(self.feedforward_norm(queries)))
         return [queries, poses.unflatten(1, count)]
+
+    def _place(self, raw: torch.Tensor, ego_status: torch.Tensor) -> torch.Tensor:
+        """Poses (B, N * T, 3)."""
+        if self.config.motion is None:
+            return raw
+        steps = raw.unflatten(1, (self.config.num_proposals, self.config.num_poses))
+        return integrate_motion(steps, ego_status, self.config.motion).flatten(1, 2)
 
 
 class SelfAttention(nn.Module):

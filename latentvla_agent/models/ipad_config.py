@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Tuple
+from typing import Optional, Tuple
 
 from latentvla_agent.models.backbones import BackboneConfig
+from latentvla_agent.models.motion import MotionConfig
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class IPadConfig:
     width: int = 256
     num_proposals: int = 64
     num_poses: int = 8  # at 2 Hz
+    motion: Optional[MotionConfig] = None  # poses by integration; None: each as its query says
     num_refinements: int = 4
     num_heads: int = 8
     feedforward_width: int = 512
@@ -56,7 +58,8 @@ class TinyIPadConfig(IPadConfig):
         "tf_efficientnet_lite0", out_indices=(3,), pretrained="efficientnet-lite0", frozen=True
     )
     width: int = 64
-    num_refinements: int = 3
+    motion: Optional[MotionConfig] = MotionConfig()
+    num_refinements: int = 2
     num_heads: int = 4
     feedforward_width: int = 128
     dropout: float = 0.0

@@ -8,14 +8,15 @@ from typing import Dict, Optional, Union
 import torch
 from torch import nn
 
-from latentvla_agent.data.scene import PoseIndex
+from latentvla_agent.data.scene import EgoStatusIndex, PoseIndex
 from latentvla_agent.errors import ConfigError
+from latentvla_agent.models.motion import MotionIndex, integrate_motion
 from latentvla_agent.models.transfuser_config import TransfuserConfig
 from latentvla_agent.models.transfuser_encoders import LateEncoder, StagedEncoder
 from latentvla_agent.models.transfuser_heads import AgentHead, BEVHead, make_perceptron
 
 Tensors = Dict[str, torch.Tensor]
-EGO_STATUS_SIZE, EGO_DYNAMICS = 8, slice(0, 4)  # velocity, acceleration; behind them the driving command
+EGO_DYNAMICS = slice(EgoStatusIndex.VELOCITY_X, EgoStatusIndex.LEFT)  # velocity and acceleration
 
 
 class Transfuser(nn.Module):
@@ -32,7 +33,7 @@ class Transfuser(nn.Module):
         self.encoder = LateEncoder(config) if config.image_backbone.frozen else StagedEncoder(config)
         size, tokens = config.model_size, config.bev_tokens[0] * config.bev_tokens[1] + 1
         self.bev_projection = nn.Conv2d(self.encoder.channels, size, 1)
-        self.status_projection = nn.Linear(EGO_STATUS_SIZE, size)
+        self.status_projection = nn.Linear(len(EgoStatusIndex), size)
         self.fusion: Optional[nn.Module] = None
         self.token_embedding = nn.Parameter(torch.randn(1, tokens, size))  # the ego status is the last token
         self.queries = nn.Parameter(torch.randn(1, 1 + config.num_agents, size))  # the trajectory is the first
@@ -42,7 +43,8 @@ class Transfuser(nn.Module):
             )
             for _ in range(config.decoder_layers)
         )
-        self.trajectory_head = make_perceptron(size, config.feedforward_size, config.num_poses * len(PoseIndex))
+        columns = len(PoseIndex) if config.motion is None else len(MotionIndex)
+        self.trajectory_head = make_perceptron(size, config.feedforward_size, config.num_poses * columns)
         self.agent_head = AgentHead(config)
         self.bev_head = BEVHead(config, self.encoder.channels)
 
@@ -68,7 +70,8 @@ class Transfuser(nn.Module):
         bev = self.encoder(features)
         queries = self._decode(bev, features)
         boxes, logits = self.agent_head(queries[:, 1:])
-        predictions = {"trajectory": self._predict_poses(queries[:, 0]), "agent_boxes": boxes, "agent_logits": logits}
+        poses = self._predict_poses(queries[:, 0], features["ego_status"])
+        predictions = {"trajectory": poses, "agent_boxes": boxes, "agent_logits": logits}
         return {**predictions, "bev_logits": self.bev_head(bev)}
 
     def _decode(self, bev: torch.Tensor, features: Tensors) -> torch.Tensor:
@@ -92,7 +95,9 @@ class Transfuser(nn.Module):
         status[:, EGO_DYNAMICS] = status[:, EGO_DYNAMICS].masked_fill(hidden, 0.0)
         return status
 
-    def _predict_poses(self, query: torch.Tensor) -> torch.Tensor:
-        raw = self.trajectory_head(query).unflatten(-1, (self.num_poses, len(PoseIndex)))
+    def _predict_poses(self, query: torch.Tensor, ego_status: torch.Tensor) -> torch.Tensor:
+        raw = self.trajectory_head(query).unflatten(-1, (self.num_poses, -1))
+        if self.config.motion is not None:
+            return integrate_motion(raw, ego_status, self.config.motion)
         position, heading = raw.split([PoseIndex.HEADING, 1], dim=-1)
         return torch.cat([position, heading.tanh() * math.pi], dim=-1)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Tuple
+from typing import Optional, Tuple
 
 from latentvla_agent.models.backbones import LITE0, BackboneConfig
+from latentvla_agent.models.motion import MotionConfig
 
 STAGES = (1, 2, 3, 4)  # strides 4, 8, 16, 32
 
@@ -45,6 +46,7 @@ class TransfuserConfig:
     ego_status_dropout: float = 0.0  # share of training scenes whose velocity and acceleration are hidden
     # outputs
     num_poses: int = 8
+    motion: Optional[MotionConfig] = None  # poses by integration; None: as they come out of the head
     num_agents: int = 30
     agent_range: float = 32.0  # m, of x and y
     num_bev_classes: int = 7
@@ -68,5 +70,6 @@ class TinyTransfuserConfig(TransfuserConfig):
     decoder_layers: int = 2
     decoder_heads: int = 4
     feedforward_size: int = 256
+    motion: Optional[MotionConfig] = MotionConfig()
     bev_channels: int = 32
     align_bev: bool = True

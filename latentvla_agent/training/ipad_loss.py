@@ -16,6 +16,7 @@ class IPadLossConfig:
     """Weights of the parts."""
 
     imitation: float = 1.0
+    other_proposals: float = 0.0  # of the imitation of all proposals, which keeps them from being nowhere (D)
     earlier_refinements: float = 0.1  # of the imitation of each refinement but the last
     scores: float = 1.0
     areas: float = 2.0
@@ -40,9 +41,10 @@ def ipad_loss(predictions: Tensors, targets: Tensors, labels: Tensors, config: I
 
 
 def imitate_best(proposals: torch.Tensor, human: torch.Tensor, config: IPadLossConfig) -> torch.Tensor:
-    """Winner takes all: of each refinement (B, K, N, T, 3) the proposal nearest to the human's (B, T, 3) learns."""
-    error = (proposals - human[:, None, None]).abs()
-    distance = (error[..., 0] + error[..., 1] + config.heading * error[..., 2]).mean(dim=-1)  # (B, K, N)
-    best = distance.amin(dim=-1).mean(dim=0)  # (K,)
-    last: torch.Tensor = best[-1] + config.earlier_refinements * best[:-1].sum()
+    """Winner takes all: of each refinement (B, K, N, T, 3) the proposal nearest to the human's (B, T, 3) learns, and
+    all others a little where the config says so."""
+    x, y, heading = (proposals - human[:, None, None]).abs().unbind(dim=-1)
+    distance = (x + y + config.heading * heading).mean(dim=-1)  # (B, K, N)
+    error = (distance.amin(dim=-1) + config.other_proposals * distance.mean(dim=-1)).mean(dim=0)  # (K,)
+    last: torch.Tensor = error[-1] + config.earlier_refinements * error[:-1].sum()
     return last

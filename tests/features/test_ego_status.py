@@ -7,7 +7,8 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 
-from latentvla_agent.features.ego_status import EGO_STATUS_SIZE, EgoStatusFeatures
+from latentvla_agent.data.scene import EgoStatusIndex
+from latentvla_agent.features.ego_status import EgoStatusFeatures
 
 
 def test_only_the_current_frame_counts() -> None:
@@ -21,7 +22,7 @@ def test_only_the_current_frame_counts() -> None:
     features = EgoStatusFeatures().compute_features(SimpleNamespace(ego_statuses=[make(1.0), make(7.0)]))
     expected = torch.tensor([7.0, 0.5, -1.0, 0.0, 0.0, 0.0, 1.0, 0.0])
     assert set(features) == {"ego_status"} and features["ego_status"].dtype == torch.float32
-    assert torch.equal(features["ego_status"], expected) and len(expected) == EGO_STATUS_SIZE
+    assert torch.equal(features["ego_status"], expected) and len(expected) == len(EgoStatusIndex)
 
 
 def test_the_name_is_not_one_of_navsim() -> None:

@@ -40,14 +40,14 @@ def test_what_is_read_is_what_lies_there(camera: int, x: float) -> None:
             layer.bias.zero_()  # type: ignore[union-attr]
     maps = torch.zeros(1, 2, width, 3, 5)
     maps[0, camera, :, 1, 2] = torch.tensor([7.0, -3.0])  # the middle cell
-    seen = attention(torch.zeros(1, 1, width), torch.tensor([[[[x, 0.0, 0.0]]]]), maps, CAMERAS)
+    seen = attention(torch.zeros(1, 1, width), torch.tensor([[[[x, 0.0, 0.0]]]]), attention.read(maps), CAMERAS)
     torch.testing.assert_close(seen[0, 0], torch.tensor([7.0, -3.0]))
 
 
 def test_nothing_in_sight_gives_no_gradient_that_is_not_a_number() -> None:
     attention = PictureAttention(4, num_heads=2, num_points=1)
     queries = torch.randn(1, 3, 4, requires_grad=True)
-    seen = attention(queries, torch.zeros(1, 3, 1, 3), torch.randn(1, 2, 4, 3, 5), CAMERAS)
+    seen = attention(queries, torch.zeros(1, 3, 1, 3), attention.read(torch.randn(1, 2, 4, 3, 5)), CAMERAS)
     seen.sum().backward()
     assert queries.grad is not None and torch.isfinite(queries.grad).all()
     torch.testing.assert_close(seen, attention.output.bias.expand_as(seen))

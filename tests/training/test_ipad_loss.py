@@ -22,6 +22,16 @@ def test_only_the_nearest_proposal_learns_from_the_human() -> None:
     assert proposals.grad[0, 0, 1, :, 0].abs().min() > 0 and proposals.grad[0, 0, [0, 2]].abs().max() == 0
 
 
+def test_all_proposals_may_learn_a_little() -> None:
+    proposals = torch.zeros(1, 1, 2, 8, 3)
+    proposals[0, 0, 1, :, 0] = 4.0
+    proposals.requires_grad_()
+    loss = imitate_best(proposals, torch.zeros(1, 8, 3), IPadLossConfig(other_proposals=0.1))
+    torch.testing.assert_close(loss, torch.tensor(0.1 * 4.0 / 2))
+    loss.backward()
+    assert proposals.grad is not None and proposals.grad[0, 0, 1, :, 0].min() > 0
+
+
 def test_earlier_refinements_count_less() -> None:
     proposals = torch.zeros(1, 3, 1, 8, 3)
     human = torch.zeros(1, 8, 3)
