@@ -33,6 +33,7 @@ from latentvla_agent.cli.world_sensors import find_sensor_source
 from latentvla_agent.data.roots import find_roots
 from latentvla_agent.errors import ConfigError
 from latentvla_agent.evaluation.agents import build_agent, find_agents
+from latentvla_agent.evaluation.degradations import check_degradation, list_degradations
 from latentvla_agent.evaluation.provenance import count_cores
 from latentvla_agent.evaluation.ray_workers import start_ray
 from latentvla_agent.evaluation.results import format_table
@@ -72,6 +73,9 @@ def eval_command(
     batch_size: Annotated[
         int, typer.Option("--batch-size", min=1, help="Scenes that a learned agent plans in one pass; for GPUs.")
     ] = 1,
+    degradation: Annotated[
+        Optional[str], typer.Option("--degrade", help=f"What sensors lose, one of: {', '.join(list_degradations())}.")
+    ] = None,
 ) -> None:
     """Evaluate agents: every scene of a split, one table, exit status 0 only if all scenes were scored.
 
@@ -82,8 +86,11 @@ def eval_command(
       latentvla eval                                    four baselines on minitown-val
       latentvla eval --data /data/openscene --split navtest --agent constant_velocity --workers 32
       latentvla eval --data ../shared/data/real/dev --split dev --agent human --agent stop --out runs/real
+      latentvla eval --agent ipad --degrade fog --out runs/fog
     """
     check_executor(executor)
+    if degradation is not None:
+        check_degradation(degradation)
     roots = find_roots(data, maps, split=split)
     choice = choose_scorer(ScorerRequest(scorer, metric, devkit_python, devkit_root, nuplan_root), roots)
     specs = find_agents(agent or DEFAULT_AGENTS)
@@ -106,13 +113,16 @@ def eval_command(
         sensor_source=find_sensor_source(source.roots),
         executor=executor,
         batch_size=batch_size,
+        degradation=degradation,
     )
     run = run.into(out)
     source.prepare()
     summary = evaluate(run)
     lines = list_table_rows(summary["agents"], run.metric) if run.is_two_stage else summary["agents"]
     print(format_table(lines, run.metric))
-    print(f"{run.metric.name}, {run.scorer} scorer, split {run.split.name}, {summary['expected']} scenes -> {run.out}")
+    loss = "" if degradation is None else f", sensors degraded: {degradation}"
+    scenes = f"split {run.split.name}, {summary['expected']} scenes{loss}"
+    print(f"{run.metric.name}, {run.scorer} scorer, {scenes} -> {run.out}")
     if not is_complete(summary):
         print(f"latentvla: incomplete: {describe_losses(summary)}", file=sys.stderr)
         raise typer.Exit(EXIT_INCOMPLETE)

@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Any, Dict, List, Sequence, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
 from latentvla_agent.data.maps import MapStore
-from latentvla_agent.data.scene import Trajectory, TrajectorySampling
+from latentvla_agent.data.scene import AgentInput, Scene, Trajectory, TrajectorySampling
 from latentvla_agent.data.scene_loader import SceneIndex, SceneLoader, SceneRef
 from latentvla_agent.data.sensors import SensorConfig, SensorStore
 from latentvla_agent.errors import TrajectoryError
 from latentvla_agent.evaluation.agents import Agent, build_agent
 from latentvla_agent.evaluation.costs import describe_costs, describe_missing
+from latentvla_agent.evaluation.degradations import OTHER_SCENE, borrow_sensors, degrade
 from latentvla_agent.evaluation.stages import Prediction, StageSetup
 
 
 @dataclass(frozen=True)
 class PlanItem:
-    """One agent in one scene. `ahead`: items that the same worker gets next, to be planned in the same pass."""
+    """One agent in one scene. `ahead`: items that the same worker gets next, to be planned in the same pass;
+    `sensors_of`: the scene whose sensors it gets in place of its own."""
 
     ref: SceneRef
     agent: str
+    sensors_of: Optional[SceneRef] = None
     ahead: Tuple[PlanItem, ...] = ()
 
 
@@ -34,6 +37,7 @@ class PlanHandler:
         maps = MapStore(setup.roots.maps)
         sensors = SensorStore(setup.roots.sensors, setup.sensor_source)
         self._loader = SceneLoader(SceneIndex((), setup.scene_filter), maps, sensors)
+        self._degradation = setup.degradation
         self._agents: Dict[str, Agent] = {}
         self._sensor_configs: Dict[str, Any] = {}
         self._ahead: Dict[Tuple[str, str], Prediction] = {}
@@ -51,18 +55,28 @@ class PlanHandler:
 
     def _plan(self, item: PlanItem) -> Prediction:
         agent, scene = self._agents[item.agent], self._loader.build(item.ref)
-        agent_input = scene.get_agent_input(self._sensor_configs[item.agent])
+        agent_input = self._see(scene, item)
         arguments = (agent_input, scene) if agent.requires_scene else (agent_input,)
         begun = time.perf_counter()
         trajectory = agent.compute_trajectory(*arguments)
         return describe_plan(item.agent, agent, trajectory, time.perf_counter() - begun)
+
+    def _see(self, scene: Scene, item: PlanItem) -> AgentInput:
+        """What the agent gets of the scene."""
+        sensors = self._sensor_configs[item.agent]
+        agent_input = scene.get_agent_input(sensors)
+        if item.sensors_of is not None:
+            return borrow_sensors(agent_input, self._loader.build(item.sensors_of).get_agent_input(sensors))
+        if self._degradation not in (None, OTHER_SCENE):
+            return degrade(agent_input, str(self._degradation), scene.token)
+        return agent_input
 
     def _plan_together(self, items: Sequence[PlanItem]) -> None:
         """Keep the plans of several scenes; where one of them fails, each is planned alone, and says so in its turn."""
         name, agent = items[0].agent, self._agents[items[0].agent]
         try:
             scenes = [self._loader.build(item.ref) for item in items]
-            inputs = [scene.get_agent_input(self._sensor_configs[name]) for scene in scenes]
+            inputs = [self._see(scene, item) for scene, item in zip(scenes, items)]
             begun = time.perf_counter()
             plans: List[Trajectory] = agent.compute_trajectories(inputs)  # type: ignore[attr-defined]
             seconds = (time.perf_counter() - begun) / len(items)

@@ -17,6 +17,7 @@ from latentvla_agent.data.splits import Split
 from latentvla_agent.errors import ConfigError
 from latentvla_agent.evaluation.agents import AgentSpec
 from latentvla_agent.evaluation.chunks import ItemMaker, Predictions, chunk_refs, look_ahead
+from latentvla_agent.evaluation.degradations import OTHER_SCENE, find_partners
 from latentvla_agent.evaluation.devkit_process import complete_maps
 from latentvla_agent.evaluation.devkits import Devkit
 from latentvla_agent.evaluation.folders import open_folder, write_output
@@ -62,6 +63,7 @@ class Run:
     shadow_scenes: int = 0
     sensor_source: Optional[SensorSource] = None  # makes sensor files that are not there yet
     batch_size: int = 1  # scenes that a learned agent plans in one pass
+    degradation: Optional[str] = None  # what agents' sensors lose: see `degradations`
 
     @property
     def scorer(self) -> str:
@@ -82,6 +84,7 @@ class Run:
             "scenes": hash_list([ref.token for ref in self.index.all_refs]),
             "agents": [describe_agent(spec) for spec in self.agents],
             "batch_size": self.batch_size,
+            "degradation": self.degradation,
             "versions": list_versions(),
             "devkit": None if self.devkit is None else dict(self.devkit.facts),
         }
@@ -99,6 +102,7 @@ class Run:
             self.agents,
             self.metric.name,
             sensor_source=self.sensor_source,
+            degradation=self.degradation,
         )
 
     def official_setup(self) -> OfficialSetup:
@@ -152,9 +156,15 @@ def plan_scenes(run: Run, identity: Mapping[str, Any]) -> Dict[Tuple[str, str], 
     with Journal(run.out / PREDICTIONS, identity) as journal:
         _warn_damaged(journal)
         done = {(entry["prediction"]["agent"], entry["token"]): entry["prediction"] for entry in journal.entries}
+        partners = find_partners(run.index.all_refs) if run.degradation == OTHER_SCENE else {}
         chunks = [
             look_ahead(
-                [PlanItem(ref, spec.name) for ref in chunk if (spec.name, ref.token) not in done], run.batch_size
+                [
+                    PlanItem(ref, spec.name, partners.get(ref.token))
+                    for ref in chunk
+                    if (spec.name, ref.token) not in done
+                ],
+                run.batch_size,
             )
             for spec in run.agents
             for chunk in chunk_refs(run.index.all_refs, run.workers)

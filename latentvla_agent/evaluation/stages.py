@@ -43,6 +43,7 @@ class StageSetup:
     metric: str = "pdms-v1.1"
     human_filter: bool = True
     sensor_source: Optional[SensorSource] = None  # what makes sensor files that are not there yet
+    degradation: Optional[str] = None  # what agents' sensors lose: see `degradations`
 
 
 @dataclass(frozen=True)

@@ -125,7 +125,9 @@ class ProposalRefiner(nn.Module):
         grid = grid.unflatten(0, (-1, count[0])).transpose(1, 2)  # (B, T, N, d)
         grid = self.among_proposals(grid.flatten(0, 1)).unflatten(0, (-1, count[1]))
         queries = grid.transpose(1, 2).flatten(1, 2)
-        seen = self.pictures(self.picture_norm(queries), place_box(where, self.config.box), values, features["projections"])
+        seen = self.pictures(
+            self.picture_norm(queries), place_box(where, self.config.box), values, features["projections"]
+        )
         queries = queries + self.dropout(seen)
         queries = queries + self.dropout(self.feedforward(self.feedforward_norm(queries)))
         return [queries, poses.unflatten(1, count)]

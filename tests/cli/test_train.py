@@ -52,7 +52,9 @@ def test_a_training_leaves_weights_and_a_log(tmp_path: Path) -> None:
     assert all(0.0 <= float(row["dev_score"]) <= 1.0 for row in rows if row["dev_score"])
     assert {"loss", "loss/imitation", "loss/scores", "loss/areas", "dev/ego_progress"} <= set(rows[0])
     assert load_file(out / "model.safetensors") and json.loads((out / "training.json").read_text())["seed"] == 0
-    scored = call("eval", "--split", "embedded", "--max-scenes", 2, "--agent", out / "ipad_blind-seed0.yaml", "--out", tmp_path)
+    scored = call(
+        "eval", "--split", "embedded", "--max-scenes", 2, "--agent", out / "ipad_blind-seed0.yaml", "--out", tmp_path
+    )
     assert scored.status == 0 and "ipad_blind-seed0" in scored.out
     other = call("train", "planner", "--config", "smoke", "--seed", 1, *SMALL, "--out", out)
     assert other.status == 2 and "holds another training" in other.err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, List
 
@@ -10,12 +11,14 @@ import pytest
 
 from latentvla_agent.baselines import ConstantVelocityAgent
 from latentvla_agent.data.roots import find_roots
-from latentvla_agent.data.scene import TrajectorySampling
+from latentvla_agent.data.scene import AgentInput, Scene, Trajectory, TrajectorySampling
 from latentvla_agent.data.scene_loader import SceneIndex, index_scenes
+from latentvla_agent.data.sensors import Lidar
 from latentvla_agent.data.splits import resolve_split
 from latentvla_agent.errors import TrajectoryError
 from latentvla_agent.evaluation.agents import find_agent
 from latentvla_agent.evaluation.chunks import look_ahead
+from latentvla_agent.evaluation.degradations import OTHER_SCENE
 from latentvla_agent.evaluation.planning import PlanHandler, PlanItem, check_poses
 from latentvla_agent.evaluation.stages import StageSetup
 from tests.evaluation.failing_agents import Plan
@@ -106,3 +109,25 @@ def test_agents_that_plan_one_by_one_are_not_asked_for_more(setup: StageSetup, i
     handler = PlanHandler(setup)
     items = look_ahead([PlanItem(ref, "constant_velocity") for ref in index.refs], 5)
     assert all(handler(item)["agent"] == "constant_velocity" for item in items)
+
+
+def test_an_agent_sees_what_the_degradation_leaves(
+    setup: StageSetup, index: SceneIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def tag_lidar(scene: Scene, sensor_config: Any) -> AgentInput:
+        return AgentInput([], [], [Lidar(np.zeros((6, 1), np.float32), scene.token)])
+
+    monkeypatch.setattr(Scene, "get_agent_input", tag_lidar)
+    seen: List[Lidar] = []
+    plan = Trajectory(np.zeros((8, 3), np.float32))
+
+    def look(agent: ConstantVelocityAgent, agent_input: AgentInput) -> Trajectory:
+        seen.append(agent_input.lidars[0])
+        return plan
+
+    monkeypatch.setattr(ConstantVelocityAgent, "compute_trajectory", look)
+    first, second = index.refs[:2]
+    PlanHandler(setup)(PlanItem(first, "constant_velocity"))
+    PlanHandler(replace(setup, degradation="lidar-dropout"))(PlanItem(first, "constant_velocity"))
+    PlanHandler(replace(setup, degradation=OTHER_SCENE))(PlanItem(first, "constant_velocity", second))
+    assert [lidar.lidar_path for lidar in seen] == [first.token, None, second.token]
