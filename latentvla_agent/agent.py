@@ -141,5 +141,15 @@ class LatentVLAAgent(torch.nn.Module):
         return make_optimizer(self.model, self._learning_rate)
 
     def get_training_callbacks(self) -> List[Any]:
-        """None."""
+        """None; but the model gets the weights that a training starts with.
+
+        NAVSIM's `run_training.py` never calls `initialize`; this it calls once, before weights of an earlier run would
+        be restored.
+        """
+        if self._checkpoint_path is not None:
+            load_weights(self.model, self._checkpoint_path)
+        else:
+            from latentvla_agent.models.backbones import load_pretrained_backbones
+
+            load_pretrained_backbones(self.model)
         return []

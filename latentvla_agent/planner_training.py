@@ -22,7 +22,7 @@ from latentvla_agent.evaluation.agents import build_agent, find_agent
 from latentvla_agent.evaluation.metric_caching import make_metric_caches
 from latentvla_agent.evaluation.provenance import count_cores
 from latentvla_agent.evaluation.scene_source import SplitRequest, open_source
-from latentvla_agent.models.backbones import Backbone, load_pretrained
+from latentvla_agent.models.backbones import Backbone, load_pretrained_backbones
 from latentvla_agent.scoring.metric_cache import cache_path
 from latentvla_agent.training.config import PlannerTraining, read_training
 from latentvla_agent.training.feature_cache import FeatureCache
@@ -93,9 +93,7 @@ def make_learner(training: PlannerTraining) -> LatentVLAAgent:
     agent = build_agent(find_agent(training.agent))
     if not isinstance(agent, LatentVLAAgent):
         raise ConfigError(f"agent {training.agent}: expected one that learns, got {type(agent).__name__}")
-    for module in agent.model.modules():
-        if isinstance(module, Backbone):
-            load_pretrained(module, module.config)
+    load_pretrained_backbones(agent.model)
     return agent
 
 

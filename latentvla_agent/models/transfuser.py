@@ -22,13 +22,13 @@ EGO_DYNAMICS = slice(EgoStatusIndex.VELOCITY_X, EgoStatusIndex.LEFT)  # velocity
 class Transfuser(nn.Module):
     """Features of `TransfuserFeatures`, batched, to a trajectory and what its losses need; see `forward`.
 
-    Attribute `fusion`, None here, may be a module that lets the bird's-eye-view tokens (B, 64, D) see another memory
-    (B, M, D'): fusion(tokens, features["memory"]) gives tokens of the same shape.
+    Attribute `fusion`, None here, may be a module that lets the bird's-eye-view tokens (B, 64, D) see more:
+    fusion(tokens, features) gives tokens of the same shape.
     """
 
     def __init__(self, config: TransfuserConfig):
         super().__init__()
-        self.config, self.num_poses = config, config.num_poses
+        self.config, self.num_poses, self.query_width = config, config.num_poses, config.model_size
         self.encoder: Union[LateEncoder, StagedEncoder]
         self.encoder = LateEncoder(config) if config.image_backbone.frozen else StagedEncoder(config)
         size, tokens = config.model_size, config.bev_tokens[0] * config.bev_tokens[1] + 1
@@ -78,7 +78,7 @@ class Transfuser(nn.Module):
         """Queries (B, 31, D) that have read the tokens of the bird's-eye view and the ego status."""
         tokens = self.bev_projection(bev).flatten(2).transpose(1, 2)
         if self.fusion is not None:
-            tokens = self.fusion(tokens, features["memory"])
+            tokens = self.fusion(tokens, features)
         status = self.status_projection(self._hide_dynamics(features["ego_status"]))
         tokens = torch.cat([tokens, status[:, None]], dim=1) + self.token_embedding
         queries = self.queries.expand(len(tokens), -1, -1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Dict
+from typing import Dict, List, Tuple
 
 import pytest
 import torch
@@ -93,21 +93,26 @@ def test_every_trained_parameter_gets_a_gradient() -> None:
     assert all(own.grad is None for own in model.backbone.parameters()), "it is frozen"
 
 
-def test_a_fusion_module_is_asked_once_and_sees_the_memory() -> None:
+@pytest.mark.parametrize("every, times", ((False, 1), (True, 2)))
+def test_a_fusion_module_is_asked_and_sees_the_features(every: bool, times: int) -> None:
     class Recorder(torch.nn.Module):
         """Keeps what it was asked."""
 
-        def forward(self, queries: torch.Tensor, memory: torch.Tensor) -> torch.Tensor:
+        def __init__(self) -> None:
+            super().__init__()
+            self.shapes: List[Tuple[torch.Size, torch.Size]] = []
+
+        def forward(self, queries: torch.Tensor, features: Tensors) -> torch.Tensor:
             """The queries, unchanged."""
-            self.shapes = queries.shape, memory.shape
+            self.shapes.append((queries.shape, features["memory"].shape))
             return queries
 
-    model, features = make_model().eval(), make_features()
+    model, features = make_model(replace(SMALL, fuse_every_refinement=every)).eval(), make_features()
     with torch.no_grad():
         expected = model(features)["proposals"]
         model.fusion = Recorder()
         found = model({**features, "memory": torch.zeros(BATCH, 5, 7)})["proposals"]
-    assert model.fusion.shapes == ((BATCH, 6 * 8, 16), (BATCH, 5, 7))
+    assert model.fusion.shapes == [((BATCH, 6 * 8, 16), (BATCH, 5, 7))] * times
     torch.testing.assert_close(found, expected)
 
 

@@ -132,9 +132,9 @@ def test_memory_reaches_the_trajectory() -> None:
     class Reader(torch.nn.Module):
         """Adds the mean of what is remembered."""
 
-        def forward(self, queries: torch.Tensor, memory: torch.Tensor) -> torch.Tensor:
+        def forward(self, queries: torch.Tensor, features: Dict[str, torch.Tensor]) -> torch.Tensor:
             assert queries.shape == (2, 64, 128)
-            return queries + memory.mean(dim=(1, 2), keepdim=True)
+            return queries + features["memory"].mean(dim=(1, 2), keepdim=True)
 
     model, features = make_model(LATE).eval(), make_features(LATE)
     alone = model(features)["trajectory"]

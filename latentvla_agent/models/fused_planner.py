@@ -1,0 +1,60 @@
+"""A planner that is told of latent actions."""
+
+from __future__ import annotations
+
+from typing import Any, Optional
+
+import torch
+from torch import nn
+
+from latentvla_agent.models.fusion import FusionConfig, LatentFusion
+from latentvla_agent.models.latent_tokens import ACTION_TOKENS, Tensors
+
+
+class FusedPlanner(nn.Module):
+    """`planner` (IPad or Transfuser) with the tokens of `student`, any module that makes `LatentTokens`.
+
+    Without a student the tokens come with the features: a teacher's, live or of a cache. A student stays as it was
+    distilled, in eval mode and without gradient: planners are trained on the tokens that they will get.
+    """
+
+    def __init__(self, planner: Any, fusion: FusionConfig = FusionConfig(), student: Optional[nn.Module] = None):
+        super().__init__()
+        self.planner, self.student = planner, student
+        planner.fusion = LatentFusion(fusion, planner.query_width)
+        if student is not None:
+            student.requires_grad_(False).eval()
+
+    @property
+    def config(self) -> Any:
+        """The planner's."""
+        return self.planner.config
+
+    @property
+    def num_poses(self) -> int:
+        """Of a plan."""
+        return int(self.planner.num_poses)
+
+    def train(self, mode: bool = True) -> FusedPlanner:
+        """The student never trains."""
+        super().train(mode)
+        if self.student is not None:
+            self.student.eval()
+        return self
+
+    def encode(self, features: Tensors) -> Tensors:
+        """What a cache may keep of the pictures: the planner's `image_features`."""
+        encoded: Tensors = self.planner.encode(features)
+        return encoded
+
+    def forward(self, features: Tensors) -> Tensors:
+        """The planner's predictions, and `action_logits` (B, S, codes) where a student made them."""
+        if self.student is None:
+            predictions: Tensors = self.planner(features)
+            return predictions
+        if "image_features" not in features:
+            features = {**features, **self.encode(features)}
+        if ACTION_TOKENS not in features:
+            with torch.no_grad():
+                features = {**features, **self.student(features).as_features()}
+        return {**self.planner(features), "action_logits": features["action_logits"]}
