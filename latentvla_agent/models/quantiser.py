@@ -1,0 +1,56 @@
+"""Vectors to codes of a learned codebook, by `vector-quantize-pytorch`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import nn
+from vector_quantize_pytorch import VectorQuantize
+
+
+@dataclass(frozen=True)
+class QuantiserConfig:
+    """16 codes of 128 numbers (UniVLA). The codebook follows the vectors by moving averages."""
+
+    num_codes: int = 16
+    size: int = 128
+    decay: float = 0.95
+    commitment: float = 0.25
+    dead_below: float = 1.0  # vectors that a code gets on average in a batch; below, it starts anew at one of them
+
+
+class Quantised(NamedTuple):
+    """Codes (...), their vectors (..., size), whose gradient goes straight to what was quantised, and its loss."""
+
+    codes: torch.Tensor
+    vectors: torch.Tensor
+    loss: torch.Tensor
+
+
+class Quantiser(nn.Module):
+    """(..., width) to the nearest codes. A codebook moves in training, and revives dead codes, unless it is frozen."""
+
+    def __init__(self, width: int, config: QuantiserConfig):
+        super().__init__()
+        self.input = nn.Linear(width, config.size)
+        self.codebook = VectorQuantize(
+            dim=config.size,
+            codebook_size=config.num_codes,
+            decay=config.decay,
+            commitment_weight=config.commitment,
+            threshold_ema_dead_code=config.dead_below,
+            kmeans_init=True,
+            rotation_trick=False,
+        )
+
+    def freeze(self) -> None:
+        """The codebook stays as it is from now on; what leads to it may still learn."""
+        self.codebook.freeze_codebook = True
+
+    def forward(self, tokens: torch.Tensor) -> Quantised:
+        """Codes, vectors and loss; the loss is 0 outside training."""
+        flat = self.input(tokens).flatten(0, -2)[None]
+        vectors, codes, loss = self.codebook(flat)
+        return Quantised(codes[0].reshape(tokens.shape[:-1]), vectors[0].reshape(*tokens.shape[:-1], -1), loss.sum())
