@@ -77,9 +77,10 @@ class LatentActionModel(nn.Module):
         self.feature_mean: torch.Tensor
         self.feature_deviation: torch.Tensor
         self.encoder = TransitionEncoder(config)
-        self.quantisers = nn.ModuleDict({kind: Quantiser(config.width, config.quantiser) for kind in config.kinds})
+        quantisers = {kind: Quantiser(config.width, config.quantiser) for kind in config.kinds}
         for kind in config.kinds[:-1]:
-            self.quantisers[kind].freeze()
+            quantisers[kind].freeze()
+        self.quantisers = nn.ModuleDict(quantisers)
         self.decoder = FrameDecoder(config)
 
     def set_statistics(self, mean: torch.Tensor, deviation: torch.Tensor) -> None:

@@ -28,6 +28,7 @@ class MotionConfig:
     interval: float = 0.5  # s from pose to pose
     acceleration: float = 6.0  # m/s^2, of both signs
     curvature: float = 0.2  # 1/m, of both signs
+    gain: float = 1.0  # of what the network says; a small one keeps a small change of that from moving the end by metres
 
 
 def integrate_motion(choices: torch.Tensor, ego_status: torch.Tensor, config: MotionConfig) -> torch.Tensor:
@@ -37,7 +38,7 @@ def integrate_motion(choices: torch.Tensor, ego_status: torch.Tensor, config: Mo
     acceleration and one curvature. The ego never reverses; standing, it still learns from a trajectory that goes on.
     """
     speed = ego_status[:, EgoStatusIndex.VELOCITY_X].reshape(-1, *[1] * (choices.dim() - 3)).clamp(min=0.0)
-    bounded = choices.tanh()
+    bounded = (config.gain * choices).tanh()
     gains = config.acceleration * config.interval * bounded[..., MotionIndex.ACCELERATION]
     speeds = _accumulate(speed, gains)
     before = torch.cat([speed.expand_as(speeds[..., 0])[..., None], speeds[..., :-1]], dim=-1)

@@ -70,6 +70,6 @@ class TinyTransfuserConfig(TransfuserConfig):
     decoder_layers: int = 2
     decoder_heads: int = 4
     feedforward_size: int = 256
-    motion: Optional[MotionConfig] = MotionConfig()
+    motion: Optional[MotionConfig] = MotionConfig(gain=0.2)
     bev_channels: int = 32
     align_bev: bool = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import torch
 
@@ -32,6 +33,12 @@ def test_constant_acceleration_straight_ahead() -> None:
     time = torch.arange(1, 9) * CONFIG.interval
     torch.testing.assert_close(poses[0, 0, :, 0], 5.0 * time + 0.5 * 2.0 * time**2)
     assert poses[..., 1:].abs().max() == 0.0
+
+
+def test_a_small_gain_makes_small_changes_of_what_the_network_says_small() -> None:
+    choices, status = torch.full((1, 1, 8, 2), 0.5), make_status(5.0)
+    gentle = integrate_motion(choices, status, replace(CONFIG, gain=0.1))
+    torch.testing.assert_close(gentle, integrate_motion(0.1 * choices, status, CONFIG))
 
 
 def test_constant_curvature_is_a_circle() -> None:
