@@ -59,7 +59,7 @@ class TinyIPadConfig(IPadConfig):
         "tf_efficientnet_lite0", out_indices=(3,), pretrained="efficientnet-lite0", frozen=True
     )
     width: int = 64
-    motion: Optional[MotionConfig] = MotionConfig()
+    motion: Optional[MotionConfig] = MotionConfig(gain=0.3)
     num_refinements: int = 2
     num_heads: int = 4
     feedforward_width: int = 128

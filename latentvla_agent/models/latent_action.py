@@ -19,7 +19,7 @@ from latentvla_agent.models.latent_tokens import ActionVocabulary
 from latentvla_agent.models.quantiser import Quantised, Quantiser, QuantiserConfig
 
 STEPS = ("environment", "ego")
-MOTION_SIZE = 7  # dx, dy, dyaw of a transition in the frame before it; velocity and acceleration (2 each) there
+MOTION_SIZE = 7  # of a transition: see `features.windows`
 
 
 @dataclass(frozen=True)

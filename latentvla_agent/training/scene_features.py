@@ -26,7 +26,7 @@ from latentvla_agent.training.feature_cache import (
     write_shards,
 )
 
-PICTURES = ("images", "image")
+PICTURES = ("images", "image", "frames", "teacher_images")
 
 Tensors = Dict[str, torch.Tensor]
 
@@ -72,11 +72,9 @@ class SceneDataset(Dataset[Tensors]):
         scene = self._loader.build(self._refs[index])
         wanted = getattr(self._features, "sensor_config", None)
         tensors: Tensors = self._features.compute_features(scene.get_agent_input(wanted))
-        if self._model is not None:
-            tensors = self._encode(tensors)
         for builder in self._targets:
             tensors = {**tensors, **builder.compute_targets(scene)}
-        return tensors
+        return tensors if self._model is None else self._encode(tensors)
 
     def _encode(self, tensors: Tensors) -> Tensors:
         encoded = self._blank or self._run_frozen(tensors)

@@ -1,0 +1,18 @@
+"""Frames to a grid of features."""
+
+from __future__ import annotations
+
+import torch
+
+from latentvla_agent.models.backbones import LITE0, BackboneConfig
+from latentvla_agent.models.frame_encoder import FrameEncoder
+
+
+def test_every_frame_becomes_a_grid() -> None:
+    torch.manual_seed(0)
+    encoder = FrameEncoder(BackboneConfig(LITE0, (3,), frozen=True), grid=(2, 3)).eval()
+    frames = torch.randint(0, 256, (2, 3, 3, 64, 96), dtype=torch.uint8)
+    found = encoder(frames)
+    assert found.shape == (2, 3, 6, 112) and not found.requires_grad
+    alone = encoder(frames[1:, 2:])
+    torch.testing.assert_close(found[1:, 2:], alone, atol=1e-4, rtol=1e-4)
