@@ -46,10 +46,11 @@ def train_planner_command(
       latentvla train planner --config ipad-tiny --seed 0
       latentvla train planner --config ipad-paper --data /data/openscene --set devices=8 --set precision=bf16-mixed
     """
-    from latentvla_agent.planner_training import train_planner  # brings torch and Lightning
+    from latentvla_agent.pipeline.planner import train_planner  # brings torch and Lightning
+    from latentvla_agent.pipeline.scenes import DataRequest
 
-    values = read_settings(settings or [])
-    train_planner(config, seed, out, values, data, dev_data or data, maps, cache, find_sensor_source)
+    request = DataRequest(find_sensor_source, data, dev_data or data, maps, cache)
+    train_planner(config, seed, out, read_settings(settings or []), request)
 
 
 def read_settings(settings: List[str]) -> Dict[str, Any]:

@@ -28,24 +28,30 @@ class OptimizerConfig:
 
 
 @dataclass(frozen=True)
-class PlannerTraining:
-    """How a planner is trained: `agent` names features and model, as in `agents/`."""
+class TrainingConfig:
+    """What every training has."""
 
-    agent: str
     train_split: str = "minitown-train"
     dev_split: str = "minitown-dev"
-    metric: str = "pdms-v1.1"
     epochs: int = 10
     batch_size: int = 16
     accumulate: int = 1  # batches per step of the optimizer
     max_scenes: int = 0  # 0: all
-    check_every: int = 1  # epochs between two scores on the dev split, by which the checkpoint is chosen
+    check_every: int = 1  # epochs between two looks at the dev split, by which the checkpoint is chosen
     precision: str = "32-true"  # Lightning's
     devices: int = 1
     accelerator: str = "auto"
     threads: int = 0  # of this process's arithmetic and of the scorer; 0: one per core
     workers: int = 2  # processes that build features
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+
+
+@dataclass(frozen=True)
+class PlannerTraining(TrainingConfig):
+    """How a planner is trained: `agent` names features and model, as in `agents/`; an entry that must be there."""
+
+    agent: str = ""
+    metric: str = "pdms-v1.1"
     ipad_loss: IPadLossConfig = field(default_factory=IPadLossConfig)
     transfuser_loss: TransfuserLossConfig = field(default_factory=TransfuserLossConfig)
 
@@ -55,8 +61,9 @@ def list_configs() -> List[str]:
     return sorted(path.stem for path in CONFIGS_FOLDER.glob("*.yaml"))
 
 
-def read_training(name: str, overrides: Mapping[str, Any] = {}) -> PlannerTraining:
-    """A shipped config by name, or a YAML file by path, with single entries replaced ("optimizer.learning_rate": 1e-4).
+def read_training(name: str, kind: Type[Config], overrides: Mapping[str, Any] = {}) -> Config:
+    """A training of this kind: a shipped config by name, or a YAML file by path, with single entries replaced
+    ("optimizer.learning_rate": 1e-4).
 
     Raises `ConfigError` for an unknown name, an unknown entry or a value of another type.
     """
@@ -68,7 +75,7 @@ def read_training(name: str, overrides: Mapping[str, Any] = {}) -> PlannerTraini
         raise ConfigError(f"{path}: expected a mapping, got {type(content).__name__}")
     for key, value in overrides.items():
         _replace(content, key.split("."), value)
-    return build_config(PlannerTraining, content, str(path))
+    return build_config(kind, content, str(path))
 
 
 def _replace(content: Dict[str, Any], keys: List[str], value: Any) -> None:

@@ -19,26 +19,33 @@ from latentvla_agent.data.files import write_atomically
 from latentvla_agent.errors import ConfigError
 from latentvla_agent.models.weights import write_weights
 from latentvla_agent.training.batches import EpochBatches, find_share, load_batches
-from latentvla_agent.training.config import PlannerTraining
+from latentvla_agent.training.config import TrainingConfig
 from latentvla_agent.training.feature_cache import FeatureCache
-from latentvla_agent.training.planner_module import DEV_SCORE, PlannerModule
 
 LAST, BEST, WEIGHTS, RUN, LOGS = "last.ckpt", "best.ckpt", "model.safetensors", "training.json", "logs"
+DEV_SCORE = "dev_score"  # the higher, the better
+
+
+class Learner(lightning.LightningModule):
+    """A module whose `model` is what a training is for."""
+
+    model: torch.nn.Module
 
 
 @dataclass(frozen=True)
 class FitPlan:
-    """What `fit` needs besides the module: where the result goes, its seed, and the caches."""
+    """What `fit` needs besides the module: where the result goes, its seed, the caches, and what it is chosen by."""
 
     out: Path
     seed: int
     train: FeatureCache
     dev: FeatureCache
     facts: Mapping[str, Any]
+    monitor: str = DEV_SCORE
 
 
-def fit(module: PlannerModule, training: PlannerTraining, plan: FitPlan) -> Dict[str, Any]:
-    """Train, or go on; the weights of the best dev score end as `model.safetensors` in `plan.out`.
+def fit(module: Learner, training: TrainingConfig, plan: FitPlan) -> Dict[str, Any]:
+    """Train, or go on; the weights of the highest `plan.monitor` end as `model.safetensors` in `plan.out`.
 
     Returns what `training.json` holds. See `claim_folder` for `plan.out`.
     """
@@ -58,13 +65,13 @@ def fit(module: PlannerModule, training: PlannerTraining, plan: FitPlan) -> Dict
     return finish(module, plan, time.perf_counter() - begun) if trainer.is_global_zero else {}
 
 
-def make_trainer(training: PlannerTraining, plan: FitPlan) -> lightning.Trainer:
+def make_trainer(training: TrainingConfig, plan: FitPlan) -> lightning.Trainer:
     """Lightning's trainer, logs and checkpoints in the folder of the result; every start has a log of its own."""
     part = str(len(list((plan.out / LOGS).glob("*"))))
     keep = ModelCheckpoint(
         plan.out,
         filename="best",
-        monitor=DEV_SCORE,
+        monitor=plan.monitor,
         mode="max",
         save_top_k=1,
         save_last=True,
@@ -96,7 +103,7 @@ def quieten() -> None:
         warnings.filterwarnings("ignore", message=remark)
 
 
-def claim_folder(out: Path, training: PlannerTraining, seed: int, facts: Mapping[str, Any]) -> None:
+def claim_folder(out: Path, training: TrainingConfig, seed: int, facts: Mapping[str, Any]) -> None:
     """Make the folder of a training, or recognise it; raises `ConfigError` where it holds another one."""
     path, identity = out / "identity.json", {"training": asdict(training), "seed": seed, **facts}
     content = json.dumps(identity, indent=1, sort_keys=True, default=str)
@@ -106,7 +113,7 @@ def claim_folder(out: Path, training: PlannerTraining, seed: int, facts: Mapping
     write_atomically(path, content.encode())
 
 
-def finish(module: PlannerModule, plan: FitPlan, seconds: float) -> Dict[str, Any]:
+def finish(module: Learner, plan: FitPlan, seconds: float) -> Dict[str, Any]:
     """Write weights, config and the record of the training."""
     best = torch.load(plan.out / BEST, map_location="cpu", weights_only=True)
     state = {name[len("model.") :]: tensor for name, tensor in best["state_dict"].items() if name.startswith("model.")}

@@ -7,21 +7,20 @@ import time
 from dataclasses import dataclass
 from typing import Any, Dict, List, Sequence
 
-import pytorch_lightning as lightning
 import torch
 
 from latentvla_agent.training.config import OptimizerConfig, PlannerTraining
+from latentvla_agent.training.fitting import DEV_SCORE, Learner
 from latentvla_agent.training.imitation import imitation_loss
 from latentvla_agent.training.ipad_loss import ipad_loss
 from latentvla_agent.training.online_labels import ProposalScorer
 from latentvla_agent.training.transfuser_loss import transfuser_loss
 
 Tensors = Dict[str, torch.Tensor]
-DEV_SCORE = "dev_score"
 
 
 @dataclass(frozen=True)
-class Learner:
+class ScoredScenes:
     """One set of scenes as the module sees it: tokens by index, and the scorer that knows their metric caches."""
 
     tokens: Sequence[str]
@@ -32,14 +31,19 @@ class Learner:
         return [self.tokens[i] for i in batch["index"].tolist()]
 
 
-class PlannerModule(lightning.LightningModule):
+class PlannerModule(Learner):
     """Trains any planner that plans "trajectory"; one with "proposals" has all of them scored in every step.
 
     `label_share` in the log is the time of scoring over the time of whole steps.
     """
 
     def __init__(
-        self, model: torch.nn.Module, training: PlannerTraining, train: Learner, dev: Learner, names: Sequence[str]
+        self,
+        model: torch.nn.Module,
+        training: PlannerTraining,
+        train: ScoredScenes,
+        dev: ScoredScenes,
+        names: Sequence[str],
     ):
         super().__init__()
         self.model, self._training = model, training

@@ -7,16 +7,16 @@ from pathlib import Path
 import pytest
 
 from latentvla_agent.errors import ConfigError
-from latentvla_agent.training.config import list_configs, read_training
+from latentvla_agent.training.config import PlannerTraining, list_configs, read_training
 
 
 @pytest.mark.parametrize("name", list_configs())
 def test_shipped_configs(name: str) -> None:
-    assert read_training(name).agent
+    assert read_training(name, PlannerTraining).agent
 
 
 def test_entries_are_replaced() -> None:
-    training = read_training("ipad-tiny", {"optimizer.learning_rate": 1, "epochs": 3})
+    training = read_training("ipad-tiny", PlannerTraining, {"optimizer.learning_rate": 1, "epochs": 3})
     assert training.optimizer.learning_rate == 1.0 and training.epochs == 3 and training.agent == "ipad"
 
 
@@ -34,9 +34,9 @@ def test_mistakes_are_named(tmp_path: Path, content: str, message: str) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(content)
     with pytest.raises(ConfigError, match=message):
-        read_training(str(path))
+        read_training(str(path), PlannerTraining)
 
 
 def test_an_unknown_name_is_answered_with_a_known_one() -> None:
     with pytest.raises(ConfigError, match="did you mean 'ipad-tiny'"):
-        read_training("ipad-tini")
+        read_training("ipad-tini", PlannerTraining)

@@ -1,0 +1,75 @@
+"""`latentvla train planner`: a planner, trained on the true scores of its proposals."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Mapping, Optional
+
+import pytorch_lightning as lightning
+import torch
+import yaml
+
+from latentvla_agent.agent import LatentVLAAgent
+from latentvla_agent.data.files import write_atomically
+from latentvla_agent.errors import ConfigError
+from latentvla_agent.evaluation.agents import build_agent, find_agent
+from latentvla_agent.evaluation.provenance import count_cores
+from latentvla_agent.models.backbones import load_pretrained_backbones
+from latentvla_agent.pipeline.scenes import DataRequest, cache_features, collect_splits, hash_frozen, hash_tokens
+from latentvla_agent.training.config import PlannerTraining, read_training
+from latentvla_agent.training.fitting import WEIGHTS, FitPlan, claim_folder, fit
+from latentvla_agent.training.online_labels import ProposalScorer
+from latentvla_agent.training.planner_module import PlannerModule, ScoredScenes
+from latentvla_agent.training.scene_features import FeatureSource
+
+SCORES = (
+    "no_at_fault_collisions",
+    "drivable_area_compliance",
+    "ego_progress",
+    "time_to_collision_within_bound",
+    "score",
+)
+
+
+def train_planner(
+    config: str, seed: int, out: Optional[Path], settings: Mapping[str, Any], request: DataRequest
+) -> None:
+    """See `cli.train.train_planner_command`."""
+    training = read_training(config, PlannerTraining, settings)
+    threads = training.threads or count_cores()
+    torch.set_num_threads(threads)
+    lightning.seed_everything(seed, verbose=False)
+    agent = make_learner(training)
+    scenes = collect_splits(request, training, scored=True)
+    folder = out or Path("runs/train") / f"{Path(config).stem}-{seed}"
+    facts = {"config": config, "scenes": [hash_tokens([ref.token for ref in own.refs]) for own in scenes]}
+    claim_folder(folder, training, seed, facts)
+    source = FeatureSource(agent.features, [agent.targets], agent.model, hash_frozen(agent.model), training.workers)
+    caches = cache_features(source, scenes, request.cache)
+    names = list(getattr(getattr(agent.model, "config", None), "scores", SCORES))
+    scored = [
+        ScoredScenes(own.tokens, ProposalScorer(scene.metric_caches.__getitem__, training.metric, names, threads))
+        for own, scene in zip(caches, scenes)
+    ]
+    module = PlannerModule(agent.model, training, scored[0], scored[1], names)
+    record = fit(module, training, FitPlan(folder, seed, caches[0], caches[1], facts))
+    if record:  # this is the first of several processes
+        print(f"trained {training.agent}, seed {seed}: {record}, {write_agent(training.agent, folder, seed)}")
+
+
+def make_learner(training: PlannerTraining) -> LatentVLAAgent:
+    """The agent with untrained weights, its backbones with those that their configs name."""
+    agent = build_agent(find_agent(training.agent))
+    if not isinstance(agent, LatentVLAAgent):
+        raise ConfigError(f"agent {training.agent}: expected one that learns, got {type(agent).__name__}")
+    load_pretrained_backbones(agent.model)
+    return agent
+
+
+def write_agent(name: str, folder: Path, seed: int) -> Path:
+    """The agent with the weights of `folder`, as a YAML file for `latentvla eval --agent`; its name tells the seed."""
+    spec = find_agent(name)
+    path = folder / f"{spec.name}-seed{seed}.yaml"
+    config = {**spec.config, "checkpoint_path": str((folder / WEIGHTS).resolve())}
+    write_atomically(path, yaml.safe_dump(config, sort_keys=False).encode())
+    return path

@@ -1,0 +1,97 @@
+"""The scenes of a training: found, their metric caches and feature caches made."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Optional, Sequence
+
+import torch
+
+from latentvla_agent.data.files import hash_file
+from latentvla_agent.data.roots import DataRoots
+from latentvla_agent.data.sensors import SensorSource
+from latentvla_agent.errors import DataError
+from latentvla_agent.evaluation.metric_caching import make_metric_caches
+from latentvla_agent.evaluation.provenance import count_cores
+from latentvla_agent.evaluation.scene_source import SplitRequest, open_source
+from latentvla_agent.models.backbones import Backbone
+from latentvla_agent.scoring.metric_cache import cache_path
+from latentvla_agent.training.config import TrainingConfig
+from latentvla_agent.training.feature_cache import FeatureCache
+from latentvla_agent.training.scene_features import FeatureSource, SceneSet
+
+TIME_LIMIT_S = 120.0  # for the metric cache of a scene
+
+
+@dataclass(frozen=True)
+class DataRequest:
+    """Where the user says that data lie, None is what was left open, and what renders sensors that are not there."""
+
+    find_sensor_source: Callable[[DataRoots], Optional[SensorSource]]
+    data: Optional[Path] = None
+    dev_data: Optional[Path] = None
+    maps: Optional[Path] = None
+    cache: Optional[Path] = None
+
+
+def collect_splits(request: DataRequest, training: TrainingConfig, scored: bool) -> List[SceneSet]:
+    """Training and dev split; `scored`: with metric caches, which are made where they are missing."""
+    limit = training.max_scenes or None
+    return [
+        collect_scenes(SplitRequest(root, request.maps, split, max_scenes=limit, cache=request.cache), request, scored)
+        for root, split in ((request.data, training.train_split), (request.dev_data, training.dev_split))
+    ]
+
+
+def collect_scenes(wanted: SplitRequest, request: DataRequest, scored: bool) -> SceneSet:
+    """The scenes of a split."""
+    source = open_source(wanted)
+    source.prepare()
+    refs = source.index.refs
+    failures = make_metric_caches(source, count_cores(), TIME_LIMIT_S) if scored else []
+    if failures:
+        raise DataError(f"no metric cache for {len(failures)} of {len(refs)} scenes, the first {failures[0]}")
+    logs = sorted({ref.log_path for ref in refs})
+    caches: Dict[str, Path] = {}
+    if scored:
+        caches = {ref.token: cache_path(source.cache_folder, ref.log_name, ref.token) for ref in refs}
+    return SceneSet(
+        name=source.split.name,
+        refs=refs,
+        roots=source.roots,
+        scene_filter=source.index.scene_filter,
+        metric_caches=caches,
+        sensor_source=request.find_sensor_source(source.roots),
+        source=hash_tokens([hash_file(path) for path in logs]),
+        feature_folder=source.cache_folder.parent / "features",
+    )
+
+
+def cache_features(source: FeatureSource, scenes: Sequence[SceneSet], base: Optional[Path]) -> List[FeatureCache]:
+    """A feature cache for each of the splits; says what they cost."""
+    folder = scenes[0].feature_folder if base is None else base / "features"
+    opened = [source.open(own, folder) for own in scenes]
+    for own, cached in zip(scenes, opened):
+        size, speed = cached.num_bytes() / max(1, len(cached)), cached.seconds_per_scene
+        costs = f"{len(cached)} scenes, {size / 1e3:.1f} kB and {1e3 * speed:.1f} ms a scene"
+        print(f"features of {own.name}: {costs}, {cached.folder}")
+    return opened
+
+
+def hash_frozen(model: torch.nn.Module) -> str:
+    """Names the weights of the frozen part; empty where nothing is frozen and pictures are cached."""
+    frozen = [module for module in model.modules() if isinstance(module, Backbone) and module.frozen]
+    if not frozen:
+        return ""
+    digest = hashlib.sha256(repr([module.config for module in frozen]).encode())
+    for module in frozen:
+        for tensor in module.state_dict().values():
+            digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def hash_tokens(tokens: Any) -> str:
+    """Names a list of scenes."""
+    return hashlib.sha256("\n".join(tokens).encode()).hexdigest()[:16]
