@@ -53,6 +53,33 @@ def train_planner_command(
     train_planner(config, seed, out, read_settings(settings or []), request)
 
 
+def train_latent_actions_command(
+    config: Config = "latent-actions-tiny",
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of weights, codebooks and order.")] = 0,
+    out: Annotated[Optional[Path], typer.Option("--out", help="Folder; default: runs/train/CONFIG-SEED.")] = None,
+    settings: Settings = None,
+    data: Annotated[Optional[Path], typer.Option("--data", help="Data of the training split.")] = None,
+    dev_data: Annotated[
+        Optional[Path], typer.Option("--dev-data", help="Data of the dev split; default: as --data.")
+    ] = None,
+    maps: Maps = None,
+    cache: Cache = None,
+) -> None:
+    """Learn a small vocabulary of latent actions from pictures and ego poses alone; write the codes of both splits.
+
+    Killed or interrupted, the same command goes on where it stopped.
+
+    \b
+    Example:
+      latentvla train latent-actions --seed 0
+    """
+    from latentvla_agent.pipeline.latent_actions import train_latent_actions
+    from latentvla_agent.pipeline.scenes import DataRequest
+
+    request = DataRequest(find_sensor_source, data, dev_data or data, maps, cache)
+    train_latent_actions(config, seed, out, read_settings(settings or []), request)
+
+
 def read_settings(settings: List[str]) -> Dict[str, Any]:
     """KEY=VALUE, the value as YAML; raises `ConfigError` for anything else."""
     values: Dict[str, Any] = {}

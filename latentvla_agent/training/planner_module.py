@@ -9,11 +9,12 @@ from typing import Any, Dict, List, Sequence
 
 import torch
 
-from latentvla_agent.training.config import OptimizerConfig, PlannerTraining
+from latentvla_agent.training.config import PlannerTraining
 from latentvla_agent.training.fitting import DEV_SCORE, Learner
 from latentvla_agent.training.imitation import imitation_loss
 from latentvla_agent.training.ipad_loss import ipad_loss
 from latentvla_agent.training.online_labels import ProposalScorer
+from latentvla_agent.training.optimizers import schedule_adamw
 from latentvla_agent.training.transfuser_loss import transfuser_loss
 
 Tensors = Dict[str, torch.Tensor]
@@ -96,18 +97,5 @@ class PlannerModule(Learner):
         self.log("dev/displacement", error, batch_size=len(plans), sync_dist=True)
 
     def configure_optimizers(self) -> Any:
-        """AdamW over what is trained, with its schedule per step."""
-        config = self._training.optimizer
-        trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
-        optimizer = torch.optim.AdamW(trained, lr=config.learning_rate, weight_decay=config.weight_decay)
-        total = int(self.trainer.estimated_stepping_batches)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: scale_rate(step, total, config))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-
-def scale_rate(step: int, total: int, config: OptimizerConfig) -> float:
-    """Share of the learning rate: a linear warm-up, then half a cosine."""
-    warm = max(1, int(config.warmup * total))
-    if step < warm:
-        return (step + 1) / warm
-    return 0.5 * (1.0 + math.cos(math.pi * min(1.0, (step - warm) / max(1, total - warm))))
+        """See `schedule_adamw`."""
+        return schedule_adamw(self.model, self._training.optimizer, int(self.trainer.estimated_stepping_batches))

@@ -8,11 +8,13 @@ import pytest
 
 from latentvla_agent.errors import ConfigError
 from latentvla_agent.training.config import PlannerTraining, list_configs, read_training
+from latentvla_agent.training.latent_action_config import LatentActionTraining
 
 
 @pytest.mark.parametrize("name", list_configs())
 def test_shipped_configs(name: str) -> None:
-    assert read_training(name, PlannerTraining).agent
+    kind = LatentActionTraining if name.startswith("latent-actions") else PlannerTraining
+    assert read_training(name, kind).train_split
 
 
 def test_entries_are_replaced() -> None:

@@ -1,0 +1,95 @@
+"""`latentvla train latent-actions`: both steps of the latent action model, then the codes of both splits."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, List, Mapping, Optional
+
+import numpy as np
+import pytorch_lightning as lightning
+import torch
+from safetensors.torch import load_file
+
+from latentvla_agent.data.files import write_atomically
+from latentvla_agent.evaluation.provenance import count_cores
+from latentvla_agent.features.ego_status import EgoStatusFeatures
+from latentvla_agent.features.windows import WindowTargets
+from latentvla_agent.models.backbones import load_pretrained_backbones
+from latentvla_agent.models.frame_encoder import FrameEncoder
+from latentvla_agent.models.latent_action import STEPS, LatentActionModel
+from latentvla_agent.pipeline.scenes import DataRequest, cache_features, collect_splits, hash_frozen, hash_tokens
+from latentvla_agent.training.config import read_training
+from latentvla_agent.training.feature_cache import FeatureCache
+from latentvla_agent.training.fitting import RUN, WEIGHTS, FitPlan, claim_folder, fit
+from latentvla_agent.training.latent_action_config import LatentActionTraining
+from latentvla_agent.training.latent_action_module import EXPLAINED, LatentActionModule
+from latentvla_agent.training.scene_features import FeatureSource
+
+STATISTICS_SCENES = 1024  # that mean and deviation of the features are of
+CHUNK = 64  # scenes that are encoded in one pass
+
+
+def train_latent_actions(
+    config: str, seed: int, out: Optional[Path], settings: Mapping[str, Any], request: DataRequest
+) -> None:
+    """See `cli.train.train_latent_actions_command`. No map, box or score is read: metric caches are not made."""
+    training = read_training(config, LatentActionTraining, settings)
+    torch.set_num_threads(training.threads or count_cores())
+    encoder = FrameEncoder(training.backbone, training.grid)
+    load_pretrained_backbones(encoder)
+    scenes = collect_splits(request, training, scored=False)
+    folder = out or Path("runs/train") / f"{Path(config).stem}-{seed}"
+    facts = {"config": config, "scenes": [hash_tokens([ref.token for ref in own.refs]) for own in scenes]}
+    claim_folder(folder, training, seed, facts)
+    targets = [WindowTargets(training.window)]
+    source = FeatureSource(EgoStatusFeatures(), targets, encoder, hash_frozen(encoder), training.workers)
+    caches = cache_features(source, scenes, request.cache)
+    for step in STEPS:
+        model = make_model(training, step, folder, seed, caches[0])
+        record = train_step(model, training, FitPlan(folder / step, seed, caches[0], caches[1], facts, EXPLAINED))
+        print(f"trained {step} codes, seed {seed}: {record}")
+    for scene_set, cache in zip(scenes, caches):
+        path = folder / f"codes-{scene_set.name}.npz"
+        write_codes(path, model, cache)
+        print(f"codes of {scene_set.name}: {path}")
+
+
+def make_model(
+    training: LatentActionTraining, step: str, folder: Path, seed: int, cache: FeatureCache
+) -> LatentActionModel:
+    """The model of a step, untrained: of the second one, what the first has learnt."""
+    lightning.seed_everything(seed, verbose=False)
+    model = LatentActionModel(replace(training.model, step=step))
+    if step == STEPS[0]:
+        indices = np.linspace(0, len(cache) - 1, min(len(cache), STATISTICS_SCENES)).astype(int)
+        features = cache.read(indices.tolist())["frame_features"].flatten(0, 2)
+        model.set_statistics(features.mean(dim=0), features.std(dim=0))
+        return model
+    first = LatentActionModel(replace(training.model, step=STEPS[0]))
+    first.load_state_dict(load_file(folder / STEPS[0] / WEIGHTS))
+    model.start_from(first)
+    return model
+
+
+def train_step(model: LatentActionModel, training: LatentActionTraining, plan: FitPlan) -> Mapping[str, Any]:
+    """Train a step, or read the weights of one that is finished."""
+    if (plan.out / RUN).is_file():
+        model.load_state_dict(load_file(plan.out / WEIGHTS))
+        return {"finished before": str(plan.out)}
+    plan.out.mkdir(parents=True, exist_ok=True)
+    return fit(LatentActionModule(model, training), training, plan)
+
+
+def write_codes(path: Path, model: LatentActionModel, cache: FeatureCache) -> None:
+    """`tokens` (scenes,) and `codes` (scenes, slots) uint8, transition by transition, as arrays of an npz file."""
+    model.eval()
+    codes: List[np.ndarray[Any, Any]] = []
+    with torch.no_grad():
+        for part in torch.arange(len(cache)).split(CHUNK):
+            latents = model.encode(cache.read(part.tolist())["frame_features"])
+            codes.append(latents[STEPS[-1]].codes.flatten(1).to(torch.uint8).numpy())
+    content = io.BytesIO()
+    np.savez_compressed(content, tokens=np.array(cache.tokens), codes=np.concatenate(codes))
+    write_atomically(path, content.getvalue())

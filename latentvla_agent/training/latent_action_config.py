@@ -1,0 +1,24 @@
+"""How the latent action model is trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Tuple
+
+from latentvla_agent.features.windows import WindowConfig
+from latentvla_agent.models.backbones import LITE0, BackboneConfig
+from latentvla_agent.models.latent_action import LatentActionConfig, TinyLatentActionConfig
+from latentvla_agent.training.config import OptimizerConfig, TrainingConfig
+
+
+@dataclass(frozen=True)
+class LatentActionTraining(TrainingConfig):
+    """Both steps, on windows that nobody labelled. `epochs` are those of each step."""
+
+    train_split: str = "minitown-unlabelled"
+    window: WindowConfig = field(default_factory=WindowConfig)
+    backbone: BackboneConfig = BackboneConfig(LITE0, (3,), pretrained="efficientnet-lite0", frozen=True)
+    grid: Tuple[int, int] = (6, 10)  # cells (rows, columns) of a frame
+    model: LatentActionConfig = field(default_factory=TinyLatentActionConfig)  # its `step` is set by the training
+    optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(gradient_clip=0.1))
+    moving: float = 1.0  # m in a transition, beyond which a window counts as one in which the ego moves
