@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Tuple, Type, TypeVar
 
@@ -75,7 +75,9 @@ def read_training(name: str, kind: Type[Config], overrides: Mapping[str, Any] = 
         raise ConfigError(f"{path}: expected a mapping, got {type(content).__name__}")
     for key, value in overrides.items():
         _replace(content, key.split("."), value)
-    return build_config(kind, content, str(path))
+    if "agent" in {item.name for item in fields(kind)} and "agent" not in content:  # type: ignore[arg-type]
+        raise ConfigError(f"{path}: expected the entry agent")
+    return change_config(kind(), content, str(path))
 
 
 def _replace(content: Dict[str, Any], keys: List[str], value: Any) -> None:
@@ -84,26 +86,24 @@ def _replace(content: Dict[str, Any], keys: List[str], value: Any) -> None:
     content[keys[-1]] = value
 
 
-def build_config(kind: Type[Config], content: Mapping[str, Any], place: str) -> Config:
-    """A dataclass of a mapping; nested ones too."""
-    known = {item.name: item for item in fields(kind)}  # type: ignore[arg-type]
+def change_config(config: Config, content: Mapping[str, Any], place: str) -> Config:
+    """A dataclass with the entries of a mapping replaced; nested ones too."""
+    known = {item.name: item for item in fields(config)}  # type: ignore[arg-type]
     values: Dict[str, Any] = {}
     for key, value in content.items():
         if key not in known:
             raise ConfigError(f"{place}: unknown entry {key!r}{suggest(str(key), list(known))}")
-        values[key] = _convert(known[key], value, f"{place}: {key}")
-    missing = [name for name in ("agent",) if name in known and name not in values]
-    if missing:
-        raise ConfigError(f"{place}: expected the entry {missing[0]}")
-    return kind(**values)
+        values[key] = _convert(known[key].type, getattr(config, key), value, f"{place}: {key}")
+    return replace(config, **values)  # type: ignore[type-var]
 
 
-def _convert(item: Any, value: Any, place: str) -> Any:
-    """A value as its field has it: nested configs are built, whole numbers may stand for others."""
-    nested = item.default_factory
-    if isinstance(nested, type) and isinstance(value, dict):
-        return build_config(nested, value, place)
-    wanted: Tuple[type, ...] = {"int": (int,), "float": (int, float), "str": (str,)}.get(str(item.type), (object,))
-    if not isinstance(value, wanted) or isinstance(value, bool):
-        raise ConfigError(f"{place}: expected {item.type}, got {value!r}")
-    return float(str(value)) if item.type == "float" else value
+def _convert(kind: Any, before: Any, value: Any, place: str) -> Any:
+    """A value as its field has it: nested configs are changed, lists become tuples, whole numbers serve as others."""
+    if is_dataclass(before) and isinstance(value, dict):
+        return change_config(before, value, place)
+    if isinstance(before, tuple) and isinstance(value, list):
+        return tuple(value)
+    wanted: Tuple[type, ...] = {"int": (int,), "float": (int, float), "str": (str,)}.get(str(kind), (object,))
+    if is_dataclass(before) or not isinstance(value, wanted) or isinstance(value, bool):
+        raise ConfigError(f"{place}: expected {kind}, got {value!r}")
+    return float(str(value)) if kind == "float" else value

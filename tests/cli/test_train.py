@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import Dict, List
 
+import numpy as np
 import pytest
 from safetensors.torch import load_file
 
@@ -67,6 +68,22 @@ def test_a_training_without_proposals(tmp_path: Path, agent: str, part: str) -> 
     answer = call("train", "planner", "--config", "smoke", *settings, "--out", tmp_path / "run")
     assert answer.status == 0, answer.err
     assert part in read_log(tmp_path / "run")[0]
+
+
+@pytest.mark.slow
+def test_latent_actions_are_learnt_without_labels(tmp_path: Path) -> None:
+    pytest.importorskip("embreex")
+    out, split = tmp_path / "run", "minitown-val"
+    few = ("--set", f"train_split={split}", "--set", f"dev_split={split}", "--set", "max_scenes=6", "--set", "epochs=1")
+    command = ("train", "latent-actions", *few, "--set", "batch_size=3", *SMALL, "--out", out)
+    answer = call(*command)
+    assert answer.status == 0, answer.err
+    with np.load(out / f"codes-{split}.npz", allow_pickle=False) as found:
+        assert found["codes"].shape == (6, 12) and found["codes"].max() < 16 and len(found["tokens"]) == 6
+    assert load_file(out / "environment" / "model.safetensors") and load_file(out / "ego" / "model.safetensors")
+    assert not list((tmp_path / "cache").rglob("metric-caches*/*/*")), "nobody asked for scores"
+    again = call(*command)
+    assert again.status == 0 and again.out.count("finished before") == 2
 
 
 @pytest.mark.slow
