@@ -38,7 +38,7 @@ ALLOWED: Dict[str, FrozenSet[str]] = {
     "evaluation": frozenset(
         {"data", "scoring", "agent", "agent_files", "baselines", "models"}
     ),  # models: where weights lie
-    "pipeline": frozenset({"data", "scoring", "models", "training", "agent", "evaluation"}),
+    "pipeline": frozenset({"data", "scoring", "features", "models", "training", "agent", "evaluation"}),
 }
 ALLOWED_INSIDE_FUNCTIONS: Dict[str, FrozenSet[str]] = {"agent": frozenset({"training"})}
 KNOWS_EVERYTHING = {"cli", "__main__"}
