@@ -45,9 +45,9 @@ class Quantiser(nn.Module):
             rotation_trick=False,
         )
 
-    def freeze(self) -> None:
+    def freeze(self, frozen: bool = True) -> None:
         """The codebook stays as it is from now on; what leads to it may still learn."""
-        self.codebook.freeze_codebook = True
+        self.codebook.freeze_codebook = frozen
 
     def forward(self, tokens: torch.Tensor) -> Quantised:
         """Codes, vectors and loss; the loss is 0 outside training."""

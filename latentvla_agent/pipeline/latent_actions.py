@@ -1,8 +1,9 @@
-"""`latentvla train latent-actions`: both steps of the latent action model, then the codes of both splits."""
+"""`latentvla train latent-actions`: both steps of the latent action model, a report, and the codes of both splits."""
 
 from __future__ import annotations
 
 import io
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, List, Mapping, Optional
@@ -25,8 +26,10 @@ from latentvla_agent.training.feature_cache import FeatureCache
 from latentvla_agent.training.fitting import RUN, WEIGHTS, FitPlan, claim_folder, fit
 from latentvla_agent.training.latent_action_config import LatentActionTraining
 from latentvla_agent.training.latent_action_module import EXPLAINED, LatentActionModule
+from latentvla_agent.training.latent_action_report import ReportConfig, report_latent_actions
 from latentvla_agent.training.scene_features import FeatureSource
 
+REPORT = "report.json"
 STATISTICS_SCENES = 1024  # that mean and deviation of the features are of
 CHUNK = 64  # scenes that are encoded in one pass
 
@@ -50,6 +53,9 @@ def train_latent_actions(
         model = make_model(training, step, folder, seed, caches[0])
         record = train_step(model, training, FitPlan(folder / step, seed, caches[0], caches[1], facts, EXPLAINED))
         print(f"trained {step} codes, seed {seed}: {record}")
+    report = report_latent_actions(model, caches[0], caches[1], seed, ReportConfig(moving=training.moving))
+    write_atomically(folder / REPORT, (json.dumps(report, indent=1) + "\n").encode())
+    print(f"report: {report}")
     for scene_set, cache in zip(scenes, caches):
         path = folder / f"codes-{scene_set.name}.npz"
         write_codes(path, model, cache)

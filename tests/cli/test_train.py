@@ -81,6 +81,7 @@ def test_latent_actions_are_learnt_without_labels(tmp_path: Path) -> None:
     with np.load(out / f"codes-{split}.npz", allow_pickle=False) as found:
         assert found["codes"].shape == (6, 12) and found["codes"].max() < 16 and len(found["tokens"]) == 6
     assert load_file(out / "environment" / "model.safetensors") and load_file(out / "ego" / "model.safetensors")
+    assert set(json.loads((out / "report.json").read_text())["probe"]) == {"ego", "environment", "untrained", "speed"}
     assert not list((tmp_path / "cache").rglob("metric-caches*/*/*")), "nobody asked for scores"
     again = call(*command)
     assert again.status == 0 and again.out.count("finished before") == 2

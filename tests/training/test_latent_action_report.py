@@ -1,0 +1,68 @@
+"""The report of latent actions: the probe, and who explains what."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Sequence
+
+import pytest
+import torch
+
+from latentvla_agent.models.latent_action import LatentActionModel
+from latentvla_agent.training.latent_action_report import ReportConfig, make_untrained, probe, report_latent_actions
+from tests.models.test_latent_action import EGO, make_frames
+
+
+class MemoryCache:
+    """Stand-in of a feature cache."""
+
+    def __init__(self, count: int):
+        self.features, self.motion = make_frames(count)
+        self.motion[..., 0] += 3.0 * (self.motion[..., 0].sign())  # nearly all of them move
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    def read(self, indices: Sequence[int]) -> Dict[str, torch.Tensor]:
+        rows: List[int] = list(indices)
+        return {"frame_features": self.features[rows], "motion": self.motion[rows]}
+
+
+def test_the_probe_explains_what_is_there_and_nothing_else() -> None:
+    torch.manual_seed(0)
+    inputs, others = torch.randn(400, 5), torch.randn(200, 5)
+    weights = torch.randn(5)
+
+    def make_motion(rows: torch.Tensor) -> torch.Tensor:
+        motion = torch.randn(len(rows), 7)
+        motion[:, 0] = rows @ weights + 2.0
+        motion[:, 1] = rows @ weights + torch.randn(len(rows)) * weights.norm()
+        return motion
+
+    found = probe(inputs, make_motion(inputs), others, make_motion(others), ReportConfig(ridge=1e-4))
+    assert found["dx"] == pytest.approx(1.0, abs=1e-3)
+    assert found["dy"] == pytest.approx(0.5, abs=0.12)
+    assert found["dyaw"] < 0.05
+
+
+def test_the_report_of_an_untrained_model() -> None:
+    torch.manual_seed(0)
+    model = LatentActionModel(EGO).train()
+    train, dev = MemoryCache(48), MemoryCache(24)
+    model(train.features)
+    caches: Any = (train, dev)
+    report = report_latent_actions(model, *caches, seed=0)
+    assert set(report["probe"]) == {"ego", "environment", "untrained", "speed"}
+    assert report["reconstruction"] == pytest.approx(1.0) and report["shuffled"] == pytest.approx(1.0)
+    assert all(1.0 <= value <= 4.0 for value in report["perplexity"].values())
+    moving = int((dev.motion[..., 0].abs() > 1.0).sum())
+    assert report["moving_transitions"]["dev"] == moving > 60
+
+
+def test_an_untrained_encoder_is_another_one_and_leaves_the_seed_alone() -> None:
+    model, cache = LatentActionModel(EGO), MemoryCache(16)
+    before = torch.random.get_rng_state()
+    untrained = make_untrained(model, cache, seed=0)  # type: ignore[arg-type]
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert not torch.equal(untrained.encoder.input.weight, model.encoder.input.weight)
+    again = make_untrained(model, cache, seed=0)  # type: ignore[arg-type]
+    assert torch.equal(untrained.encoder.input.weight, again.encoder.input.weight)
