@@ -16,7 +16,12 @@ from latentvla_agent.cli.export import export_command
 from latentvla_agent.cli.options import report_errors
 from latentvla_agent.cli.score import score_command
 from latentvla_agent.cli.submit import submit_command
-from latentvla_agent.cli.train import train_app, train_latent_actions_command, train_planner_command
+from latentvla_agent.cli.train import (
+    train_app,
+    train_latent_actions_command,
+    train_planner_command,
+    train_teacher_command,
+)
 from latentvla_agent.cli.world import world_app
 
 app = typer.Typer(
@@ -42,6 +47,7 @@ for name, command in COMMANDS.items():
 app.add_typer(world_app, name="world")
 train_app.command("planner")(report_errors(train_planner_command))
 train_app.command("latent-actions")(report_errors(train_latent_actions_command))
+train_app.command("teacher")(report_errors(train_teacher_command))
 app.add_typer(train_app, name="train")
 
 

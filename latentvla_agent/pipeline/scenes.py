@@ -85,8 +85,13 @@ def hash_frozen(model: torch.nn.Module) -> str:
     frozen = [module for module in model.modules() if isinstance(module, Backbone) and module.frozen]
     if not frozen:
         return ""
-    digest = hashlib.sha256(repr([module.config for module in frozen]).encode())
-    for module in frozen:
+    return hash_weights(frozen, repr([module.config for module in frozen]))
+
+
+def hash_weights(modules: Sequence[torch.nn.Module], description: str) -> str:
+    """Names the weights of modules, and what is said of them."""
+    digest = hashlib.sha256(description.encode())
+    for module in modules:
         for tensor in module.state_dict().values():
             digest.update(tensor.numpy().tobytes())
     return digest.hexdigest()[:16]

@@ -85,6 +85,12 @@ def test_latent_actions_are_learnt_without_labels(tmp_path: Path) -> None:
     assert not list((tmp_path / "cache").rglob("metric-caches*/*/*")), "nobody asked for scores"
     again = call(*command)
     assert again.status == 0 and again.out.count("finished before") == 2
+    pytest.importorskip("open_clip")
+    learn = ("--set", f"codes={out}", "--set", "teacher.decoder_layers=1", "--out", tmp_path / "teacher")
+    taught = call("train", "teacher", *few, "--set", "batch_size=3", *SMALL, *learn)
+    assert taught.status == 0, taught.err
+    assert load_file(tmp_path / "teacher" / "model.safetensors")["slots"].shape == (12, 192)
+    assert {"dev_likelihood", "dev/accuracy", "dev/accuracy_11"} <= set(read_log(tmp_path / "teacher")[0])
 
 
 @pytest.mark.slow

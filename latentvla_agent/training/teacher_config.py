@@ -1,0 +1,19 @@
+"""How a teacher is trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from latentvla_agent.features.teacher import TeacherFeaturesConfig
+from latentvla_agent.models.open_clip_teacher import OpenClipTeacherConfig
+from latentvla_agent.training.config import TrainingConfig
+
+
+@dataclass(frozen=True)
+class TeacherTraining(TrainingConfig):
+    """A teacher of open_clip learns the codes that lie in `codes`, the folder of a training of latent actions."""
+
+    train_split: str = "minitown-unlabelled"
+    codes: str = "runs/train/latent-actions-tiny-0"
+    teacher: OpenClipTeacherConfig = field(default_factory=OpenClipTeacherConfig)
+    features: TeacherFeaturesConfig = field(default_factory=TeacherFeaturesConfig)
