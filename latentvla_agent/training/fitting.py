@@ -68,15 +68,12 @@ def fit(module: Learner, training: TrainingConfig, plan: FitPlan) -> Dict[str, A
 def make_trainer(training: TrainingConfig, plan: FitPlan) -> lightning.Trainer:
     """Lightning's trainer, logs and checkpoints in the folder of the result; every start has a log of its own."""
     part = str(len(list((plan.out / LOGS).glob("*"))))
-    keep = ModelCheckpoint(
-        plan.out,
-        filename="best",
-        monitor=plan.monitor,
-        mode="max",
-        save_top_k=1,
-        save_last=True,
-        enable_version_counter=False,
+    best, last = (Path(name).stem for name in (BEST, LAST))
+    keep_best = ModelCheckpoint(
+        plan.out, filename=best, monitor=plan.monitor, mode="max", save_top_k=1, enable_version_counter=False
     )
+    # Lightning's own `save_last` writes where a best one is written, and nowhere else: a resumed training went back.
+    keep_last = ModelCheckpoint(plan.out, filename=last, save_top_k=1, enable_version_counter=False)
     return lightning.Trainer(
         accelerator=training.accelerator,
         devices=training.devices,
@@ -88,7 +85,7 @@ def make_trainer(training: TrainingConfig, plan: FitPlan) -> lightning.Trainer:
         check_val_every_n_epoch=training.check_every,
         use_distributed_sampler=False,  # `EpochBatches` knows its process
         num_sanity_val_steps=0,
-        callbacks=[keep, TQDMProgressBar(refresh_rate=10)],
+        callbacks=[keep_best, keep_last, TQDMProgressBar(refresh_rate=10)],
         logger=[kind(plan.out, name=LOGS, version=part) for kind in (CSVLogger, TensorBoardLogger)],
         log_every_n_steps=10,
         enable_model_summary=False,

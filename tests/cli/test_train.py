@@ -14,6 +14,7 @@ from typing import Dict, List
 
 import numpy as np
 import pytest
+import torch
 from safetensors.torch import load_file
 
 from tests.evaluation.commands import call, environment, start
@@ -53,6 +54,7 @@ def test_a_training_leaves_weights_and_a_log(tmp_path: Path) -> None:
     assert all(0.0 <= float(row["dev_score"]) <= 1.0 for row in rows if row["dev_score"])
     assert {"loss", "loss/imitation", "loss/scores", "loss/areas", "dev/ego_progress"} <= set(rows[0])
     assert load_file(out / "model.safetensors") and json.loads((out / "training.json").read_text())["seed"] == 0
+    assert torch.load(out / "last.ckpt", weights_only=True)["epoch"] == 1, "the last epoch, be it the best or not"
     scored = call(
         "eval", "--split", "embedded", "--max-scenes", 2, "--agent", out / "ipad_blind-seed0.yaml", "--out", tmp_path
     )
