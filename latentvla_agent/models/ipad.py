@@ -45,6 +45,8 @@ class IPad(nn.Module):
         self.score_head = make_mlp(config.width, config.width, len(config.scores))
         self.area_head = make_mlp(config.width, config.width, len(AREAS))
         self.hit_head = make_mlp(config.width, config.width, HIT_SIZE)
+        findings = config.num_poses * len(AREAS) + 1
+        self.findings = nn.Linear(findings, config.width) if config.score_knows_findings else None
 
     def encode(self, features: Tensors) -> Tensors:
         """What a cache may keep of the pictures (B, C, 3, H, W): `image_features` (B, C, ch, h, w)."""
@@ -88,14 +90,17 @@ class IPad(nn.Module):
     def _read_heads(self, queries: torch.Tensor, proposals: torch.Tensor) -> Tensors:
         by_pose = queries.unflatten(1, (self.config.num_proposals, self.num_poses))
         whole = by_pose.amax(dim=2)
+        areas, hits = self.area_head(by_pose), self.hit_head(whole)
+        if self.findings is not None:  # these heads learn from their own labels
+            whole = whole + self.findings(torch.cat([areas.flatten(2), hits[..., :1]], dim=-1).detach())
         scores = self.score_head(whole)
         best = scores[..., -1].argmax(dim=1)
         return {
             "trajectory": proposals[torch.arange(len(best), device=best.device), -1, best],
             "proposals": proposals,
             "scores": scores,
-            "areas": self.area_head(by_pose),
-            "hits": self.hit_head(whole),
+            "areas": areas,
+            "hits": hits,
         }
 
 

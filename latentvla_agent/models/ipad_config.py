@@ -39,6 +39,9 @@ class IPadConfig:
     dropout: float = 0.1
     ego_dropout: float = 0.0  # of the whole ego status, in training
     box: EgoBoxConfig = field(default_factory=EgoBoxConfig)
+    score_knows_findings: bool = (
+        False  # the scorer also reads where a proposal leaves road or route, and whether it hits
+    )
     context_grid: Tuple[int, int] = (0, 0)  # tokens (rows, columns) of each picture that all proposals look at first
     scores: Tuple[str, ...] = (  # one logit each; the last one chooses
         "no_at_fault_collisions",
@@ -67,4 +70,5 @@ class TinyIPadConfig(IPadConfig):
     ego_dropout: float = 0.1
     neck_groups: int = 64
     box: EgoBoxConfig = field(default_factory=lambda: EgoBoxConfig(heights=(0.3,)))
+    score_knows_findings: bool = True
     context_grid: Tuple[int, int] = (3, 6)

@@ -93,6 +93,18 @@ def test_every_trained_parameter_gets_a_gradient() -> None:
     assert all(own.grad is None for own in model.backbone.parameters()), "it is frozen"
 
 
+def test_the_scorer_knows_what_the_other_heads_found_and_does_not_teach_them() -> None:
+    model, features = make_model().eval(), make_features()
+    before = model(features)["scores"]
+    before.sum().backward()
+    assert all(own.grad is None for own in (*model.area_head.parameters(), *model.hit_head.parameters()))
+    with torch.no_grad():
+        model.area_head[-1].bias += 5.0
+    assert (model(features)["scores"] - before).abs().max() > 1e-3
+    apart = make_model(replace(SMALL, score_knows_findings=False)).eval()
+    assert apart.findings is None
+
+
 @pytest.mark.parametrize("every, times", ((False, 1), (True, 2)))
 def test_a_fusion_module_is_asked_and_sees_the_features(every: bool, times: int) -> None:
     class Recorder(torch.nn.Module):
