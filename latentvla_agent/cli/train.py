@@ -107,6 +107,33 @@ def train_teacher_command(
     train_teacher(config, seed, out, read_settings(settings or []), request)
 
 
+def train_distill_command(
+    config: Config = "distillation-tiny",
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of weights and order.")] = 0,
+    out: Annotated[Optional[Path], typer.Option("--out", help="Folder; default: runs/train/CONFIG-SEED.")] = None,
+    settings: Settings = None,
+    data: Annotated[Optional[Path], typer.Option("--data", help="Data of the training split.")] = None,
+    dev_data: Annotated[
+        Optional[Path], typer.Option("--dev-data", help="Data of the dev split; default: as --data.")
+    ] = None,
+    maps: Maps = None,
+    cache: Cache = None,
+) -> None:
+    """Distil a teacher into a student that reads nothing but the planner's own features.
+
+    Killed or interrupted, the same command goes on where it stopped.
+
+    \b
+    Example:
+      latentvla train distill --set teacher=runs/train/teacher-tiny-0
+    """
+    from latentvla_agent.pipeline.distillation import distill
+    from latentvla_agent.pipeline.scenes import DataRequest
+
+    request = DataRequest(find_sensor_source, data, dev_data or data, maps, cache)
+    distill(config, seed, out, read_settings(settings or []), request)
+
+
 def read_settings(settings: List[str]) -> Dict[str, Any]:
     """KEY=VALUE, the value as YAML; raises `ConfigError` for anything else."""
     values: Dict[str, Any] = {}

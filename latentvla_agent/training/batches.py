@@ -7,7 +7,7 @@ from typing import Callable, Dict, Iterator, List, Tuple
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from latentvla_agent.training.feature_cache import FeatureCache
+from latentvla_agent.training.feature_cache import SceneCache
 
 Tensors = Dict[str, torch.Tensor]
 
@@ -15,7 +15,7 @@ Tensors = Dict[str, torch.Tensor]
 class CachedScenes(Dataset[Tensors]):
     """Batches by lists of indices; `index` (B,) tells which scenes they are."""
 
-    def __init__(self, cache: FeatureCache):
+    def __init__(self, cache: SceneCache):
         self.cache = cache
 
     def __len__(self) -> int:
@@ -70,6 +70,6 @@ def find_share() -> Tuple[int, int]:
     return (torch.distributed.get_rank(), torch.distributed.get_world_size()) if together else (0, 1)
 
 
-def load_batches(cache: FeatureCache, batches: EpochBatches) -> DataLoader[Tensors]:
+def load_batches(cache: SceneCache, batches: EpochBatches) -> DataLoader[Tensors]:
     """A loader in this process: reading a mapped file needs no other."""
     return DataLoader(CachedScenes(cache), batch_size=None, sampler=batches)

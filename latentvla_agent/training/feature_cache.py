@@ -12,7 +12,7 @@ import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Protocol, Sequence, Tuple
 
 import numpy as np
 import numpy.typing as npt
@@ -42,6 +42,33 @@ class CacheRecipe:
         """Hash of all of it."""
         content = {"version": FORMAT_VERSION, "tokens": self.tokens, "facts": self.facts, "constants": self.constants}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+class SceneCache(Protocol):
+    """Tensors of scenes by index."""
+
+    tokens: Tuple[str, ...]
+
+    def __len__(self) -> int: ...
+
+    def read(self, indices: Sequence[int]) -> Tensors:
+        """Tensors of these scenes, stacked."""
+
+
+class JoinedCache:
+    """Several caches of the same scenes as one; of a tensor that two of them have, the later one's."""
+
+    def __init__(self, caches: Sequence[SceneCache]):
+        if len({cache.tokens for cache in caches}) != 1:
+            raise DataError("expected feature caches of the same scenes in the same order")
+        self._caches, self.tokens = list(caches), caches[0].tokens
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def read(self, indices: Sequence[int]) -> Tensors:
+        """Tensors of all caches."""
+        return {name: tensor for cache in self._caches for name, tensor in cache.read(indices).items()}
 
 
 class FeatureCache:

@@ -20,9 +20,10 @@ from latentvla_agent.errors import ConfigError
 from latentvla_agent.models.weights import write_weights
 from latentvla_agent.training.batches import EpochBatches, find_share, load_batches
 from latentvla_agent.training.config import TrainingConfig
-from latentvla_agent.training.feature_cache import FeatureCache
+from latentvla_agent.training.feature_cache import SceneCache
 
 LAST, BEST, WEIGHTS, RUN, LOGS = "last.ckpt", "best.ckpt", "model.safetensors", "training.json", "logs"
+IDENTITY = "identity.json"
 DEV_SCORE = "dev_score"  # the higher, the better
 
 
@@ -38,8 +39,8 @@ class FitPlan:
 
     out: Path
     seed: int
-    train: FeatureCache
-    dev: FeatureCache
+    train: SceneCache
+    dev: SceneCache
     facts: Mapping[str, Any]
     monitor: str = DEV_SCORE
 
@@ -102,7 +103,7 @@ def quieten() -> None:
 
 def claim_folder(out: Path, training: TrainingConfig, seed: int, facts: Mapping[str, Any]) -> None:
     """Make the folder of a training, or recognise it; raises `ConfigError` where it holds another one."""
-    path, identity = out / "identity.json", {"training": asdict(training), "seed": seed, **facts}
+    path, identity = out / IDENTITY, {"training": asdict(training), "seed": seed, **facts}
     content = json.dumps(identity, indent=1, sort_keys=True, default=str)
     if path.is_file() and path.read_text() != content:
         raise ConfigError(f"{out}: holds another training (see {path.name}); name another --out, or delete it")

@@ -93,6 +93,13 @@ def test_latent_actions_are_learnt_without_labels(tmp_path: Path) -> None:
     assert taught.status == 0, taught.err
     assert load_file(tmp_path / "teacher" / "model.safetensors")["slots"].shape == (12, 192)
     assert {"dev_likelihood", "dev/accuracy", "dev/accuracy_11"} <= set(read_log(tmp_path / "teacher")[0])
+    follow = ("--set", f"teacher={tmp_path / 'teacher'}", "--set", f"codes={out}", "--set", "loss.codes=1")
+    distilled = call("train", "distill", *few, *follow, "--set", "batch_size=3", *SMALL, "--out", tmp_path / "student")
+    assert distilled.status == 0, distilled.err
+    assert load_file(tmp_path / "student" / "model.safetensors")["action_output.weight"].shape == (192, 128)
+    assert {"dev_closeness", "dev/agreement", "loss/codes"} <= set(read_log(tmp_path / "student")[0])
+    stranger = call("train", "distill", *few, "--set", f"teacher={out}", *SMALL, "--out", tmp_path / "stranger")
+    assert stranger.status == 2 and "expected a finished training of a teacher" in stranger.err
 
 
 @pytest.mark.slow

@@ -8,13 +8,18 @@ import pytest
 
 from latentvla_agent.errors import ConfigError
 from latentvla_agent.training.config import PlannerTraining, list_configs, read_training
+from latentvla_agent.training.distillation_config import DistillationTraining
 from latentvla_agent.training.latent_action_config import LatentActionTraining
 from latentvla_agent.training.teacher_config import TeacherTraining
 
 
 @pytest.mark.parametrize("name", list_configs())
 def test_shipped_configs(name: str) -> None:
-    kinds = {"latent-actions": LatentActionTraining, "teacher": TeacherTraining}
+    kinds = {
+        "latent-actions": LatentActionTraining,
+        "teacher": TeacherTraining,
+        "distillation": DistillationTraining,
+    }
     kind = next((own for start, own in kinds.items() if name.startswith(start)), PlannerTraining)
     assert read_training(name, kind).train_split
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Dict, Iterator, List
+from typing import Dict, Iterator, List, Sequence, Tuple
 
 import pytest
 import torch
@@ -15,6 +15,7 @@ from latentvla_agent.training.feature_cache import (
     SHARD,
     CacheRecipe,
     FeatureCache,
+    JoinedCache,
     count_finished,
     find_feature_cache,
     is_complete,
@@ -102,3 +103,31 @@ def test_a_broken_shard_is_named(tmp_path: Path) -> None:
     (tmp_path / "00001.small.npy").write_bytes(b"nothing")
     with pytest.raises(DataError, match="00001.small.npy: expected a shard"):
         FeatureCache(tmp_path)
+
+
+def test_caches_of_the_same_scenes_are_one(tmp_path: Path) -> None:
+    first, second = (
+        SimpleCache({name: torch.arange(3.0) + shift, "both": torch.full((3,), shift)})
+        for name, shift in (("a", 0.0), ("b", 5.0))
+    )
+    joined = JoinedCache([first, second])
+    found = joined.read([2, 0])
+    assert len(joined) == 3 and set(found) == {"a", "b", "both"}
+    assert (
+        found["a"].tolist() == [2.0, 0.0] and found["b"].tolist() == [7.0, 5.0] and found["both"].tolist() == [5.0, 5.0]
+    )
+    with pytest.raises(DataError, match="the same scenes in the same order"):
+        JoinedCache([first, SimpleCache({}, ("y", "x", "z"))])
+
+
+class SimpleCache:
+    """Tensors in memory."""
+
+    def __init__(self, tensors: Dict[str, torch.Tensor], tokens: Tuple[str, ...] = ("x", "y", "z")):
+        self.tokens, self._tensors = tokens, tensors
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def read(self, indices: Sequence[int]) -> Dict[str, torch.Tensor]:
+        return {name: tensor[list(indices)] for name, tensor in self._tensors.items()}
