@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, List, Mapping, Optional, Tuple
+from typing import Any, List, Mapping, NamedTuple, Optional
 
 import pytorch_lightning as lightning
 import torch
@@ -32,6 +32,14 @@ from latentvla_agent.training.scene_features import FeatureSource, SceneSet
 from latentvla_agent.training.teacher_config import TeacherTraining
 
 
+class Taught(NamedTuple):
+    """A finished teacher, how it was trained, and the hash of its weights."""
+
+    teacher: OpenClipTeacher
+    training: TeacherTraining
+    weights: str
+
+
 class TokenMaker:
     """A frozen teacher as the part of a feature cache that replaces pictures: by its tokens."""
 
@@ -55,19 +63,20 @@ def distill(config: str, seed: int, out: Optional[Path], settings: Mapping[str, 
     torch.set_num_threads(training.threads or count_cores())
     lightning.seed_everything(seed, verbose=False)
     student = Student(training.student)
+    taught = open_teacher(Path(training.teacher))
     scenes = collect_splits(request, training, scored=False)
     folder = out or Path("runs/train") / f"{Path(config).stem}-{seed}"
     facts = {
         "config": config,
         "scenes": [hash_tokens([ref.token for ref in own.refs]) for own in scenes],
-        "teacher": hash_file(Path(training.teacher) / WEIGHTS),
+        "teacher": taught.weights,
     }
     claim_folder(folder, training, seed, facts)
     caches = [
         JoinedCache(pair)
         for pair in zip(
             cache_planner(training, scenes, request.cache),
-            cache_tokens(Path(training.teacher), training.workers, scenes, request.cache),
+            cache_tokens(taught, training.workers, scenes, request.cache),
         )
     ]
     codes = None
@@ -91,20 +100,19 @@ def cache_planner(training: DistillationTraining, scenes: List[SceneSet], base: 
     return cache_features(source, scenes, base)
 
 
-def cache_tokens(folder: Path, workers: int, scenes: List[SceneSet], base: Optional[Path]) -> List[FeatureCache]:
+def cache_tokens(taught: Taught, workers: int, scenes: List[SceneSet], base: Optional[Path]) -> List[FeatureCache]:
     """The token cache of a teacher: its key names weights and preprocessing, so that another's is never read."""
-    teacher, trained = open_teacher(folder)
-    encoder = f"{hash_file(folder / WEIGHTS)[:16]} {trained.teacher}"
-    source = FeatureSource(TeacherFeatures(trained.features), [], TokenMaker(teacher), encoder, workers)
-    return cache_features(source, scenes, base)
+    encoder = f"{taught.weights[:16]} {taught.training.teacher}"
+    features = TeacherFeatures(taught.training.features)
+    return cache_features(FeatureSource(features, [], TokenMaker(taught.teacher), encoder, workers), scenes, base)
 
 
-def open_teacher(folder: Path) -> Tuple[OpenClipTeacher, TeacherTraining]:
-    """A teacher that `latentvla train teacher` left in a folder, and how it was trained."""
+def open_teacher(folder: Path) -> Taught:
+    """A teacher that `latentvla train teacher` left in a folder."""
     path = folder / IDENTITY
     if not path.is_file() or not (folder / WEIGHTS).is_file():
         raise ConfigError(f"{folder}: expected a finished training of a teacher ({IDENTITY}, {WEIGHTS})")
     trained = change_config(TeacherTraining(), json.loads(path.read_text())["training"], str(path))
     teacher = OpenClipTeacher(trained.teacher)
     teacher.load_state_dict(load_file(folder / WEIGHTS))
-    return teacher, trained
+    return Taught(teacher, trained, hash_file(folder / WEIGHTS))

@@ -103,7 +103,9 @@ def _convert(kind: Any, before: Any, value: Any, place: str) -> Any:
         return change_config(before, value, place)
     if isinstance(before, tuple) and isinstance(value, list):
         return tuple(value)
-    wanted: Tuple[type, ...] = {"int": (int,), "float": (int, float), "str": (str,)}.get(str(kind), (object,))
-    if is_dataclass(before) or not isinstance(value, wanted) or isinstance(value, bool):
+    known = {"int": (int,), "float": (int, float), "str": (str,), "bool": (bool,)}
+    wanted: Tuple[type, ...] = known.get(str(kind), (object,))
+    is_number = isinstance(value, bool) and str(kind) in ("int", "float")  # to Python alone
+    if is_dataclass(before) or not isinstance(value, wanted) or is_number:
         raise ConfigError(f"{place}: expected {kind}, got {value!r}")
     return float(str(value)) if kind == "float" else value

@@ -35,6 +35,7 @@ def test_entries_are_replaced() -> None:
         ("agent: ipad\nepoch: 3\n", "unknown entry 'epoch'; did you mean 'epochs'"),
         ("agent: ipad\noptimizer:\n  learning_rat: 1\n", "optimizer: unknown entry 'learning_rat'"),
         ("agent: ipad\nepochs: many\n", "epochs: expected int, got 'many'"),
+        ("agent: ipad\nepochs: true\n", "epochs: expected int, got True"),
         ("epochs: 3\n", "expected the entry agent"),
         ("3\n", "expected a mapping, got int"),
     ),
@@ -57,3 +58,10 @@ def test_what_a_nested_config_does_not_say_is_as_it_was() -> None:
     assert training.model.width == 64 and training.model.num_tokens == 60
     with pytest.raises(ConfigError, match="model: expected LatentActionConfig, got 3"):
         read_training("latent-actions-tiny", LatentActionTraining, {"model": 3})
+
+
+def test_yes_and_no() -> None:
+    training = read_training("teacher-tiny", TeacherTraining, {"teacher.frozen_tower": False})
+    assert training.teacher.frozen_tower is False and training.teacher.name == "latentvla-tiny"
+    with pytest.raises(ConfigError, match="frozen_tower: expected bool, got 1"):
+        read_training("teacher-tiny", TeacherTraining, {"teacher.frozen_tower": 1})
