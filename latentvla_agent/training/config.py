@@ -52,6 +52,7 @@ class PlannerTraining(TrainingConfig):
 
     agent: str = ""
     metric: str = "pdms-v1.1"
+    average: float = 0.0  # decay of the running mean of weights that is judged and kept; 0: the weights themselves
     ipad_loss: IPadLossConfig = field(default_factory=IPadLossConfig)
     transfuser_loss: TransfuserLossConfig = field(default_factory=TransfuserLossConfig)
 

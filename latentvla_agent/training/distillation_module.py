@@ -10,7 +10,7 @@ from latentvla_agent.models.latent_tokens import ACTION_LOGITS, ACTION_TOKENS, V
 from latentvla_agent.models.student import Student
 from latentvla_agent.training.config import OptimizerConfig
 from latentvla_agent.training.distillation_loss import DistillationConfig, distillation_loss, measure_divergence
-from latentvla_agent.training.fitting import Learner
+from latentvla_agent.training.learner import Learner
 from latentvla_agent.training.optimizers import schedule_adamw
 
 Tensors = Dict[str, torch.Tensor]

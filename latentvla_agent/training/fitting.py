@@ -21,16 +21,11 @@ from latentvla_agent.models.weights import write_weights
 from latentvla_agent.training.batches import EpochBatches, find_share, load_batches
 from latentvla_agent.training.config import TrainingConfig
 from latentvla_agent.training.feature_cache import SceneCache
+from latentvla_agent.training.learner import Learner, read_shown
 
 LAST, BEST, WEIGHTS, RUN, LOGS = "last.ckpt", "best.ckpt", "model.safetensors", "training.json", "logs"
 IDENTITY = "identity.json"
 DEV_SCORE = "dev_score"  # the higher, the better
-
-
-class Learner(lightning.LightningModule):
-    """A module whose `model` is what a training is for."""
-
-    model: torch.nn.Module
 
 
 @dataclass(frozen=True)
@@ -114,8 +109,7 @@ def claim_folder(out: Path, training: TrainingConfig, seed: int, facts: Mapping[
 def finish(module: Learner, plan: FitPlan, seconds: float) -> Dict[str, Any]:
     """Write weights, config and the record of the training."""
     best = torch.load(plan.out / BEST, map_location="cpu", weights_only=True)
-    state = {name[len("model.") :]: tensor for name, tensor in best["state_dict"].items() if name.startswith("model.")}
-    module.model.load_state_dict(state)
+    module.model.load_state_dict(read_shown(best["state_dict"]))
     write_weights(module.model, plan.out / WEIGHTS)
     record = {**plan.facts, "seed": plan.seed, "epoch": best["epoch"], "seconds": round(seconds, 1)}
     write_atomically(plan.out / RUN, (json.dumps(record, indent=1, default=str) + "\n").encode())

@@ -8,8 +8,8 @@ import torch
 from torch.nn.functional import mse_loss
 
 from latentvla_agent.models.latent_action import LatentActionModel, Reconstruction
-from latentvla_agent.training.fitting import Learner
 from latentvla_agent.training.latent_action_config import LatentActionTraining
+from latentvla_agent.training.learner import Learner
 from latentvla_agent.training.optimizers import schedule_adamw
 
 Tensors = Dict[str, torch.Tensor]

@@ -10,9 +10,10 @@ from typing import Any, Dict, List, Sequence
 import torch
 
 from latentvla_agent.training.config import PlannerTraining
-from latentvla_agent.training.fitting import DEV_SCORE, Learner
+from latentvla_agent.training.fitting import DEV_SCORE
 from latentvla_agent.training.imitation import imitation_loss
 from latentvla_agent.training.ipad_loss import ipad_loss
+from latentvla_agent.training.learner import Learner
 from latentvla_agent.training.online_labels import ProposalScorer
 from latentvla_agent.training.optimizers import schedule_adamw
 from latentvla_agent.training.transfuser_loss import transfuser_loss
@@ -50,6 +51,8 @@ class PlannerModule(Learner):
         self.model, self._training = model, training
         self._train, self._dev, self._names = train, dev, tuple(names)
         self._label_seconds, self._step_began = 0.0, math.nan
+        if training.average:
+            self.keep_average(training.average)
 
     def forward(self, features: Tensors) -> Tensors:
         """The model's predictions."""
@@ -88,7 +91,7 @@ class PlannerModule(Learner):
 
     def validation_step(self, batch: Tensors, index: int) -> None:
         """True scores of the plans on the dev split."""
-        plans = self(batch)["trajectory"].float()
+        plans = self.shown(batch)["trajectory"].float()
         scores = self._dev.scorer.score(self._dev.tokens_of(batch), plans).mean(dim=0)
         for name, value in zip(self._names, scores):
             own = DEV_SCORE if name == "score" else f"dev/{name}"

@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy
 
 from latentvla_agent.models.teacher import Teacher
 from latentvla_agent.training.config import OptimizerConfig
-from latentvla_agent.training.fitting import Learner
+from latentvla_agent.training.learner import Learner
 from latentvla_agent.training.optimizers import schedule_adamw
 
 Tensors = Dict[str, torch.Tensor]
