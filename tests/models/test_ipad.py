@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from latentvla_agent.models.ipad import IPad, place_box
 from latentvla_agent.models.ipad_config import EgoBoxConfig, IPadConfig, TinyIPadConfig
+from latentvla_agent.models.motion import MotionConfig, integrate_motion
 from latentvla_agent.training.ipad_loss import IPadLossConfig, ipad_loss
 from tests.models.fixed_weights import fix_weights
 
@@ -162,14 +163,19 @@ def test_it_learns_one_batch_by_heart() -> None:
     config = replace(SMALL, ego_dropout=0.0)
     model, features, labels = make_model(config), make_features(4), make_labels(config, 4)
     features.update(model.encode(features))
-    human = torch.cumsum(torch.rand(4, 8, 3) * torch.tensor([4.0, 1.0, 0.1]), dim=1)
-    optimizer = torch.optim.AdamW([own for own in model.parameters() if own.requires_grad], lr=3e-3)
+    features["ego_status"][:, 0] = torch.tensor([0.0, 3.0, 6.0, 9.0])
+    human = integrate_motion(
+        2.5 * torch.randn(4, 8, 2), features["ego_status"], MotionConfig(gain=0.3)
+    )  # can be driven
+    optimizer = torch.optim.AdamW([own for own in model.parameters() if own.requires_grad], lr=6e-3)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 450)
     losses = []
-    for _ in range(300):
+    for _ in range(450):
         parts = ipad_loss(model(features), {"trajectory": human}, labels, IPadLossConfig())
         optimizer.zero_grad()
         torch.stack(list(parts.values())).sum().backward()
         optimizer.step()
+        schedule.step()
         losses.append(parts["imitation"].item())
     assert losses[-1] < 0.05 * losses[0] and losses[-1] < 0.5
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from latentvla_agent.models.motion import MotionConfig, integrate_motion
 from latentvla_agent.training.transfuser_loss import TransfuserLossConfig, agent_losses, match_agents, transfuser_loss
 from tests.models.transfuser_scenes import LATE, make_features, make_model, make_targets
 
@@ -105,6 +106,8 @@ def test_a_weight_of_zero_needs_no_targets() -> None:
 def test_one_batch_is_learned_by_heart() -> None:
     config = replace(LATE, fusion_dropout=0.0)
     model, features, targets = make_model(config).train(), make_features(config), make_targets(config)
+    choices = torch.randn(len(features["ego_status"]), 8, 2)
+    targets["trajectory"] = integrate_motion(choices, features["ego_status"], MotionConfig(gain=0.2))  # can be driven
     targets["bev_semantics"] = targets["bev_semantics"][:, :1, :1].expand_as(targets["bev_semantics"])
     cached = {**features, **model.encode(features)}
     optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], 1e-3)
