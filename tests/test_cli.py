@@ -424,7 +424,7 @@ def test_without_out_rows_go_to_stdout(scored: Scored, evaluated: Path) -> None:
     assert answer.status == 0 and json.loads(answer.out) == scored.rows
 
 
-def test_a_reader_that_leaves_is_no_error(evaluated: Path) -> None:
+def test_a_reader_that_leaves_is_no_error(scored: Scored, evaluated: Path) -> None:
     arguments = ["score", "--trajectories", evaluated / "plans.json.gz", "--workers", "1"]
     process = subprocess.Popen(
         [*COMMAND, *map(str, arguments), "--cache", str(evaluated / "cache")],
