@@ -67,6 +67,10 @@ class EgoStatusIndex(IntEnum):
     UNKNOWN = 7
 
 
+# Of the way between two frames: dx, dy [m], dyaw [rad] in the frame before; velocity [m/s], acceleration [m/s^2] there.
+MOTION_SIZE = 7
+
+
 def wrap_angle(angle: Any) -> Any:
     """Map an angle [rad], scalar or array, into [-pi, pi]."""
     return np.arctan2(np.sin(angle), np.cos(angle))

@@ -16,8 +16,6 @@ from latentvla_agent.data.sensors import CAMERA_NAMES
 from latentvla_agent.errors import ConfigError, DataError
 from latentvla_agent.features.pictures import average_into
 
-MOTION_SIZE = 7  # dx, dy [m], dyaw [rad] in the frame before; velocity [m/s] and acceleration [m/s^2] there
-
 
 @dataclass(frozen=True)
 class WindowConfig:
@@ -51,7 +49,7 @@ class WindowTargets:
         return f"latentvla_window_{config.camera}_{config.width}x{config.height}_{frames}"
 
     def compute_targets(self, scene: Scene) -> Dict[str, torch.Tensor]:
-        """frames (T, 3, H, W) uint8; motion (T - 1, 7) float32, see `MOTION_SIZE`.
+        """frames (T, 3, H, W) uint8; motion (T - 1, 7) float32, see `data.scene.MOTION_SIZE`.
 
         Raises `DataError` where the scene has no such frame, or a frame no such picture.
         """

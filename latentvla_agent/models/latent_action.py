@@ -13,13 +13,13 @@ from typing import Dict, NamedTuple, Optional, Tuple
 import torch
 from torch import nn
 
+from latentvla_agent.data.scene import MOTION_SIZE
 from latentvla_agent.errors import ConfigError
 from latentvla_agent.models.blocks import Attention, Block
 from latentvla_agent.models.latent_tokens import ActionVocabulary
 from latentvla_agent.models.quantiser import Quantised, Quantiser, QuantiserConfig
 
 STEPS = ("environment", "ego")
-MOTION_SIZE = 7  # of a transition: see `features.windows`
 
 
 @dataclass(frozen=True)

@@ -10,24 +10,22 @@ import pytorch_lightning as lightning
 import torch
 from safetensors.torch import load_file
 
-from latentvla_agent.agent import LatentVLAAgent
 from latentvla_agent.data.files import hash_file
 from latentvla_agent.errors import ConfigError
-from latentvla_agent.evaluation.agents import build_agent, find_agent
 from latentvla_agent.evaluation.provenance import count_cores
 from latentvla_agent.features.teacher import TeacherFeatures
-from latentvla_agent.models.backbones import load_pretrained_backbones
 from latentvla_agent.models.latent_tokens import Tensors
 from latentvla_agent.models.open_clip_teacher import OpenClipTeacher
 from latentvla_agent.models.student import Student
 from latentvla_agent.models.teacher import Teacher
-from latentvla_agent.pipeline.scenes import DataRequest, cache_features, collect_splits, hash_frozen, hash_tokens
+from latentvla_agent.pipeline.planner import make_learner, open_features
+from latentvla_agent.pipeline.scenes import DataRequest, cache_features, claim_run, collect_splits, hash_frozen
 from latentvla_agent.training.action_codes import read_codes
 from latentvla_agent.training.config import change_config, read_training
 from latentvla_agent.training.distillation_config import DistillationTraining
 from latentvla_agent.training.distillation_module import CLOSENESS, DistillationModule
 from latentvla_agent.training.feature_cache import FeatureCache, JoinedCache
-from latentvla_agent.training.fitting import IDENTITY, WEIGHTS, FitPlan, claim_folder, fit
+from latentvla_agent.training.fitting import IDENTITY, WEIGHTS, FitPlan, fit
 from latentvla_agent.training.scene_features import FeatureSource, SceneSet
 from latentvla_agent.training.teacher_config import TeacherTraining
 
@@ -65,13 +63,7 @@ def distill(config: str, seed: int, out: Optional[Path], settings: Mapping[str, 
     student = Student(training.student)
     taught = open_teacher(Path(training.teacher))
     scenes = collect_splits(request, training, scored=False)
-    folder = out or Path("runs/train") / f"{Path(config).stem}-{seed}"
-    facts = {
-        "config": config,
-        "scenes": [hash_tokens([ref.token for ref in own.refs]) for own in scenes],
-        "teacher": taught.weights,
-    }
-    claim_folder(folder, training, seed, facts)
+    folder, facts = claim_run(config, seed, out, training, scenes, teacher=taught.weights)
     caches = [
         JoinedCache(pair)
         for pair in zip(
@@ -89,15 +81,10 @@ def distill(config: str, seed: int, out: Optional[Path], settings: Mapping[str, 
 
 def cache_planner(training: DistillationTraining, scenes: List[SceneSet], base: Optional[Path]) -> List[FeatureCache]:
     """Features of the planner, the same cache as its own training has."""
-    agent = build_agent(find_agent(training.planner))
-    if not isinstance(agent, LatentVLAAgent):
-        raise ConfigError(f"agent {training.planner}: expected one that learns, got {type(agent).__name__}")
-    load_pretrained_backbones(agent.model)
-    encoder = hash_frozen(agent.model)
-    if not encoder:
+    agent = make_learner(training.planner)
+    if not hash_frozen(agent.model):
         raise ConfigError(f"agent {training.planner}: expected a frozen backbone, whose features can be cached")
-    source = FeatureSource(agent.features, [agent.targets], agent.model, encoder, training.workers)
-    return cache_features(source, scenes, base)
+    return cache_features(open_features(agent, training.workers), scenes, base)
 
 
 def cache_tokens(taught: Taught, workers: int, scenes: List[SceneSet], base: Optional[Path]) -> List[FeatureCache]:

@@ -19,11 +19,11 @@ from latentvla_agent.features.windows import WindowTargets
 from latentvla_agent.models.backbones import load_pretrained_backbones
 from latentvla_agent.models.frame_encoder import FrameEncoder
 from latentvla_agent.models.latent_action import STEPS, LatentActionModel
-from latentvla_agent.pipeline.scenes import DataRequest, cache_features, collect_splits, hash_frozen, hash_tokens
+from latentvla_agent.pipeline.scenes import DataRequest, cache_features, claim_run, collect_splits, hash_frozen
 from latentvla_agent.training.action_codes import write_codes
 from latentvla_agent.training.config import read_training
 from latentvla_agent.training.feature_cache import FeatureCache
-from latentvla_agent.training.fitting import RUN, WEIGHTS, FitPlan, claim_folder, fit
+from latentvla_agent.training.fitting import RUN, WEIGHTS, FitPlan, fit
 from latentvla_agent.training.latent_action_config import LatentActionTraining
 from latentvla_agent.training.latent_action_module import EXPLAINED, LatentActionModule
 from latentvla_agent.training.latent_action_report import ReportConfig, report_latent_actions
@@ -43,9 +43,7 @@ def train_latent_actions(
     encoder = FrameEncoder(training.backbone, training.grid)
     load_pretrained_backbones(encoder)
     scenes = collect_splits(request, training, scored=False)
-    folder = out or Path("runs/train") / f"{Path(config).stem}-{seed}"
-    facts = {"config": config, "scenes": [hash_tokens([ref.token for ref in own.refs]) for own in scenes]}
-    claim_folder(folder, training, seed, facts)
+    folder, facts = claim_run(config, seed, out, training, scenes)
     targets = [WindowTargets(training.window)]
     source = FeatureSource(EgoStatusFeatures(), targets, encoder, hash_frozen(encoder), training.workers)
     caches = cache_features(source, scenes, request.cache)

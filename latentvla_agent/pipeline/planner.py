@@ -15,9 +15,9 @@ from latentvla_agent.errors import ConfigError
 from latentvla_agent.evaluation.agents import build_agent, find_agent
 from latentvla_agent.evaluation.provenance import count_cores
 from latentvla_agent.models.backbones import load_pretrained_backbones
-from latentvla_agent.pipeline.scenes import DataRequest, cache_features, collect_splits, hash_frozen, hash_tokens
+from latentvla_agent.pipeline.scenes import DataRequest, cache_features, claim_run, collect_splits, hash_frozen
 from latentvla_agent.training.config import PlannerTraining, read_training
-from latentvla_agent.training.fitting import WEIGHTS, FitPlan, claim_folder, fit
+from latentvla_agent.training.fitting import WEIGHTS, FitPlan, fit
 from latentvla_agent.training.online_labels import ProposalScorer
 from latentvla_agent.training.planner_module import PlannerModule, ScoredScenes
 from latentvla_agent.training.scene_features import FeatureSource
@@ -39,13 +39,10 @@ def train_planner(
     threads = training.threads or count_cores()
     torch.set_num_threads(threads)
     lightning.seed_everything(seed, verbose=False)
-    agent = make_learner(training)
+    agent = make_learner(training.agent)
     scenes = collect_splits(request, training, scored=True)
-    folder = out or Path("runs/train") / f"{Path(config).stem}-{seed}"
-    facts = {"config": config, "scenes": [hash_tokens([ref.token for ref in own.refs]) for own in scenes]}
-    claim_folder(folder, training, seed, facts)
-    source = FeatureSource(agent.features, [agent.targets], agent.model, hash_frozen(agent.model), training.workers)
-    caches = cache_features(source, scenes, request.cache)
+    folder, facts = claim_run(config, seed, out, training, scenes)
+    caches = cache_features(open_features(agent, training.workers), scenes, request.cache)
     names = list(getattr(getattr(agent.model, "config", None), "scores", SCORES))
     scored = [
         ScoredScenes(own.tokens, ProposalScorer(scene.metric_caches.__getitem__, training.metric, names, threads))
@@ -57,13 +54,18 @@ def train_planner(
         print(f"trained {training.agent}, seed {seed}: {record}, {write_agent(training.agent, folder, seed)}")
 
 
-def make_learner(training: PlannerTraining) -> LatentVLAAgent:
+def make_learner(name: str) -> LatentVLAAgent:
     """The agent with untrained weights, its backbones with those that their configs name."""
-    agent = build_agent(find_agent(training.agent))
+    agent = build_agent(find_agent(name))
     if not isinstance(agent, LatentVLAAgent):
-        raise ConfigError(f"agent {training.agent}: expected one that learns, got {type(agent).__name__}")
+        raise ConfigError(f"agent {name}: expected one that learns, got {type(agent).__name__}")
     load_pretrained_backbones(agent.model)
     return agent
+
+
+def open_features(agent: LatentVLAAgent, workers: int) -> FeatureSource:
+    """What makes the feature caches of an agent."""
+    return FeatureSource(agent.features, [agent.targets], agent.model, hash_frozen(agent.model), workers)
 
 
 def write_agent(name: str, folder: Path, seed: int) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional, Sequence
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 import torch
 
@@ -20,6 +20,7 @@ from latentvla_agent.models.backbones import Backbone
 from latentvla_agent.scoring.metric_cache import cache_path
 from latentvla_agent.training.config import TrainingConfig
 from latentvla_agent.training.feature_cache import FeatureCache
+from latentvla_agent.training.fitting import claim_folder
 from latentvla_agent.training.scene_features import FeatureSource, SceneSet
 
 TIME_LIMIT_S = 120.0  # for the metric cache of a scene
@@ -67,6 +68,16 @@ def collect_scenes(wanted: SplitRequest, request: DataRequest, scored: bool) -> 
         source=hash_tokens([hash_file(path) for path in logs]),
         feature_folder=source.cache_folder.parent / "features",
     )
+
+
+def claim_run(
+    config: str, seed: int, out: Optional[Path], training: TrainingConfig, scenes: Sequence[SceneSet], **more: Any
+) -> Tuple[Path, Dict[str, Any]]:
+    """The folder of a training, claimed, and the facts that it is recognised by: config, scenes and what is more."""
+    folder = out or Path("runs/train") / f"{Path(config).stem}-{seed}"
+    facts = {"config": config, "scenes": [hash_tokens([ref.token for ref in own.refs]) for own in scenes], **more}
+    claim_folder(folder, training, seed, facts)
+    return folder, facts
 
 
 def cache_features(source: FeatureSource, scenes: Sequence[SceneSet], base: Optional[Path]) -> List[FeatureCache]:

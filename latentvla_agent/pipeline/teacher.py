@@ -12,10 +12,10 @@ from latentvla_agent.data.files import hash_file
 from latentvla_agent.evaluation.provenance import count_cores
 from latentvla_agent.features.teacher import TeacherFeatures
 from latentvla_agent.models.open_clip_teacher import OpenClipTeacher, load_pretrained_towers
-from latentvla_agent.pipeline.scenes import DataRequest, cache_features, collect_splits, hash_tokens, hash_weights
+from latentvla_agent.pipeline.scenes import DataRequest, cache_features, claim_run, collect_splits, hash_weights
 from latentvla_agent.training.action_codes import read_codes
 from latentvla_agent.training.config import read_training
-from latentvla_agent.training.fitting import FitPlan, claim_folder, fit
+from latentvla_agent.training.fitting import FitPlan, fit
 from latentvla_agent.training.scene_features import FeatureSource
 from latentvla_agent.training.teacher_config import TeacherTraining
 from latentvla_agent.training.teacher_module import LIKELIHOOD, TeacherModule
@@ -33,13 +33,8 @@ def train_teacher(
     scenes = collect_splits(request, training, scored=False)
     paths = [Path(training.codes) / f"codes-{own.name}.npz" for own in scenes]
     codes = [read_codes(path, [ref.token for ref in own.refs]) for path, own in zip(paths, scenes)]
-    folder = out or Path("runs/train") / f"{Path(config).stem}-{seed}"
-    facts = {
-        "config": config,
-        "scenes": [hash_tokens([ref.token for ref in own.refs]) for own in scenes],
-        "codes": [hash_file(path) for path in paths],
-    }
-    claim_folder(folder, training, seed, facts)
+    hashes = [hash_file(path) for path in paths]
+    folder, facts = claim_run(config, seed, out, training, scenes, codes=hashes)
     encoder = hash_weights([teacher.visual], teacher.config.name) if training.teacher.frozen_tower else ""
     source = FeatureSource(TeacherFeatures(training.features), [], teacher, encoder, training.workers)
     caches = cache_features(source, scenes, request.cache)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Dict, Iterator, List, NamedTuple, Sequence
 
 import torch
@@ -111,7 +111,7 @@ def make_untrained(model: LatentActionModel, train: FeatureCache, seed: int) -> 
     """An encoder of random weights, whose codebooks are fitted to what it gives."""
     with torch.random.fork_rng():
         torch.manual_seed(seed + 1)
-        untrained = LatentActionModel(replace(model.config))
+        untrained = LatentActionModel(model.config)
         untrained.set_statistics(model.feature_mean, model.feature_deviation)
         untrained.train()
         for quantiser in untrained.quantisers.values():

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from latentvla_agent.data.roots import find_roots
-from latentvla_agent.data.scene import Scene
+from latentvla_agent.data.scene import MOTION_SIZE, Scene
 from latentvla_agent.data.scene_loader import SceneLoader, index_scenes
 from latentvla_agent.data.sensors import NO_LIDAR, Camera, Cameras, Lidar
 from latentvla_agent.data.splits import resolve_split
 from latentvla_agent.errors import ConfigError, DataError
-from latentvla_agent.features.windows import MOTION_SIZE, WindowConfig, WindowTargets
+from latentvla_agent.features.windows import WindowConfig, WindowTargets
 
 SMALL = WindowConfig(width=8, height=4)
 

@@ -8,8 +8,9 @@ from typing import Tuple
 import pytest
 import torch
 
+from latentvla_agent.data.scene import MOTION_SIZE
 from latentvla_agent.errors import ConfigError
-from latentvla_agent.models.latent_action import MOTION_SIZE, LatentActionModel, TinyLatentActionConfig
+from latentvla_agent.models.latent_action import LatentActionModel, TinyLatentActionConfig
 from latentvla_agent.models.latent_tokens import ActionVocabulary
 from latentvla_agent.models.quantiser import Quantiser, QuantiserConfig
 
