@@ -28,9 +28,7 @@ class MotionConfig:
     interval: float = 0.5  # s from pose to pose
     acceleration: float = 6.0  # m/s^2, of both signs
     curvature: float = 0.2  # 1/m, of both signs
-    gain: float = (
-        1.0  # of what the network says; a small one keeps a small change of that from moving the end by metres
-    )
+    gain: float = 1.0  # of what the network says: a small one keeps a small change from moving the end by metres
 
 
 def integrate_motion(choices: torch.Tensor, ego_status: torch.Tensor, config: MotionConfig) -> torch.Tensor:
