@@ -85,14 +85,17 @@ def _join(layers: Sequence[MapLayer]) -> MapLayer:
 
 
 def _write_split(path: Path, config: SplitConfig, windows: Iterable[Window]) -> None:
-    """The split as NAVSIM has its own: `--config-dir ROOT` makes `train_test_split=<name>` work in its scripts."""
+    """The split as NAVSIM has its own: `--config-dir ROOT` makes `train_test_split=<name>` work in its scripts.
+
+    The map has no say in which windows an unscored split holds: latent actions are learned from it.
+    """
     scene_filter = {
         "_target_": "navsim.common.dataclasses.SceneFilter",
         "_convert_": "all",
         "num_history_frames": FILTER.num_history_frames,
         "num_future_frames": FILTER.num_future_frames,
         "frame_interval": FILTER.frame_interval,
-        "has_route": FILTER.has_route,
+        "has_route": FILTER.has_route and config.rules.is_scored,
         "max_scenes": None,
         "log_names": sorted({window.log for window in windows}),
         "tokens": [window.token for window in windows],

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Dict, List, Tuple
 
 import pytest
+import yaml
 
 from latentvla_agent.data.digests import digest_map
 from latentvla_agent.data.files import write_atomically
@@ -16,10 +18,10 @@ from latentvla_agent.data.maps import MapStore
 from latentvla_agent.data.roots import find_roots
 from latentvla_agent.data.scene_loader import SceneLoader, index_scenes
 from latentvla_agent.data.splits import resolve_split
-from latentvla_agent.world.assembly import assemble
+from latentvla_agent.world.assembly import SPLIT_FOLDER, assemble
 from latentvla_agent.world.manifest import find_differences, read_committed
 from latentvla_agent.world.selection import choose_scenes
-from latentvla_agent.world.splits import SPLITS, find_split_config
+from latentvla_agent.world.splits import SPLITS, WindowRules, find_split_config
 from latentvla_agent.world.towns import Town, read_windows
 from latentvla_agent.world.windows import FILTER, Window
 from tests.world.small_world import SMALL, TOWNS
@@ -47,6 +49,14 @@ def test_our_readers_find_every_scene(world: World) -> None:
         assert len(scene.get_future_trajectory(8).poses) == 8
         roadblocks = scene.map_api.layer("lane_groups_polygons").ids
         assert set(map(int, scene.current_frame.roadblock_ids)) & set(roadblocks.tolist())
+
+
+@pytest.mark.parametrize("is_scored", [False, True])
+def test_the_map_has_no_say_in_the_windows_of_an_unscored_split(is_scored: bool, tmp_path: Path) -> None:
+    config = replace(SMALL, rules=WindowRules(is_scored=is_scored))
+    assemble(tmp_path, {}, config, [])
+    written = yaml.safe_load((tmp_path / SPLIT_FOLDER / f"{SMALL.name}.yaml").read_text())
+    assert written["scene_filter"]["has_route"] == is_scored
 
 
 def test_logs_hold_no_more_than_their_scenes_need(world: World) -> None:
