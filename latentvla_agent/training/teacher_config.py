@@ -15,5 +15,6 @@ class TeacherTraining(TrainingConfig):
 
     train_split: str = "minitown-unlabelled"
     codes: str = "runs/train/latent-actions-tiny-0"
+    baseline: bool = True  # then one that sees no pictures learns the same, for the report
     teacher: OpenClipTeacherConfig = field(default_factory=OpenClipTeacherConfig)
     features: TeacherFeaturesConfig = field(default_factory=TeacherFeaturesConfig)

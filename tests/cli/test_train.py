@@ -93,6 +93,10 @@ def test_latent_actions_are_learnt_without_labels(tmp_path: Path) -> None:
     assert taught.status == 0, taught.err
     assert load_file(tmp_path / "teacher" / "model.safetensors")["slots"].shape == (12, 192)
     assert {"dev_likelihood", "dev/accuracy", "dev/accuracy_11"} <= set(read_log(tmp_path / "teacher")[0])
+    compared = json.loads((tmp_path / "teacher" / "report.json").read_text())
+    assert {"chance", "prior", "teacher", "blind", "teacher_minus_blind"} == set(compared)
+    assert set(compared["teacher_minus_blind"]["accuracy"]) == {"difference", "low", "high"}
+    assert len((tmp_path / "teacher" / f"written-{split}.csv").read_text().splitlines()) == 7
     follow = ("--set", f"teacher={tmp_path / 'teacher'}", "--set", f"codes={out}", "--set", "loss.codes=1")
     distilled = call("train", "distill", *few, *follow, "--set", "batch_size=3", *SMALL, "--out", tmp_path / "student")
     assert distilled.status == 0, distilled.err
