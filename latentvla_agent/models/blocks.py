@@ -15,6 +15,14 @@ class Memory(NamedTuple):
     values: torch.Tensor
 
 
+def split_heads(projected: torch.Tensor, num_heads: int) -> Tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Queries, keys and values (B, heads, L, d) of what lies side by side in (B, L, 3 * heads * d)."""
+    queries, keys, values = (
+        part.unflatten(2, (num_heads, -1)).transpose(1, 2) for part in projected.chunk(3, dim=2)
+    )  # chunks: the gradient of each indexed third would be a whole tensor of zeros
+    return queries, keys, values
+
+
 class Attention(nn.Module):
     """Multi-head attention of tokens (B, L, d) to themselves, and to those of an earlier call."""
 
@@ -28,8 +36,7 @@ class Attention(nn.Module):
         self, tokens: torch.Tensor, mask: Optional[torch.Tensor] = None, memory: Optional[Memory] = None
     ) -> Tuple[torch.Tensor, Memory]:
         """What tokens see. `mask` (L, all) is True where they may look; what `memory` holds comes first among all."""
-        parts = self.project(tokens).unflatten(2, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
-        queries, keys, values = parts[0], parts[1], parts[2]
+        queries, keys, values = split_heads(self.project(tokens), self.num_heads)
         if memory is not None:
             keys, values = torch.cat([memory.keys, keys], dim=2), torch.cat([memory.values, values], dim=2)
         seen = nn.functional.scaled_dot_product_attention(queries, keys, values, attn_mask=mask)

@@ -14,15 +14,22 @@ from latentvla_agent.models.latent_tokens import ACTION_TOKENS, Tensors
 class FusedPlanner(nn.Module):
     """`planner` (IPad or Transfuser) with the tokens of `student`, any module that makes `LatentTokens`.
 
-    Without a student the tokens come with the features: a teacher's, live or of a cache. A student stays as it was
-    distilled, in eval mode and without gradient: planners are trained on the tokens that they will get.
+    Without a student the tokens come with the features: a teacher's, of a cache. A student stays as it was distilled,
+    in eval mode and without gradient, for planners are trained on the tokens that they will get; one that
+    `student_trains` is a control, which learns from the planner's loss alone.
     """
 
-    def __init__(self, planner: Any, fusion: FusionConfig = FusionConfig(), student: Optional[nn.Module] = None):
+    def __init__(
+        self,
+        planner: Any,
+        fusion: FusionConfig = FusionConfig(),
+        student: Optional[nn.Module] = None,
+        student_trains: bool = False,
+    ):
         super().__init__()
-        self.planner, self.student = planner, student
+        self.planner, self.student, self._student_trains = planner, student, student_trains
         planner.fusion = LatentFusion(fusion, planner.query_width)
-        if student is not None:
+        if student is not None and not student_trains:
             student.requires_grad_(False).eval()
 
     @property
@@ -36,9 +43,9 @@ class FusedPlanner(nn.Module):
         return int(self.planner.num_poses)
 
     def train(self, mode: bool = True) -> FusedPlanner:
-        """The student never trains."""
+        """The student doesn't, as a rule."""
         super().train(mode)
-        if self.student is not None:
+        if self.student is not None and not self._student_trains:
             self.student.eval()
         return self
 
@@ -55,6 +62,6 @@ class FusedPlanner(nn.Module):
         if "image_features" not in features:
             features = {**features, **self.encode(features)}
         if ACTION_TOKENS not in features:
-            with torch.no_grad():
+            with torch.set_grad_enabled(torch.is_grad_enabled() and self._student_trains):
                 features = {**features, **self.student(features).as_features()}
         return {**self.planner(features), "action_logits": features["action_logits"]}

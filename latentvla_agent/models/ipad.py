@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from latentvla_agent.models.backbones import make_backbone, make_normalization
+from latentvla_agent.models.blocks import split_heads
 from latentvla_agent.models.deformable_attention import PictureAttention
 from latentvla_agent.models.ipad_config import EgoBoxConfig, IPadConfig
 from latentvla_agent.models.motion import MotionIndex, integrate_motion
@@ -158,9 +159,9 @@ class SelfAttention(nn.Module):
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         """Tokens of the same shape."""
-        parts = self.project(self.norm(tokens)).unflatten(2, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
+        queries, keys, values = split_heads(self.project(self.norm(tokens)), self.num_heads)
         dropout = self.dropout if self.training else 0.0
-        mixed = nn.functional.scaled_dot_product_attention(parts[0], parts[1], parts[2], dropout_p=dropout)
+        mixed = nn.functional.scaled_dot_product_attention(queries, keys, values, dropout_p=dropout)
         output: torch.Tensor = tokens + self.output(mixed.transpose(1, 2).flatten(2))
         return output
 

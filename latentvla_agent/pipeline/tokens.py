@@ -1,0 +1,79 @@
+"""A teacher's tokens of every scene, written once: its key names weights and preprocessing, another's is never read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, List, NamedTuple, Optional, Sequence
+
+from safetensors.torch import load_file
+
+from latentvla_agent.data.files import hash_file
+from latentvla_agent.errors import ConfigError
+from latentvla_agent.features.teacher import TeacherFeatures, TeacherFeaturesConfig
+from latentvla_agent.models.latent_tokens import Tensors
+from latentvla_agent.models.open_clip_teacher import OpenClipTeacher, OpenClipTeacherConfig
+from latentvla_agent.models.teacher import Teacher
+from latentvla_agent.pipeline.scenes import cache_features, hash_weights
+from latentvla_agent.training.config import change_config
+from latentvla_agent.training.feature_cache import FeatureCache
+from latentvla_agent.training.fitting import IDENTITY, WEIGHTS
+from latentvla_agent.training.scene_features import FeatureSource, SceneSet
+from latentvla_agent.training.teacher_config import TeacherTraining
+
+
+class Taught(NamedTuple):
+    """A teacher, what it sees, and a name for its weights."""
+
+    teacher: OpenClipTeacher
+    features: TeacherFeaturesConfig
+    weights: str
+
+
+class TokenMaker:
+    """A frozen teacher as the part of a feature cache that replaces pictures: by its tokens."""
+
+    def __init__(self, teacher: Teacher):
+        self._teacher = teacher
+        teacher.freeze()
+
+    def eval(self) -> TokenMaker:
+        """It is, always."""
+        return self
+
+    def encode(self, features: Tensors) -> Tensors:
+        """`visual_tokens`, `action_tokens` and `action_logits`, decoded from the teacher's own choices."""
+        tokens: Tensors = self._teacher(features).as_features()
+        return tokens
+
+
+def cache_tokens(taught: Taught, workers: int, scenes: Sequence[SceneSet], base: Optional[Path]) -> List[FeatureCache]:
+    """The token cache of each of the splits."""
+    encoder = f"{taught.weights[:16]} {taught.teacher.config}"
+    source = FeatureSource(TeacherFeatures(taught.features), [], TokenMaker(taught.teacher), encoder, workers)
+    return cache_features(source, scenes, base)
+
+
+def open_teacher(folder: Path) -> Taught:
+    """A teacher that `latentvla train teacher` left in a folder."""
+    path = folder / IDENTITY
+    if not path.is_file() or not (folder / WEIGHTS).is_file():
+        raise ConfigError(f"{folder}: expected a finished training of a teacher ({IDENTITY}, {WEIGHTS})")
+    trained = change_config(TeacherTraining(), json.loads(path.read_text())["training"], str(path))
+    teacher = OpenClipTeacher(trained.teacher)
+    teacher.load_state_dict(load_file(folder / WEIGHTS))
+    return Taught(teacher, trained.features, hash_file(folder / WEIGHTS))
+
+
+def match_teacher(taught: Taught, agent: str, teacher: OpenClipTeacher, features: Any) -> None:
+    """Raise `ConfigError` where the teacher of an agent isn't the one that was trained."""
+    pairs = ((teacher.config, taught.teacher.config), (features.config, taught.features))
+    for own, trained in pairs:
+        if own != trained:
+            raise ConfigError(f"agent {agent}: expected the teacher as trained, {trained}, got {own}")
+
+
+def describe_untrained(teacher: OpenClipTeacher, features: TeacherFeatures) -> Taught:
+    """A teacher as it is, by the hash of its weights."""
+    config: OpenClipTeacherConfig = teacher.config
+    return Taught(teacher, features.config, hash_weights([teacher], config.name))
