@@ -213,10 +213,11 @@ with initialize_config_module("navsim.planning.script.config.common", version_ba
         agent.initialize()
         wanted = agent.get_sensor_config().get_sensors_at_iteration(3)
         assert wanted == agent.planner.get_sensor_config().get_sensors_at_iteration(3)
-        assert bool(wanted) == (name.startswith(("ipad", "transfuser")) and not name.endswith("_blind"))
+        assert bool(wanted) == (name.startswith(("ipad", "transfuser", "latentvla")) and not name.endswith("_blind"))
         print(name, agent.name())
 """
-    names = [path.stem for path in list_agent_files()]
+    # NAVSIM's environment has no open_clip.
+    names = [path.stem for path in list_agent_files() if "open_clip_teacher" not in path.read_text()]
     for devkit in find_real_devkits():
         printed = run_in_devkit(devkit, ["-c", code, *names])
         assert [line.split()[0] for line in printed.splitlines()] == names

@@ -42,6 +42,16 @@ class TeacherFeaturesConfig:
             raise ConfigError(f"expected cameras among {', '.join(CAMERA_NAMES)} and a size, got {self}")
 
 
+@dataclass(frozen=True)
+class TinyTeacherFeaturesConfig(TeacherFeaturesConfig):
+    """For our own tiny towers, whose pictures are as wide as a camera's."""
+
+    width: int = 352
+    height: int = 192
+    tokenizer: str = "ViT-B-32"
+    context_length: int = 48
+
+
 class TeacherFeatures:
     """A feature builder of NAVSIM's interface, of the current frame: nothing of the future goes in."""
 

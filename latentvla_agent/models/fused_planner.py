@@ -10,6 +10,8 @@ from torch import nn
 from latentvla_agent.models.fusion import FusionConfig, LatentFusion
 from latentvla_agent.models.latent_tokens import ACTION_TOKENS, Tensors
 
+FUSION = "fusion."  # how the names of the tensors begin that a fused planner has and an unfused one has not
+
 
 class FusedPlanner(nn.Module):
     """`planner` (IPad or Transfuser) with the tokens of `student`, any module that makes `LatentTokens`.

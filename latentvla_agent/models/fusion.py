@@ -23,6 +23,16 @@ class FusionConfig:
     num_heads: int = 8
 
 
+@dataclass(frozen=True)
+class TinyFusionConfig(FusionConfig):
+    """For the tiny planners, and the tokens of the tiny teacher and student."""
+
+    token_width: int = 192
+    width: int = 64
+    num_pooled: int = 8
+    num_heads: int = 4
+
+
 class LatentFusion(nn.Module):
     """Planner queries (B, Q, d) that have read latent tokens; equal to those that came until it is trained."""
 

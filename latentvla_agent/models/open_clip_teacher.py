@@ -47,6 +47,17 @@ class OpenClipTeacherConfig:
             raise ConfigError(f"language: expected one of {', '.join(LANGUAGES)}, got {self.language!r}")
 
 
+@dataclass(frozen=True)
+class TinyTeacherConfig(OpenClipTeacherConfig):
+    """Our own small towers, EfficientNet-lite0 and a short text transformer, and a new decoder: two CPU cores."""
+
+    name: str = "latentvla-tiny"
+    pretrained: str = LITE0_WEIGHTS
+    decoder_layers: int = 3
+    decoder_width: int = 192
+    decoder_heads: int = 6
+
+
 class OpenClipTeacher(Teacher):
     """Features `teacher_images` (B, C, 3, H, W) uint8 of the model's size, or `teacher_features` of `encode`, and
     `teacher_prompt` (B, P) of the model's tokenizer, or `ego_status` (B, 8)."""

@@ -50,7 +50,7 @@ class TinyStudentConfig(StudentConfig):
     width: int = 128
     depth: int = 4
     num_heads: int = 4
-    token_width: int = 128
+    token_width: int = 192
 
 
 class Student(nn.Module):

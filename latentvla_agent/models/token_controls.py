@@ -68,4 +68,4 @@ class ForeignTokens(nn.Module):
         for name, value in tokens._asdict().items():
             kept = getattr(self, name)
             kept[first : first + len(value)] = value[: len(kept) - first].detach()
-        self.count.fill_(min(first + len(tokens.logits), len(self.logits)))
+            self.count.fill_(min(first + len(value), len(kept)))

@@ -38,10 +38,15 @@ def read_weights(path: Path) -> Weights:
     return {name[len(LIGHTNING_PREFIX) :]: tensor for name, tensor in content.items()}
 
 
-def load_weights(model: torch.nn.Module, name: str) -> None:
-    """Load weights into a model: every one of its tensors, no other, each of its shape; else `CheckpointError`."""
+def load_weights(model: torch.nn.Module, name: str, new: str = "") -> None:
+    """Load weights into a model: every one of its tensors, no other, each of its shape; else `CheckpointError`.
+
+    Tensors whose names begin with `new` are not looked for: they stay as they are.
+    """
     path = find_checkpoint(name)
     weights, own = read_weights(path), model.state_dict()
+    if new:
+        weights = {**{key: tensor for key, tensor in own.items() if key.startswith(new)}, **weights}
     problems = [f"no {key}" for key in own if key not in weights]
     problems += [f"{key}, which the model has not" for key in weights if key not in own]
     problems += [

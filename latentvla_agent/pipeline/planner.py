@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Mapping, Optional
+from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 import pytorch_lightning as lightning
 import torch
 import yaml
 
 from latentvla_agent.agent import LatentVLAAgent
-from latentvla_agent.data.files import write_atomically
+from latentvla_agent.data.files import hash_file, write_atomically
 from latentvla_agent.errors import ConfigError
 from latentvla_agent.evaluation.agents import build_agent, find_agent
 from latentvla_agent.evaluation.provenance import count_cores
 from latentvla_agent.models.backbones import load_pretrained_backbones
+from latentvla_agent.models.checkpoint_files import find_checkpoint
+from latentvla_agent.models.fused_planner import FUSION, FusedPlanner
+from latentvla_agent.models.teacher import Teacher
+from latentvla_agent.models.weights import load_weights
 from latentvla_agent.pipeline.scenes import DataRequest, cache_features, claim_run, collect_splits, hash_frozen
+from latentvla_agent.pipeline.tokens import cache_tokens, name_teacher, take_teacher
 from latentvla_agent.training.config import PlannerTraining, read_training
+from latentvla_agent.training.feature_cache import FeatureCache, JoinedCache, SceneCache
 from latentvla_agent.training.fitting import WEIGHTS, FitPlan, fit
 from latentvla_agent.training.online_labels import ProposalScorer
 from latentvla_agent.training.planner_module import PlannerModule, ScoredScenes
-from latentvla_agent.training.scene_features import FeatureSource
+from latentvla_agent.training.scene_features import FeatureSource, SceneSet
 
 SCORES = (
     "no_at_fault_collisions",
@@ -40,9 +46,13 @@ def train_planner(
     torch.set_num_threads(threads)
     lightning.seed_everything(seed, verbose=False)
     agent = make_learner(training.agent)
+    begun_with = start_from(agent, training)
     scenes = collect_splits(request, training, scored=True)
-    folder, facts = claim_run(config, seed, out, training, scenes)
-    caches = cache_features(open_features(agent, training.workers), scenes, request.cache)
+    folder, facts = claim_run(config, seed, out, training, scenes, **begun_with)
+    planned = cache_features(open_features(agent, training.workers), scenes, request.cache)
+    caches: List[SceneCache] = [*planned]
+    if has_teacher(agent):
+        caches = join_tokens(planned, agent, training, scenes, request.cache)
     names = list(getattr(getattr(agent.model, "config", None), "scores", SCORES))
     scored = [
         ScoredScenes(own.tokens, ProposalScorer(scene.metric_caches.__getitem__, training.metric, names, threads))
@@ -64,8 +74,45 @@ def make_learner(name: str) -> LatentVLAAgent:
 
 
 def open_features(agent: LatentVLAAgent, workers: int) -> FeatureSource:
-    """What makes the feature caches of an agent."""
-    return FeatureSource(agent.features, [agent.targets], agent.model, hash_frozen(agent.model), workers)
+    """What makes the feature caches of an agent; a live teacher's tokens have caches of their own."""
+    features = agent.features.planner if has_teacher(agent) else agent.features
+    return FeatureSource(features, [agent.targets], agent.model, hash_frozen(agent.model), workers)
+
+
+def has_teacher(agent: LatentVLAAgent) -> bool:
+    """Whether a teacher drives along."""
+    return isinstance(getattr(agent.model, "student", None), Teacher)
+
+
+def start_from(agent: LatentVLAAgent, training: PlannerTraining) -> Dict[str, str]:
+    """Give an agent the weights that its training names; returns their hashes, by what they are for."""
+    model: Any = agent.model
+    is_fused = isinstance(model, FusedPlanner)
+    if training.tokens and not is_fused:
+        raise ConfigError(f"tokens: agent {training.agent} reads no latent tokens")
+    if training.start:
+        load_weights(model.planner if is_fused else model, training.start, new=FUSION)
+    if has_teacher(agent):
+        folder = Path(training.tokens).parent if training.tokens else None
+        take_teacher(training.agent, model.student, agent.features.teacher.config, folder)
+    elif training.tokens:
+        source = model.student
+        load_weights(getattr(source, "student", source), training.tokens)
+    named = {name: getattr(training, name) for name in ("start", "tokens")}
+    return {name: hash_file(find_checkpoint(place)) for name, place in named.items() if place}
+
+
+def join_tokens(
+    caches: Sequence[FeatureCache],
+    agent: LatentVLAAgent,
+    training: PlannerTraining,
+    scenes: Sequence[SceneSet],
+    base: Optional[Path],
+) -> List[SceneCache]:
+    """Feature caches with what a live teacher says of every scene: in training it says it once."""
+    model: Any = agent.model
+    taught = name_teacher(model.student, agent.features.teacher.config)
+    return [JoinedCache(pair) for pair in zip(caches, cache_tokens(taught, training.workers, scenes, base))]
 
 
 def write_agent(name: str, folder: Path, seed: int) -> Path:

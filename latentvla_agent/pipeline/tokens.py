@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, List, NamedTuple, Optional, Sequence
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
 from safetensors.torch import load_file
 
-from latentvla_agent.data.files import hash_file
 from latentvla_agent.errors import ConfigError
 from latentvla_agent.features.teacher import TeacherFeatures, TeacherFeaturesConfig
 from latentvla_agent.models.latent_tokens import Tensors
-from latentvla_agent.models.open_clip_teacher import OpenClipTeacher, OpenClipTeacherConfig
+from latentvla_agent.models.open_clip_teacher import OpenClipTeacher, load_pretrained_towers
 from latentvla_agent.models.teacher import Teacher
 from latentvla_agent.pipeline.scenes import cache_features, hash_weights
 from latentvla_agent.training.config import change_config
@@ -20,6 +20,8 @@ from latentvla_agent.training.feature_cache import FeatureCache
 from latentvla_agent.training.fitting import IDENTITY, WEIGHTS
 from latentvla_agent.training.scene_features import FeatureSource, SceneSet
 from latentvla_agent.training.teacher_config import TeacherTraining
+
+STARTING_POINT = ("pretrained",)  # entries of a teacher's config that its weights don't depend on any more
 
 
 class Taught(NamedTuple):
@@ -62,18 +64,28 @@ def open_teacher(folder: Path) -> Taught:
     trained = change_config(TeacherTraining(), json.loads(path.read_text())["training"], str(path))
     teacher = OpenClipTeacher(trained.teacher)
     teacher.load_state_dict(load_file(folder / WEIGHTS))
-    return Taught(teacher, trained.features, hash_file(folder / WEIGHTS))
+    return name_teacher(teacher, trained.features)
 
 
-def match_teacher(taught: Taught, agent: str, teacher: OpenClipTeacher, features: Any) -> None:
-    """Raise `ConfigError` where the teacher of an agent isn't the one that was trained."""
-    pairs = ((teacher.config, taught.teacher.config), (features.config, taught.features))
-    for own, trained in pairs:
-        if own != trained:
+def name_teacher(teacher: OpenClipTeacher, features: TeacherFeaturesConfig) -> Taught:
+    """A teacher as it is."""
+    return Taught(teacher, features, hash_weights([teacher], teacher.config.name))
+
+
+def take_teacher(agent: str, teacher: OpenClipTeacher, features: TeacherFeaturesConfig, folder: Optional[Path]) -> None:
+    """Give the teacher of an agent the weights of a finished training; without one, those of its towers alone.
+
+    Raises `ConfigError` where the agent's teacher isn't, or doesn't see, what was trained.
+    """
+    if folder is None:
+        load_pretrained_towers(teacher)
+        return
+    taught = open_teacher(folder)
+    for own, trained in ((teacher.config, taught.teacher.config), (features, taught.features)):
+        if _list_entries(own) != _list_entries(trained):
             raise ConfigError(f"agent {agent}: expected the teacher as trained, {trained}, got {own}")
+    teacher.load_state_dict(taught.teacher.state_dict())
 
 
-def describe_untrained(teacher: OpenClipTeacher, features: TeacherFeatures) -> Taught:
-    """A teacher as it is, by the hash of its weights."""
-    config: OpenClipTeacherConfig = teacher.config
-    return Taught(teacher, features.config, hash_weights([teacher], config.name))
+def _list_entries(config: Any) -> Dict[str, Any]:
+    return {name: value for name, value in asdict(config).items() if name not in STARTING_POINT}

@@ -52,6 +52,8 @@ class PlannerTraining(TrainingConfig):
 
     agent: str = ""
     metric: str = "pdms-v1.1"
+    start: str = ""  # weights that the planner begins with: a file, or a folder of `checkpoints/` by name
+    tokens: str = ""  # weights of what makes a fused planner's tokens: a student's, or those of a trained teacher
     average: float = 0.0  # decay of the running mean of weights that is judged and kept; 0: the weights themselves
     ipad_loss: IPadLossConfig = field(default_factory=IPadLossConfig)
     transfuser_loss: TransfuserLossConfig = field(default_factory=TransfuserLossConfig)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from latentvla_agent.features.teacher import TeacherFeaturesConfig
-from latentvla_agent.models.open_clip_teacher import OpenClipTeacherConfig
+from latentvla_agent.features.teacher import TeacherFeaturesConfig, TinyTeacherFeaturesConfig
+from latentvla_agent.models.open_clip_teacher import OpenClipTeacherConfig, TinyTeacherConfig
 from latentvla_agent.training.config import TrainingConfig
 
 
@@ -16,5 +16,5 @@ class TeacherTraining(TrainingConfig):
     train_split: str = "minitown-unlabelled"
     codes: str = "runs/train/latent-actions-tiny-0"
     baseline: bool = True  # then one that sees no pictures learns the same, for the report
-    teacher: OpenClipTeacherConfig = field(default_factory=OpenClipTeacherConfig)
-    features: TeacherFeaturesConfig = field(default_factory=TeacherFeaturesConfig)
+    teacher: OpenClipTeacherConfig = field(default_factory=TinyTeacherConfig)
+    features: TeacherFeaturesConfig = field(default_factory=TinyTeacherFeaturesConfig)

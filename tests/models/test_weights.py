@@ -31,6 +31,21 @@ def test_written_and_loaded(tmp_path: Path) -> None:
     assert all(torch.equal(tensor, second.state_dict()[name]) for name, tensor in first.state_dict().items())
 
 
+def test_what_is_new_stays_as_it_is(tmp_path: Path) -> None:
+    first, second = make_model(), torch.nn.Sequential()
+    second.add_module("old", make_model())
+    second.add_module("fusion", torch.nn.Linear(2, 2))
+    before = second.fusion.weight.clone()
+    old = torch.nn.Sequential()
+    old.add_module("old", first)
+    write_weights(old, tmp_path / "w.safetensors")
+    with pytest.raises(CheckpointError, match="no fusion"):
+        load_weights(second, str(tmp_path / "w.safetensors"))
+    load_weights(second, str(tmp_path / "w.safetensors"), new="fusion.")
+    assert torch.equal(second.fusion.weight, before)
+    assert all(torch.equal(tensor, second.old.state_dict()[name]) for name, tensor in first.state_dict().items())
+
+
 def test_every_shipped_checkpoint_is_the_published_one() -> None:
     names = json.loads((checkpoints_folder() / MANIFEST).read_text())
     assert "ego_status_mlp" in names
