@@ -31,6 +31,8 @@ class DegradationConfig:
     extinction: float = 0.04  # of fog, 1/m: 5 % of the contrast is left after 75 m
     fog_brightness: float = 200.0  # of 255
     horizon: float = 200.0  # m, how far what does not touch the ground is taken to be
+    patch_share: float = 0.3  # side of a patch, of the picture's height
+    patch_cells: int = 12  # along a side of a patch, each of a colour of its own
 
 
 Change = Callable[[Any, np.random.Generator, DegradationConfig], Any]
@@ -135,9 +137,24 @@ def _lose_far_points(lidar: Lidar, random: np.random.Generator, config: Degradat
     return replace(lidar, lidar_pc=lidar.lidar_pc[:, is_kept])
 
 
+def _stick_patch(camera: Camera, random: np.random.Generator, config: DegradationConfig) -> Camera:
+    """Somewhere in the picture; of glaring random colours, not made for any one model."""
+    if camera.image is None:
+        return camera
+    image = camera.image.copy()
+    height, width = image.shape[:2]
+    cell = max(1, round(config.patch_share * height / config.patch_cells))
+    colours = 255 * random.integers(0, 2, (config.patch_cells, config.patch_cells, 3), dtype=np.uint8)
+    patch = colours.repeat(cell, axis=0).repeat(cell, axis=1)[:height, :width]
+    row, column = (int(random.integers(0, size - side + 1)) for size, side in zip((height, width), patch.shape))
+    image[row : row + patch.shape[0], column : column + patch.shape[1]] = patch
+    return replace(camera, image=image)
+
+
 _DEGRADATIONS: Dict[str, List[Change]] = {  # of cameras, of lidar
     "camera-dropout": [_lose_camera, _keep],
     "lidar-dropout": [_keep, _lose_lidar],
     "noise": [_add_picture_noise, _add_lidar_noise],
     "fog": [_add_fog, _lose_far_points],
+    "patch-attack": [_stick_patch, _keep],
 }

@@ -91,6 +91,17 @@ def test_fog_hides_what_is_far() -> None:
     assert near > 150 and far < 20
 
 
+def test_a_patch_covers_its_share_of_each_picture_and_nothing_else() -> None:
+    images = images_of(degrade(make_input(), "patch-attack", "a"))
+    places = set()
+    for image in images:
+        rows, columns = np.nonzero((np.asarray(image) != 90).any(axis=2))
+        places.add((rows.min(), columns.min()))
+        assert np.ptp(rows) == np.ptp(columns) == 23 and len(rows) == 24 * 24  # 0.3 of 60, in cells of two pixels
+        assert set(np.asarray(image)[rows, columns].ravel()) == {0, 255}
+    assert len(places) > 1
+
+
 def test_the_ground_is_where_the_camera_sees_it() -> None:
     distance = measure_ground(make_camera(), horizon=200.0)
     assert distance[45, 39] == pytest.approx(HEIGHT * np.hypot(50.0, 15.5) / 15.5, rel=1e-3)
@@ -100,7 +111,7 @@ def test_the_ground_is_where_the_camera_sees_it() -> None:
 def test_a_lost_camera_stays_lost() -> None:
     original = make_input()
     blind = replace(original, cameras=[Cameras()], lidars=[Lidar()])
-    for name in ("noise", "fog"):
+    for name in ("noise", "fog", "patch-attack"):
         found = degrade(blind, name, "a")
         assert found.cameras == blind.cameras and found.lidars == blind.lidars
 
