@@ -130,6 +130,7 @@ def test_bad_logs(command: Command, tmp_path: Path, kind: str) -> None:
     assert not Path(MARKER).exists()
 
 
+@pytest.mark.slow
 def test_bad_logs_can_be_skipped_and_are_listed(tmp_path: Path) -> None:
     logs = tmp_path / "data" / "navsim_logs" / "dev"
     logs.mkdir(parents=True)
@@ -424,6 +425,7 @@ def test_without_out_rows_go_to_stdout(scored: Scored, evaluated: Path) -> None:
     assert answer.status == 0 and json.loads(answer.out) == scored.rows
 
 
+@pytest.mark.slow
 def test_a_reader_that_leaves_is_no_error(scored: Scored, evaluated: Path) -> None:
     arguments = ["score", "--trajectories", evaluated / "plans.json.gz", "--workers", "1"]
     process = subprocess.Popen(

@@ -76,11 +76,13 @@ assert type(again) is NavsimAgent and again.planner.trajectory_sampling == agent
     assert check(devkit, code) == ["ConstantVelocityAgent [20.0, 0.0, 0.0] 8"]
 
 
+@pytest.mark.slow
 def test_a_planner_that_does_not_learn_says_so(devkit: Path) -> None:
     run = run_python(devkit, "NavsimAgent(planner=ConstantVelocityAgent()).get_feature_builders()")
     assert run.stderr.strip().splitlines()[-1].startswith("NotImplementedError: ConstantVelocityAgent does not learn")
 
 
+@pytest.mark.slow
 def test_a_learned_planner_trains_as_navsim_trains(devkit: Path, tmp_path: Path) -> None:
     code = f"""
 from latentvla_agent.agent import LatentVLAAgent
@@ -157,6 +159,7 @@ print(plan.poses[:, 0].tolist(), plan.trajectory_sampling.interval_length)
     ]
 
 
+@pytest.mark.slow
 def test_targets_are_made_of_scenes_of_ours(devkit: Path) -> None:
     code = """
 from latentvla_agent.data.scene import Scene, SensorConfig as OurConfig

@@ -36,6 +36,7 @@ def test_links_and_broken_archives_are_refused(tmp_path: Path) -> None:
         unpack_archive(broken, tmp_path / "folder")
 
 
+@pytest.mark.slow
 def test_a_world_is_packed_without_its_sensor_files_and_the_same_twice(tmp_path: Path) -> None:
     world, again = tmp_path / "world", tmp_path / "again"
     files = {

@@ -68,6 +68,7 @@ def test_rows_and_files(bench: Bench) -> None:
     ElementTree.fromstring((bench.out / "bench.svg").read_text())
 
 
+@pytest.mark.slow
 def test_a_devkit_does_the_same_work(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     result = run_benchmark(fake_devkit(bench, monkeypatch))
     for row in result["rows"]:

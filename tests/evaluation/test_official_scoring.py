@@ -58,6 +58,7 @@ def test_rows_are_what_the_devkit_says(tmp_path: Path, generation: int) -> None:
     assert len(caches) == SCENES
 
 
+@pytest.mark.slow
 def test_a_scene_that_the_devkit_fails_at_is_a_failed_row(tmp_path: Path) -> None:
     agent = tmp_path / "far.yaml"
     agent.write_text("_target_: tests.evaluation.failing_agents.FarAgent\n")
@@ -67,6 +68,7 @@ def test_a_scene_that_the_devkit_fails_at_is_a_failed_row(tmp_path: Path) -> Non
     assert {row["agent"] for row in failed} == {"far"} and "ValueError: too far" in failed[0]["error"]
 
 
+@pytest.mark.slow
 def test_a_resumed_run_needs_nothing_of_the_devkit_again(tmp_path: Path) -> None:
     assert evaluate(tmp_path, 1).status == 0
     before = (tmp_path / "out" / "scores.csv").read_bytes()
@@ -83,6 +85,7 @@ def test_another_devkit_is_another_run(tmp_path: Path) -> None:
     assert "belongs to a run with another devkit" in evaluate(tmp_path, 1).error
 
 
+@pytest.mark.slow
 def test_the_shadow_check_warns(tmp_path: Path) -> None:
     answer = evaluate(tmp_path, 1, "--shadow", 3)
     assert answer.status == 0 and "warning: shadow check: 6 rows of 3 scenes" in answer.err

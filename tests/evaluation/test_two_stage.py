@@ -61,6 +61,7 @@ def test_resumed_it_is_the_same(two_stage_set: TwoStageSet, tmp_path: Path) -> N
     assert read_rows(tmp_path) == before
 
 
+@pytest.mark.slow
 def test_an_agent_that_fails_has_no_score(two_stage_set: TwoStageSet, tmp_path: Path) -> None:
     answer = evaluate(two_stage_set, tmp_path, "human")
     assert answer.status == 1 and "human failed in 20 of 20 scenes" in answer.err

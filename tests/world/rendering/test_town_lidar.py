@@ -35,6 +35,7 @@ def scans(small_towns: Dict[Town, Path]) -> Tuple[Tuple[Renderer, Any, npt.NDArr
     return tuple(found)
 
 
+@pytest.mark.slow
 def test_every_object_in_view_has_points(
     scans: Tuple[Tuple[Renderer, Any, npt.NDArray[np.float64]], ...],
 ) -> None:
