@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, Dict
 
@@ -16,6 +18,8 @@ from latentvla_agent.features.ego_status import EgoStatusFeatures
 from latentvla_agent.models.backbones import load_pretrained, make_backbone
 from latentvla_agent.models.ego_status_mlp import EgoStatusMLP
 from latentvla_agent.models.weights import load_weights
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def make_input(speed: float) -> AgentInput:
@@ -98,6 +102,29 @@ def test_a_training_inside_navsim_starts_with_the_weights_that_are_named() -> No
     reference = EgoStatusMLP(hidden_size=512)
     load_weights(reference, "ego_status_mlp")
     assert all(map(torch.equal, shipped.model.state_dict().values(), reference.state_dict().values()))
+
+
+DRIVES_WITH_THE_STUDENT = """
+import sys, warnings
+from dataclasses import replace
+warnings.simplefilter("ignore")
+from latentvla_agent.data.sensors import NO_CAMERAS, NO_LIDAR
+from latentvla_agent.evaluation.agents import build_agent, find_agent
+from tests.test_agent import make_input
+agent = build_agent(find_agent("latentvla"))
+agent.initialize()
+agent_input = replace(make_input(5.0), cameras=[NO_CAMERAS] * 4, lidars=[NO_LIDAR] * 4)
+print(agent.compute_trajectory(agent_input).poses.shape)
+print(*(name for name in ("open_clip", "transformers", "pytorch_lightning", "latentvla_agent.training",
+                          "latentvla_agent.pipeline") if name in sys.modules))
+"""
+
+
+@pytest.mark.slow
+def test_the_student_brings_neither_teachers_nor_training() -> None:
+    run = subprocess.run([sys.executable, "-c", DRIVES_WITH_THE_STUDENT], cwd=ROOT, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.splitlines() == ["(8, 3)", ""]
 
 
 def test_the_future_is_no_input() -> None:
