@@ -41,7 +41,7 @@ SEEDS ?= 0
 PLANNERS ?= ipad-tiny ipad-blind-tiny transfuser-tiny transfuser-blind-tiny ego-status-mlp
 
 .DEFAULT_GOAL := help
-.PHONY: help install eval-navsim train-planners bench test test-fast test-all test-navsim lint types compat format clean
+.PHONY: help install eval-navsim train train-planners bench test test-fast test-all test-navsim lint types compat format clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,13 @@ train-planners: $(STAMP)  ## Train the tiny planners and their blind controls on
 	$(foreach split,minitown-train minitown-dev,$(BIN)/latentvla world make --split $(split) &&) true
 	$(foreach seed,$(SEEDS),$(foreach config,$(PLANNERS),\
 		$(BIN)/latentvla train planner --config $(config) --seed $(seed) &&)) true
+
+train: train-planners  ## The whole chain, seed 0: planners, latent actions, teacher, students, fused planners (resumable)
+	$(BIN)/latentvla world make --split minitown-unlabelled
+	$(BIN)/latentvla train latent-actions
+	$(BIN)/latentvla train teacher
+	$(foreach config,distillation-tiny distillation-transfuser-tiny,$(BIN)/latentvla train distill --config $(config) &&) true
+	$(foreach config,latentvla-tiny latentvla-transfuser-tiny,$(BIN)/latentvla train planner --config $(config) &&) true
 
 bench: $(STAMP)  ## Measure the scorer on one core, beside a devkit where one is named (variables below)
 	$(strip $(BIN)/latentvla bench $(BENCH_OPTIONS))
