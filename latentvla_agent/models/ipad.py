@@ -16,7 +16,6 @@ from latentvla_agent.models.blocks import split_heads
 from latentvla_agent.models.deformable_attention import PictureAttention
 from latentvla_agent.models.ipad_config import EgoBoxConfig, IPadConfig
 from latentvla_agent.models.motion import MotionIndex, integrate_motion
-from latentvla_agent.models.score_decoder import ScoreDecoder
 
 POSE_SIZE, NUM_CORNERS = 3, 4  # x, y, heading
 AREAS = ("off_road", "off_route")
@@ -44,11 +43,7 @@ class IPad(nn.Module):
         self.context = PictureContext(config) if min(config.context_grid) > 0 else None
         self.fusion: Optional[nn.Module] = None
         self.refiner = ProposalRefiner(config)
-        self.score_decoder, score_width = None, config.width
-        if config.score_decoder is not None:
-            self.score_decoder = ScoreDecoder(config.score_decoder, config.width, config.num_cameras)
-            score_width = config.score_decoder.width
-        self.score_head = make_mlp(score_width, score_width, len(config.scores))
+        self.score_head = make_mlp(config.width, config.width, len(config.scores))
         self.area_head = make_mlp(config.width, config.width, len(AREAS))
         self.hit_head = make_mlp(config.width, config.width, HIT_SIZE)
         findings = config.num_poses * len(AREAS) + 1
@@ -77,7 +72,7 @@ class IPad(nn.Module):
                 queries = self.fusion(queries, features)
             queries, poses = self.refiner(queries, values, features)
             proposals.append(poses)
-        return self._read_heads(queries, torch.stack(proposals, dim=1), ego, maps)
+        return self._read_heads(queries, torch.stack(proposals, dim=1))
 
     def _embed_pictures(self, maps: torch.Tensor) -> torch.Tensor:
         """(B, C, ch, h, w) to (B, C, d, h, w)."""
@@ -97,15 +92,13 @@ class IPad(nn.Module):
         queries = self.proposal_embedding.flatten(0, 1) + ego
         return queries if self.context is None else self.context(queries, ego, maps)
 
-    def _read_heads(
-        self, queries: torch.Tensor, proposals: torch.Tensor, ego: torch.Tensor, maps: torch.Tensor
-    ) -> Tensors:
+    def _read_heads(self, queries: torch.Tensor, proposals: torch.Tensor) -> Tensors:
         by_pose = queries.unflatten(1, (self.config.num_proposals, self.num_poses))
         whole = by_pose.amax(dim=2)
         areas, hits = self.area_head(by_pose), self.hit_head(whole)
         if self.findings is not None:  # these heads learn from their own labels
             whole = whole + self.findings(torch.cat([areas.flatten(2), hits[..., :1]], dim=-1).detach())
-        scores = self.score_head(whole if self.score_decoder is None else self.score_decoder(whole, ego, maps))
+        scores = self.score_head(whole)
         best = scores[..., -1].argmax(dim=1)
         return {
             "trajectory": proposals[torch.arange(len(best), device=best.device), -1, best],

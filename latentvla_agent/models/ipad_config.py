@@ -7,7 +7,6 @@ from typing import Optional, Tuple
 
 from latentvla_agent.models.backbones import BackboneConfig
 from latentvla_agent.models.motion import MotionConfig
-from latentvla_agent.models.score_decoder import ScoreDecoderConfig
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,6 @@ class IPadConfig:
     ego_dropout: float = 0.0  # of the whole ego status, in training
     box: EgoBoxConfig = field(default_factory=EgoBoxConfig)
     score_knows_findings: bool = False  # the scorer reads where a proposal leaves road or route, and whether it hits
-    score_decoder: Optional[ScoreDecoderConfig] = None  # before the scores; None: a perceptron of each proposal alone
     context_grid: Tuple[int, int] = (0, 0)  # tokens (rows, columns) of each picture that all proposals look at first
     scores: Tuple[str, ...] = (  # one logit each; the last one chooses
         "no_at_fault_collisions",
@@ -71,5 +69,4 @@ class TinyIPadConfig(IPadConfig):
     neck_groups: int = 64
     box: EgoBoxConfig = field(default_factory=lambda: EgoBoxConfig(heights=(0.3,)))
     score_knows_findings: bool = True
-    score_decoder: Optional[ScoreDecoderConfig] = ScoreDecoderConfig()
     context_grid: Tuple[int, int] = (3, 6)

@@ -14,12 +14,21 @@ from safetensors.torch import load_file
 
 from latentvla_agent.data.files import write_atomically
 from latentvla_agent.evaluation.provenance import count_cores
+from latentvla_agent.evaluation.scene_source import SplitRequest
 from latentvla_agent.features.ego_status import EgoStatusFeatures
 from latentvla_agent.features.windows import WindowTargets
 from latentvla_agent.models.backbones import load_pretrained_backbones
 from latentvla_agent.models.frame_encoder import FrameEncoder
 from latentvla_agent.models.latent_action import STEPS, LatentActionModel
-from latentvla_agent.pipeline.scenes import DataRequest, cache_features, claim_run, collect_splits, hash_frozen
+from latentvla_agent.pipeline.code_pictures import write_code_page
+from latentvla_agent.pipeline.scenes import (
+    DataRequest,
+    cache_features,
+    claim_run,
+    collect_scenes,
+    collect_splits,
+    hash_frozen,
+)
 from latentvla_agent.training.action_codes import write_codes
 from latentvla_agent.training.config import read_training
 from latentvla_agent.training.feature_cache import FeatureCache
@@ -54,10 +63,16 @@ def train_latent_actions(
     report = report_latent_actions(model, caches[0], caches[1], seed, ReportConfig(moving=training.moving))
     write_atomically(folder / REPORT, (json.dumps(report, indent=1) + "\n").encode())
     print(f"report: {report}")
-    for scene_set, cache in zip(scenes, caches):
-        path = folder / f"codes-{scene_set.name}.npz"
-        write_codes(path, cache.tokens, encode_scenes(model, cache))
-        print(f"codes of {scene_set.name}: {path}")
+    others = [
+        collect_scenes(SplitRequest(request.data, request.maps, split), request, False) for split in training.also
+    ]
+    for own, cache in zip([*others, *scenes], [*cache_features(source, others, request.cache), *caches]):
+        codes = encode_scenes(model, cache)
+        write_codes(folder / f"codes-{own.name}.npz", cache.tokens, codes)
+        print(f"codes of {own.name}: {folder / f'codes-{own.name}.npz'}")
+    page, motion = folder / f"codes-{own.name}.html", cache.read(range(len(cache)))["motion"]  # of the dev split
+    write_code_page(page, own, codes, motion, targets[0], training.model.vocabulary)
+    print(f"pictures of codes: {page}")
 
 
 def make_model(

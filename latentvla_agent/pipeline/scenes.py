@@ -82,8 +82,7 @@ def claim_run(
 
 def cache_features(source: FeatureSource, scenes: Sequence[SceneSet], base: Optional[Path]) -> List[FeatureCache]:
     """A feature cache for each of the splits; says what they cost."""
-    folder = scenes[0].feature_folder if base is None else base / "features"
-    opened = [source.open(own, folder) for own in scenes]
+    opened = [source.open(own, own.feature_folder if base is None else base / "features") for own in scenes]
     for own, cached in zip(scenes, opened):
         size, speed = cached.num_bytes() / max(1, len(cached)), cached.seconds_per_scene
         costs = f"{len(cached)} scenes, {size / 1e3:.1f} kB and {1e3 * speed:.1f} ms a scene"

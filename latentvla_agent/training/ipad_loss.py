@@ -19,6 +19,8 @@ class IPadLossConfig:
     other_proposals: float = 0.0  # of the imitation of all proposals, which keeps them from being nowhere (D)
     earlier_refinements: float = 0.1  # of the imitation of each refinement but the last
     scores: float = 1.0
+    choice: float = 0.0  # of the true score that a proposal drawn by the predicted ones would miss (D)
+    choice_temperature: float = 0.5  # of that draw, in logits of the score
     areas: float = 2.0
     hits: float = 1.0  # whether a proposal hits something
     hit_boxes: float = 0.1  # what it hits
@@ -34,10 +36,22 @@ def ipad_loss(predictions: Tensors, targets: Tensors, labels: Tensors, config: I
     return {
         "imitation": config.imitation * imitation,
         "scores": config.scores * binary_cross_entropy_with_logits(predictions["scores"], labels["scores"]),
+        "choice": config.choice * miss_best(predictions["scores"], labels["scores"], config.choice_temperature),
         "areas": config.areas * binary_cross_entropy_with_logits(predictions["areas"], labels["areas"]),
         "hits": config.hits * binary_cross_entropy_with_logits(predictions["hits"][..., :1], is_hit),
         "hit_boxes": config.hit_boxes * hit_error.sum() / (is_hit.sum() * box.shape[-1]).clamp(min=1.0),
     }
+
+
+def miss_best(logits: torch.Tensor, scores: torch.Tensor, temperature: float) -> torch.Tensor:
+    """How far below the best proposal's true score that of a drawn one is to be expected; (B, N, S), the score last.
+
+    Judging all proposals equally well is another matter than choosing well among the best of them.
+    """
+    shares = (logits[..., -1] / temperature).softmax(dim=1)
+    true = scores[..., -1]
+    missed: torch.Tensor = (true.amax(dim=1) - (shares * true).sum(dim=1)).mean()
+    return missed
 
 
 def imitate_best(proposals: torch.Tensor, human: torch.Tensor, config: IPadLossConfig) -> torch.Tensor:

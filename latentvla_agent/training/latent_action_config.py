@@ -16,6 +16,7 @@ class LatentActionTraining(TrainingConfig):
     """Both steps, on windows that nobody labelled. `epochs` are those of each step."""
 
     train_split: str = "minitown-unlabelled"
+    also: Tuple[str, ...] = ()  # further splits whose codes are written
     window: WindowConfig = field(default_factory=WindowConfig)
     backbone: BackboneConfig = BackboneConfig(LITE0, (3,), pretrained="efficientnet-lite0", frozen=True)
     grid: Tuple[int, int] = (6, 10)  # cells (rows, columns) of a frame

@@ -77,7 +77,7 @@ def test_latent_actions_are_learnt_without_labels(tmp_path: Path) -> None:
     pytest.importorskip("embreex")
     out, split = tmp_path / "run", "minitown-val"
     few = ("--set", f"train_split={split}", "--set", f"dev_split={split}", "--set", "max_scenes=6", "--set", "epochs=1")
-    command = ("train", "latent-actions", *few, "--set", "batch_size=3", *SMALL, "--out", out)
+    command = ("train", "latent-actions", *few, "--set", "also=[]", "--set", "batch_size=3", *SMALL, "--out", out)
     answer = call(*command)
     assert answer.status == 0, answer.err
     with np.load(out / f"codes-{split}.npz", allow_pickle=False) as found:
@@ -85,6 +85,8 @@ def test_latent_actions_are_learnt_without_labels(tmp_path: Path) -> None:
     assert load_file(out / "environment" / "model.safetensors") and load_file(out / "ego" / "model.safetensors")
     assert set(json.loads((out / "report.json").read_text())["probe"]) == {"ego", "environment", "untrained", "speed"}
     assert not list((tmp_path / "cache").rglob("metric-caches*/*/*")), "nobody asked for scores"
+    page = (out / f"codes-{split}.html").read_text()
+    assert page.count("<figcaption>code ") == 16 and "data:image/jpeg" in page and "<svg" in page
     again = call(*command)
     assert again.status == 0 and again.out.count("finished before") == 2
     pytest.importorskip("open_clip")

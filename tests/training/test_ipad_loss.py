@@ -6,7 +6,7 @@ import math
 
 import torch
 
-from latentvla_agent.training.ipad_loss import IPadLossConfig, imitate_best, ipad_loss
+from latentvla_agent.training.ipad_loss import IPadLossConfig, imitate_best, ipad_loss, miss_best
 
 
 def test_only_the_nearest_proposal_learns_from_the_human() -> None:
@@ -54,6 +54,7 @@ def test_parts_and_their_weights() -> None:
     assert {name: round(value.item(), 6) for name, value in parts.items()} == {
         "imitation": 0.0,
         "scores": round(math.log(2), 6),
+        "choice": 0.0,
         "areas": round(2 * math.log(2), 6),
         "hits": round(math.log(2), 6),
         "hit_boxes": 0.1,
@@ -70,3 +71,15 @@ def test_without_a_hit_there_is_no_box_to_learn() -> None:
     labels = {"scores": torch.ones(1, 2, 7), "areas": torch.ones(1, 2, 8, 2), "hits": torch.zeros(1, 2, 6)}
     parts = ipad_loss(predictions, {"trajectory": torch.zeros(1, 8, 3)}, labels, IPadLossConfig())
     assert parts["hit_boxes"].item() == 0.0
+
+
+def test_choosing_badly_costs_what_is_missed() -> None:
+    true = torch.tensor([[[0.2], [0.9], [0.5]]])
+    sure = torch.tensor([[[0.0], [50.0], [0.0]]])
+    torch.testing.assert_close(miss_best(sure, true, 1.0), torch.tensor(0.0))
+    torch.testing.assert_close(miss_best(sure.roll(1, dims=1), true, 1.0), torch.tensor(0.4))
+    even = torch.zeros(1, 3, 1, requires_grad=True)
+    missed = miss_best(even, true, 0.5)
+    torch.testing.assert_close(missed, torch.tensor(0.9 - 1.6 / 3))
+    missed.backward()
+    assert even.grad is not None and even.grad.argmin() == 1, "the best one is to be predicted higher"
