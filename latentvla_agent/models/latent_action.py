@@ -77,7 +77,8 @@ class LatentActionModel(nn.Module):
         self.feature_mean: torch.Tensor
         self.feature_deviation: torch.Tensor
         self.encoder = TransitionEncoder(config)
-        quantisers = {kind: Quantiser(config.width, config.quantiser) for kind in config.kinds}
+        num_codes = config.vocabulary.num_codes
+        quantisers = {kind: Quantiser(config.width, num_codes, config.quantiser) for kind in config.kinds}
         for kind in config.kinds[:-1]:
             quantisers[kind].freeze()
         self.quantisers = nn.ModuleDict(quantisers)

@@ -12,9 +12,8 @@ from vector_quantize_pytorch import VectorQuantize
 
 @dataclass(frozen=True)
 class QuantiserConfig:
-    """16 codes of 128 numbers (UniVLA). The codebook follows the vectors by moving averages."""
+    """Codes of 128 numbers (UniVLA). The codebook follows the vectors by moving averages."""
 
-    num_codes: int = 16
     size: int = 128
     decay: float = 0.95
     commitment: float = 0.25
@@ -32,12 +31,12 @@ class Quantised(NamedTuple):
 class Quantiser(nn.Module):
     """(..., width) to the nearest codes. A codebook moves in training, and revives dead codes, unless it is frozen."""
 
-    def __init__(self, width: int, config: QuantiserConfig):
+    def __init__(self, width: int, num_codes: int, config: QuantiserConfig = QuantiserConfig()):
         super().__init__()
         self.input = nn.Linear(width, config.size)
         self.codebook = VectorQuantize(
             dim=config.size,
-            codebook_size=config.num_codes,
+            codebook_size=num_codes,
             decay=config.decay,
             commitment_weight=config.commitment,
             threshold_ema_dead_code=config.dead_below,

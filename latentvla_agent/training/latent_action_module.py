@@ -83,6 +83,6 @@ class LatentActionModule(Learner):
 
 def measure_perplexity(codes: torch.Tensor, config: Any) -> torch.Tensor:
     """exp of the entropy of how often the codes (N,) are used."""
-    counts = torch.bincount(codes, minlength=config.quantiser.num_codes).float()
+    counts = torch.bincount(codes, minlength=config.vocabulary.num_codes).float()
     share = counts / counts.sum()
     return torch.exp(-(share * share.clamp(min=1e-12).log()).sum())

@@ -22,7 +22,7 @@ EGO = TinyLatentActionConfig(
     encoder_depth=2,
     decoder_depth=2,
     vocabulary=ActionVocabulary(codes_per_transition=2, num_codes=4),
-    quantiser=QuantiserConfig(num_codes=4, size=8),
+    quantiser=QuantiserConfig(size=8),
 )
 ENVIRONMENT = replace(EGO, step="environment")
 BATCH, FRAMES = 8, 4
@@ -104,7 +104,7 @@ def test_dead_codes_are_revived_where_the_codebook_trains() -> None:
     torch.manual_seed(0)
     tokens = torch.randn(64, 3, 16)
     for frozen in (False, True):
-        quantiser = Quantiser(16, QuantiserConfig(num_codes=4, size=8)).train()
+        quantiser = Quantiser(16, 4, QuantiserConfig(size=8)).train()
         quantiser(tokens)
         with torch.no_grad():
             quantiser.codebook._codebook.embed[0, 3] = 1000.0  # nothing is near
@@ -121,7 +121,7 @@ def test_dead_codes_are_revived_where_the_codebook_trains() -> None:
 
 def test_codes_are_those_of_the_nearest_vectors() -> None:
     torch.manual_seed(0)
-    quantiser, tokens = Quantiser(16, QuantiserConfig(num_codes=4, size=8)).eval(), torch.randn(5, 3, 16)
+    quantiser, tokens = Quantiser(16, 4, QuantiserConfig(size=8)).eval(), torch.randn(5, 3, 16)
     quantiser(tokens)
     found = quantiser(tokens)
     book = quantiser.codebook.codebook
