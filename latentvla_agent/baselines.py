@@ -1,4 +1,4 @@
-"""Agents without learning: the human's log, PDM-Closed, constant velocity, standing still.
+"""Agents without learning: the human's log, exact and in bins, PDM-Closed, constant velocity, standing still.
 
 They have the interface of NAVSIM's `AbstractAgent`: `name`, `initialize`, `get_sensor_config`, `compute_trajectory`,
 and `requires_scene` for those that may see the future.
@@ -10,6 +10,7 @@ from typing import Optional
 
 import numpy as np
 
+from latentvla_agent.data.pose_bins import PoseBins
 from latentvla_agent.data.scene import (
     AgentInput,
     PoseIndex,
@@ -81,6 +82,19 @@ class HumanAgent(BaselineAgent):
         """The human's own future poses."""
         assert scene is not None, "HumanAgent requires the scene"
         return scene.get_future_trajectory(self.trajectory_sampling.num_poses)
+
+
+class HumanInBinsAgent(HumanAgent):
+    """Replays the log as a model that writes poses as tokens could write it at best (privileged)."""
+
+    def __init__(self, num_poses: int = 8, interval_length: float = 0.5, bins: PoseBins = PoseBins()):
+        super().__init__(num_poses, interval_length)
+        self._bins = bins
+
+    def compute_trajectory(self, agent_input: AgentInput, scene: Optional[Scene] = None) -> Trajectory:
+        """The human's own future poses, each number the middle of its bin."""
+        exact = super().compute_trajectory(agent_input, scene)
+        return Trajectory(self._bins.read(self._bins.write(exact.poses)).astype(np.float32), exact.trajectory_sampling)
 
 
 class PDMClosedAgent(BaselineAgent):

@@ -1,4 +1,4 @@
-"""What a planner with a live teacher gets: its own features and the teacher's."""
+"""What a planner with a live teacher gets: its own features, of sensors or none, and the teacher's."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ class FusedFeatures:
     def __init__(self, planner: Any, teacher: Any):
         self.planner, self.teacher = planner, teacher
         self.config = getattr(planner, "config", None)
-        self.sensor_config = join_sensors(planner.sensor_config, teacher.sensor_config)
+        own = getattr(planner, "sensor_config", None)
+        self.sensor_config = teacher.sensor_config if own is None else join_sensors(own, teacher.sensor_config)
 
     def get_unique_name(self) -> str:
         """Name of the files that NAVSIM's dataset caching writes."""

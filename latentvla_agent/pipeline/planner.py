@@ -87,11 +87,10 @@ def has_teacher(agent: LatentVLAAgent) -> bool:
 def start_from(agent: LatentVLAAgent, training: PlannerTraining) -> Dict[str, str]:
     """Give an agent the weights that its training names; returns their hashes, by what they are for."""
     model: Any = agent.model
-    is_fused = isinstance(model, FusedPlanner)
-    if training.tokens and not is_fused:
+    if training.tokens and getattr(model, "student", None) is None:
         raise ConfigError(f"tokens: agent {training.agent} reads no latent tokens")
     if training.start:
-        load_weights(model.planner if is_fused else model, training.start, new=FUSION)
+        load_weights(model.planner if isinstance(model, FusedPlanner) else model, training.start, new=FUSION)
     if has_teacher(agent):
         folder = Path(training.tokens).parent if training.tokens else None
         take_teacher(training.agent, model.student, agent.features.teacher.config, folder)

@@ -7,7 +7,7 @@ from typing import Dict, Tuple
 
 import torch
 
-from latentvla_agent.training.imitation import imitation_loss
+from latentvla_agent.training.imitation import imitation_loss, writing_loss
 from latentvla_agent.training.ipad_loss import IPadLossConfig, ipad_loss
 from latentvla_agent.training.online_labels import ProposalScorer
 from latentvla_agent.training.scored_targets import SCENE_NUMBER, default_folder, find_numbered_cache
@@ -19,9 +19,12 @@ Tensors = Dict[str, torch.Tensor]
 
 
 def planner_loss(targets: Tensors, predictions: Tensors, scores: Tuple[str, ...] = ()) -> torch.Tensor:
-    """A scalar: TransFuser's loss, iPad's with every proposal scored (in the order of `scores`), or imitation."""
+    """A scalar: TransFuser's loss, iPad's with every proposal scored (in the order of `scores`), or imitation,
+    in numbers or in words."""
     if "bev_logits" in predictions:
         return transfuser_loss(targets, predictions, TransfuserLossConfig())["loss"]
+    if "pose_logits" in predictions:
+        return writing_loss(targets, predictions)
     if "proposals" not in predictions:
         return imitation_loss(targets, predictions)
     numbers = [str(number) for number in targets[SCENE_NUMBER].tolist()]

@@ -11,7 +11,7 @@ import torch
 
 from latentvla_agent.training.config import PlannerTraining
 from latentvla_agent.training.fitting import DEV_SCORE
-from latentvla_agent.training.imitation import imitation_loss
+from latentvla_agent.training.imitation import imitation_loss, writing_loss
 from latentvla_agent.training.ipad_loss import ipad_loss
 from latentvla_agent.training.learner import Learner
 from latentvla_agent.training.online_labels import ProposalScorer
@@ -71,6 +71,8 @@ class PlannerModule(Learner):
         """The "loss" of this kind of planner, and its parts."""
         if "bev_logits" in predictions:
             return transfuser_loss(batch, predictions, self._training.transfuser_loss)
+        if "pose_logits" in predictions:
+            return {"loss": writing_loss(batch, predictions)}
         if "proposals" not in predictions:
             return {"loss": imitation_loss(batch, predictions)}
         begun = time.perf_counter()
