@@ -62,7 +62,13 @@ def test_the_wheel_holds_everything(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     agents = [f"latentvla_agent/agents/{path.name}" for path in list_agent_files()]
     checkpoint = "latentvla_agent/checkpoints/ego_status_mlp"
-    for name in (*agents, f"{checkpoint}/model.safetensors", "latentvla_agent/checkpoints/manifest.json"):
+    shipped = [
+        *(ROOT / "latentvla_agent").rglob("training/**/*.yaml"),
+        *(ROOT / "latentvla_agent").rglob("models/**/*.json"),
+    ]
+    data = [path.relative_to(ROOT).as_posix() for path in shipped]
+    assert "latentvla_agent/training/configs/ipad-tiny.yaml" in data
+    for name in (*agents, *data, f"{checkpoint}/model.safetensors", "latentvla_agent/checkpoints/manifest.json"):
         assert name in names
     assert "hydra_plugins/latentvla_agent/__init__.py" in names and "hydra_plugins/__init__.py" not in names
     tops = {name.split("/")[0] for name in names if ".dist-info/" not in name}

@@ -19,6 +19,7 @@ from latentvla_agent.cli.submit import submit_command
 from latentvla_agent.cli.train import (
     train_app,
     train_distill_command,
+    train_experiment_command,
     train_latent_actions_command,
     train_planner_command,
     train_teacher_command,
@@ -49,6 +50,7 @@ app.add_typer(world_app, name="world")
 train_app.command("planner")(report_errors(train_planner_command))
 train_app.command("latent-actions")(report_errors(train_latent_actions_command))
 train_app.command("distill")(report_errors(train_distill_command))
+train_app.command("experiment")(report_errors(train_experiment_command))
 train_app.command("teacher")(report_errors(train_teacher_command))
 app.add_typer(train_app, name="train")
 

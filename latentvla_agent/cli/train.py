@@ -117,6 +117,31 @@ def train_distill_command(
     distill(config, seed, out, read_settings(settings or []), _ask(data, dev_data, maps, cache))
 
 
+def train_experiment_command(
+    experiment: Annotated[str, typer.Option("--experiment", help="A shipped experiment by name, or a YAML file.")],
+    seeds: Annotated[Optional[List[int]], typer.Option("--seed", min=0, help="Repeat it; default: 0, 1, 2.")] = None,
+    cells: Annotated[Optional[List[str]], typer.Option("--cell", help="Repeat it; default: all.")] = None,
+    out: Annotated[Path, typer.Option("--out", help="Folder of all cells.")] = Path("runs/experiment"),
+    data: Annotated[
+        Optional[List[str]], typer.Option("--data", help="SPLIT=ROOT of a split that is scored; repeat it.")
+    ] = None,
+    settings: Settings = None,
+) -> None:
+    """Train every cell of an experiment with every seed, score it, compare all: docs/experiments.md.
+
+    Killed or interrupted, the same command goes on where it stopped.
+
+    \b
+    Example:
+      latentvla train experiment --experiment latent-actions --cell unfused --cell distilled --seed 0
+    """
+    from latentvla_agent.pipeline.experiment import run_experiment
+
+    roots = {key: Path(value) for key, value in read_settings(data or []).items()}
+    options = [part for setting in settings or [] for part in ("--set", setting)]
+    run_experiment(experiment, seeds or [0, 1, 2], cells or [], out, roots, options)
+
+
 def _ask(data: Optional[Path], dev_data: Optional[Path], maps: Optional[Path], cache: Optional[Path]) -> DataRequest:
     from latentvla_agent.pipeline.scenes import DataRequest
 

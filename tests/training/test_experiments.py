@@ -1,0 +1,38 @@
+"""Experiments as YAML: what each cell changes, and nothing that nobody knows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from latentvla_agent.errors import ConfigError
+from latentvla_agent.training.config import PlannerTraining, read_training
+from latentvla_agent.training.experiments import EXPERIMENTS_FOLDER, read_experiment
+
+SHIPPED = sorted(path.stem for path in EXPERIMENTS_FOLDER.glob("*.yaml"))
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_cell_of_a_shipped_experiment_can_be_read(name: str) -> None:
+    experiment = read_experiment(name)
+    for cell in experiment.cells:
+        training = read_training(cell.config, PlannerTraining, cell.settings_of(1))
+        assert "{seed}" not in training.start and "-1/" in training.start, "it goes on from its own seed's planner"
+    budgets = {cell.config: read_training(cell.config, PlannerTraining).epochs for cell in experiment.cells}
+    assert all(not {"epochs", "batch_size"} & set(cell.settings) for cell in experiment.cells), budgets
+    assert experiment.choose([]) == experiment.cells and len(experiment.choose(["distilled"])) == 1
+
+
+def test_what_nobody_knows_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="unknown experiment 'latent-action'; did you mean 'latent-actions'"):
+        read_experiment("latent-action")
+    with pytest.raises(ConfigError, match="unknown cell 'distiled'; did you mean 'distilled'"):
+        read_experiment("latent-actions").choose(["distiled"])
+    path = tmp_path / "own.yaml"
+    path.write_text("cells: {a: {config: smoke, sets: {}}}\nsplits: []\n")
+    with pytest.raises(ConfigError, match="own.yaml: a: expected the entries config, set, got"):
+        read_experiment(str(path))
+    path.write_text("cells: {}\n")
+    with pytest.raises(ConfigError, match=r"expected the entries cells, splits, got \['cells'\]"):
+        read_experiment(str(path))
