@@ -86,7 +86,9 @@ class LatentVLAAgent(torch.nn.Module):
             plans = self.forward({key: value.to(device) for key, value in batch.items()})["trajectory"]
             poses = plans.float().cpu().numpy()  # the copy waits for the device
         planned, count = time.perf_counter(), len(agent_inputs)
-        self._stage_times = {"features_ms": 1e3 * (seen - begun) / count, "planner_ms": 1e3 * (planned - seen) / count}
+        told = float(getattr(self.model, "token_seconds", 0.0))
+        times = {"features_ms": seen - begun, "tokens_ms": told, "planner_ms": planned - seen - told}
+        self._stage_times = {name: 1e3 * value / count for name, value in times.items() if value}
         self._missing_sensors = [self._count_missing(own) for own in features]
         return [Trajectory(own, self.trajectory_sampling) for own in poses]
 
@@ -96,7 +98,8 @@ class LatentVLAAgent(torch.nn.Module):
         return {kind: int((~features[name].bool()).sum()) for kind, name in PRESENCE.items() if name in features}
 
     def stage_times(self) -> Dict[str, float]:
-        """Milliseconds of the last plan: `features_ms`, and `planner_ms` from the features to the poses."""
+        """Milliseconds of the last plan: `features_ms`, `planner_ms` from the features to the poses, and where latent
+        tokens are made, `tokens_ms`."""
         return dict(self._stage_times)
 
     def missing_sensors(self, plan: int = -1) -> Dict[str, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any, Dict
 
@@ -59,6 +60,23 @@ def test_it_knows_how_long_its_last_plan_took() -> None:
     times = agent.stage_times()
     assert sorted(times) == ["features_ms", "planner_ms"] and all(0.0 < value < 60_000.0 for value in times.values())
     assert agent.missing_sensors() == {}, "these features see no sensors"
+
+
+def test_the_time_of_latent_tokens_is_told_apart() -> None:
+    class Slow(EgoStatusMLP):
+        token_seconds = 0.0
+
+        def forward(self, features: Dict[str, torch.Tensor]) -> Dict[str, torch.Tensor]:
+            begun = time.perf_counter()
+            while time.perf_counter() - begun < 0.02:
+                pass
+            self.token_seconds = 0.01
+            return super().forward(features)
+
+    agent = LatentVLAAgent(EgoStatusFeatures(), Slow(hidden_size=4))
+    agent.compute_trajectories([make_input(1.0)] * 2)
+    times = agent.stage_times()
+    assert times["tokens_ms"] == pytest.approx(5.0) and times["planner_ms"] >= 5.0, "per scene"
 
 
 def test_blank_sensors_are_counted() -> None:

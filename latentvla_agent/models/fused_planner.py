@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, Optional
 
 import torch
 from torch import nn
 
 from latentvla_agent.models.fusion import FusionConfig, LatentFusion
-from latentvla_agent.models.latent_tokens import ACTION_TOKENS, Tensors
+from latentvla_agent.models.latent_tokens import ACTION_LOGITS, ACTION_TOKENS, Tensors
 
 FUSION = "fusion."  # how the names of the tensors begin that a fused planner has and an unfused one has not
 
@@ -30,6 +31,7 @@ class FusedPlanner(nn.Module):
     ):
         super().__init__()
         self.planner, self.student, self._student_trains = planner, student, student_trains
+        self.token_seconds = 0.0  # that the student took in the last pass
         planner.fusion = LatentFusion(fusion, planner.query_width)
         if student is not None and not student_trains:
             student.requires_grad_(False).eval()
@@ -57,13 +59,23 @@ class FusedPlanner(nn.Module):
         return encoded
 
     def forward(self, features: Tensors) -> Tensors:
-        """The planner's predictions, and `action_logits` (B, S, codes) where a student made them."""
+        """The planner's predictions, and "action_logits" (B, S, codes) where a student made them."""
         if self.student is None:
             predictions: Tensors = self.planner(features)
             return predictions
         if "image_features" not in features:
             features = {**features, **self.encode(features)}
         if ACTION_TOKENS not in features:
-            with torch.set_grad_enabled(torch.is_grad_enabled() and self._student_trains):
-                features = {**features, **self.student(features).as_features()}
-        return {**self.planner(features), "action_logits": features["action_logits"]}
+            features = {**features, **self._make_tokens(features)}
+        return {**self.planner(features), ACTION_LOGITS: features[ACTION_LOGITS]}
+
+    def _make_tokens(self, features: Tensors) -> Tensors:
+        """The student's, and how long it took, once the device is done."""
+        assert self.student is not None
+        begun = time.perf_counter()
+        with torch.set_grad_enabled(torch.is_grad_enabled() and self._student_trains):
+            tokens: Tensors = self.student(features).as_features()
+        if tokens[ACTION_LOGITS].is_cuda and not self.training:
+            torch.cuda.synchronize()
+        self.token_seconds = time.perf_counter() - begun
+        return tokens
