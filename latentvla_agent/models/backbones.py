@@ -48,8 +48,13 @@ class Backbone(nn.Module):
         self.strides: Tuple[int, ...] = tuple(self.network.feature_info.reduction())
         self.to(memory_format=torch.channels_last)  # as the pictures of `Normalization`: no convolution copies weights
         if config.frozen:
-            self.requires_grad_(False)
-            self.eval()
+            self.freeze()
+
+    def freeze(self) -> None:
+        """From now on: no gradient, and eval mode."""
+        self.frozen = True
+        self.requires_grad_(False)
+        self.eval()
 
     def train(self, mode: bool = True) -> Backbone:
         """As of any module; a frozen one stays in eval mode."""
@@ -117,6 +122,13 @@ def load_pretrained(backbone: Backbone, config: BackboneConfig) -> None:
         backbone.network.load_state_dict({name: weights[name] for name in backbone.network.state_dict()})
 
 
+def freeze_backbones(model: nn.Module) -> None:
+    """`Backbone.freeze` for every backbone of a model."""
+    for module in model.modules():
+        if isinstance(module, Backbone):
+            module.freeze()
+
+
 def load_pretrained_backbones(model: nn.Module) -> None:
     """`load_pretrained` for every backbone of a model."""
     for module in model.modules():
@@ -125,16 +137,18 @@ def load_pretrained_backbones(model: nn.Module) -> None:
 
 
 def _make_network(config: BackboneConfig, pretrained: bool) -> Any:
+    more: Any = {"dynamic_img_size": True} if config.name.startswith("vit_") else {}  # pictures of any size
     network: Any = timm.create_model(
         config.name,
         pretrained=pretrained,
         features_only=True,
         out_indices=tuple(config.out_indices),
         in_chans=config.in_channels,
+        **more,
     )
     # timm keeps and runs all blocks of its EfficientNets, the wanted ones and those behind.
     parent, _, last = network.feature_info.module_name()[-1].rpartition(".")
-    if parent == "blocks":
+    if parent == "blocks" and hasattr(network, "blocks"):
         network.blocks = network.blocks[: int(last) + 1]
     return network
 

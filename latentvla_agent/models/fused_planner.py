@@ -8,8 +8,11 @@ from typing import Any, Optional
 import torch
 from torch import nn
 
+from latentvla_agent.models.backbones import freeze_backbones
 from latentvla_agent.models.fusion import FusionConfig, LatentFusion
 from latentvla_agent.models.latent_tokens import ACTION_LOGITS, ACTION_TOKENS, Tensors
+from latentvla_agent.models.student import Student
+from latentvla_agent.models.token_controls import ForeignTokens
 
 FUSION = "fusion."  # how the names of the tensors begin that a fused planner has and an unfused one has not
 
@@ -35,6 +38,8 @@ class FusedPlanner(nn.Module):
         planner.fusion = LatentFusion(fusion, planner.query_width)
         if student is not None and not student_trains:
             student.requires_grad_(False).eval()
+        if isinstance(student, (Student, ForeignTokens)):
+            freeze_backbones(planner)  # the student was distilled on what they give
 
     @property
     def config(self) -> Any:

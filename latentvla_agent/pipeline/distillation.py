@@ -8,11 +8,13 @@ from typing import Any, List, Mapping, Optional
 import pytorch_lightning as lightning
 import torch
 
-from latentvla_agent.errors import ConfigError
 from latentvla_agent.evaluation.provenance import count_cores
+from latentvla_agent.models.backbones import freeze_backbones
+from latentvla_agent.models.fused_planner import FUSION
 from latentvla_agent.models.student import Student
+from latentvla_agent.models.weights import load_weights
 from latentvla_agent.pipeline.planner import make_learner, open_features
-from latentvla_agent.pipeline.scenes import DataRequest, cache_features, claim_run, collect_splits, hash_frozen
+from latentvla_agent.pipeline.scenes import DataRequest, cache_features, claim_run, collect_splits
 from latentvla_agent.pipeline.tokens import cache_tokens, open_teacher
 from latentvla_agent.training.action_codes import read_codes
 from latentvla_agent.training.config import read_training
@@ -48,8 +50,10 @@ def distill(config: str, seed: int, out: Optional[Path], settings: Mapping[str, 
 
 
 def cache_planner(training: DistillationTraining, scenes: List[SceneSet], base: Optional[Path]) -> List[FeatureCache]:
-    """Features of the planner, the same cache as its own training has."""
+    """Features of the planner; the same cache as its own training has, where that has a frozen backbone."""
     agent = make_learner(training.planner)
-    if not hash_frozen(agent.model):
-        raise ConfigError(f"agent {training.planner}: expected a frozen backbone, whose features can be cached")
+    planner: Any = getattr(agent.model, "planner", agent.model)
+    if training.start:
+        load_weights(planner, training.start, new=FUSION)
+    freeze_backbones(planner)
     return cache_features(open_features(agent, training.workers), scenes, base)

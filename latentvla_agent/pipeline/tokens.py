@@ -82,10 +82,11 @@ def take_teacher(agent: str, teacher: OpenClipTeacher, features: TeacherFeatures
         return
     taught = open_teacher(folder)
     for own, trained in ((teacher.config, taught.teacher.config), (features, taught.features)):
-        if _list_entries(own) != _list_entries(trained):
+        if list_entries(own) != list_entries(trained):
             raise ConfigError(f"agent {agent}: expected the teacher as trained, {trained}, got {own}")
     teacher.load_state_dict(taught.teacher.state_dict())
 
 
-def _list_entries(config: Any) -> Dict[str, Any]:
+def list_entries(config: Any) -> Dict[str, Any]:
+    """What the weights of a teacher depend on."""
     return {name: value for name, value in asdict(config).items() if name not in STARTING_POINT}

@@ -15,6 +15,7 @@ from latentvla_agent.models.backbones import (
     LITE0,
     BackboneConfig,
     Normalization,
+    freeze_backbones,
     load_pretrained,
     make_backbone,
     make_normalization,
@@ -147,3 +148,19 @@ def test_the_package_gives_what_its_own_network_gives_at_224_pixels() -> None:
 def test_unknown_weights_are_an_error() -> None:
     with pytest.raises(ConfigError, match="none, timm, efficientnet-lite0, got 'imagenet'"):
         BackboneConfig(pretrained="imagenet")
+
+
+def test_a_vision_transformer_takes_pictures_of_any_size() -> None:
+    backbone = make_backbone(BackboneConfig("vit_tiny_patch16_224", (5,), frozen=True))
+    (found,) = backbone(torch.zeros(1, 3, 32, 64))
+    assert found.shape == (1, 192, 2, 4) and backbone.strides == (16,)
+
+
+def test_one_that_is_frozen_later_stays_so() -> None:
+    backbone = make_backbone(BackboneConfig("resnet18", (1,)))
+    model = torch.nn.Sequential(torch.nn.Conv2d(3, 3, 1), backbone)
+    freeze_backbones(model)
+    model.train()
+    assert model.training and not backbone.training and backbone.frozen
+    assert not any(own.requires_grad for own in backbone.parameters())
+    assert all(own.requires_grad for own in model[0].parameters())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -65,3 +66,21 @@ def test_yes_and_no() -> None:
     assert training.teacher.frozen_tower is False and training.teacher.name == "latentvla-tiny"
     with pytest.raises(ConfigError, match="frozen_tower: expected bool, got 1"):
         read_training("teacher-tiny", TeacherTraining, {"teacher.frozen_tower": 1})
+
+
+@pytest.mark.parametrize(
+    "config, agent",
+    (
+        ("teacher-tiny", "latentvla_teacher"),
+        pytest.param("teacher-paper", "latentvla_teacher_paper", marks=pytest.mark.slow),
+    ),
+)
+def test_a_taught_teacher_fits_the_agent_that_it_is_for(config: str, agent: str) -> None:
+    pytest.importorskip("open_clip")
+    from latentvla_agent.evaluation.agents import build_agent, find_agent
+    from latentvla_agent.pipeline.tokens import list_entries
+
+    training = read_training(config, TeacherTraining)
+    built: Any = build_agent(find_agent(agent))
+    assert list_entries(built.model.student.config) == list_entries(training.teacher)
+    assert list_entries(built.features.teacher.config) == list_entries(training.features)
