@@ -19,8 +19,10 @@ class Teacher(nn.Module, ABC):
     """Writes the codes of a scene one after another, each from what is seen, what was asked, and the codes before.
 
     What a backbone has to do: `look` at the features, which gives what is seen (B, N, width) and a state, and `write`
-    tokens (B, L, width) behind that state. `width` is that of its tokens.
+    tokens (B, L, width) behind that state. `width` is that of its tokens, `config` its own, with a `name`.
     """
+
+    config: Any
 
     def __init__(self, vocabulary: ActionVocabulary, width: int):
         super().__init__()

@@ -12,7 +12,7 @@ from latentvla_agent.data.scene import EgoStatusIndex, PoseIndex
 from latentvla_agent.errors import ConfigError
 from latentvla_agent.models.motion import MotionIndex, integrate_motion
 from latentvla_agent.models.transfuser_config import TransfuserConfig
-from latentvla_agent.models.transfuser_encoders import LateEncoder, StagedEncoder
+from latentvla_agent.models.transfuser_encoders import IMAGE_FEATURES, LateEncoder, PictureTokens, StagedEncoder
 from latentvla_agent.models.transfuser_heads import AgentHead, BEVHead, make_perceptron
 
 Tensors = Dict[str, torch.Tensor]
@@ -35,6 +35,7 @@ class Transfuser(nn.Module):
         self.bev_projection = nn.Conv2d(self.encoder.channels, size, 1)
         self.status_projection = nn.Linear(len(EgoStatusIndex), size)
         self.fusion: Optional[nn.Module] = None
+        self.picture = PictureTokens(config, self.encoder) if config.decoder_sees_picture else None
         self.token_embedding = nn.Parameter(torch.randn(1, tokens, size))  # the ego status is the last token
         self.queries = nn.Parameter(torch.randn(1, 1 + config.num_agents, size))  # the trajectory is the first
         self.decoder = nn.ModuleList(
@@ -67,6 +68,8 @@ class Transfuser(nn.Module):
         "ego_status" (B, 8). Gives "trajectory" (B, T, 3) in the ego frame; for the losses "agent_boxes" (B, 30, 5),
         "agent_logits" (B, 30) and "bev_logits" (B, 7, 128, 256).
         """
+        if self.cacheable and IMAGE_FEATURES not in features:
+            features = {**features, **self.encode(features)}
         bev = self.encoder(features)
         queries = self._decode(bev, features)
         boxes, logits = self.agent_head(queries[:, 1:])
@@ -81,6 +84,8 @@ class Transfuser(nn.Module):
             tokens = self.fusion(tokens, features)
         status = self.status_projection(self._hide_dynamics(features["ego_status"]))
         tokens = torch.cat([tokens, status[:, None]], dim=1) + self.token_embedding
+        if self.picture is not None:
+            tokens = torch.cat([tokens, self.picture(features[IMAGE_FEATURES])], dim=1)
         queries = self.queries.expand(len(tokens), -1, -1)
         for layer in self.decoder:
             queries = layer(queries, tokens)

@@ -43,6 +43,7 @@ class TransfuserConfig:
     decoder_heads: int = 8
     feedforward_size: int = 1024
     decoder_dropout: float = 0.0
+    decoder_sees_picture: bool = False  # each cell of the frozen picture's features, too, not the BEV tokens alone (D)
     ego_status_dropout: float = 0.0  # share of training scenes whose velocity and acceleration are hidden
     # outputs
     num_poses: int = 8
@@ -69,6 +70,7 @@ class TinyTransfuserConfig(TransfuserConfig):
     model_size: int = 128
     decoder_layers: int = 2
     decoder_heads: int = 4
+    decoder_sees_picture: bool = True
     feedforward_size: int = 256
     motion: Optional[MotionConfig] = MotionConfig(gain=0.2)
     bev_channels: int = 32

@@ -14,7 +14,7 @@ from torch.nn import functional
 from latentvla_agent.errors import ConfigError
 from latentvla_agent.models.backbones import Normalization, make_backbone, make_normalization
 from latentvla_agent.models.transfuser_config import TransfuserConfig
-from latentvla_agent.models.transfuser_fusion import TokenFusion
+from latentvla_agent.models.transfuser_fusion import INITIAL_DEVIATION, TokenFusion
 
 Tensors = Dict[str, torch.Tensor]
 IMAGE_FEATURES = "image_features"
@@ -105,6 +105,26 @@ class LateEncoder(nn.Module):
         image = self.to_tokens(known[IMAGE_FEATURES].to(self.to_tokens.weight.dtype))
         lidar: torch.Tensor = self.lidar_network(self.lidar_input(features))
         return lidar + self.fusion.fuse_bev(image, lidar)
+
+
+class PictureTokens(nn.Module):
+    """The cells of a frozen picture's features (B, C, h, w) as tokens (B, h * w, model_size), each in its place."""
+
+    def __init__(self, config: TransfuserConfig, encoder: nn.Module):
+        super().__init__()
+        if not isinstance(encoder, LateEncoder):
+            raise ConfigError("decoder_sees_picture: expected a frozen image_backbone")
+        backbone, (height, width) = encoder.image_backbone, config.image_size
+        cells = (height // backbone.strides[0]) * (width // backbone.strides[0])
+        self.project = nn.Conv2d(backbone.channels[0], config.model_size, 3, padding=1)
+        self.norm = nn.LayerNorm(config.model_size)  # the backbone's features are large beside the other tokens
+        self.places = nn.Parameter(INITIAL_DEVIATION * torch.randn(1, cells, config.model_size))
+
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:
+        """See the class; maps in half precision, too."""
+        tokens = self.project(maps.to(self.places.dtype)).flatten(2).transpose(1, 2)
+        placed: torch.Tensor = self.norm(tokens) + self.places
+        return placed
 
 
 def _make_lidar_network(widths: Tuple[int, ...]) -> nn.Sequential:

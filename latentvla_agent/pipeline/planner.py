@@ -93,7 +93,7 @@ def start_from(agent: LatentVLAAgent, training: PlannerTraining) -> Dict[str, st
         load_weights(model.planner if isinstance(model, FusedPlanner) else model, training.start, new=FUSION)
     if has_teacher(agent):
         folder = Path(training.tokens).parent if training.tokens else None
-        take_teacher(training.agent, model.student, agent.features.teacher.config, folder)
+        take_teacher(training.agent, model.student, agent.features.teacher, folder)
     elif training.tokens:
         source = model.student
         load_weights(getattr(source, "student", source), training.tokens)
@@ -110,7 +110,7 @@ def join_tokens(
 ) -> List[SceneCache]:
     """Feature caches with what a live teacher says of every scene: in training it says it once."""
     model: Any = agent.model
-    taught = name_teacher(model.student, agent.features.teacher.config)
+    taught = name_teacher(model.student, agent.features.teacher)
     return [JoinedCache(pair) for pair in zip(caches, cache_tokens(taught, training.workers, scenes, base))]
 
 

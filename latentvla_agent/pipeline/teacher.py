@@ -7,15 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
-import pytorch_lightning as lightning
 import torch
 
 from latentvla_agent.data.files import hash_file, write_atomically
 from latentvla_agent.evaluation.provenance import count_cores
 from latentvla_agent.evaluation.statistics import bootstrap_difference
-from latentvla_agent.features.teacher import TeacherFeatures
-from latentvla_agent.models.open_clip_teacher import OpenClipTeacher, load_pretrained_towers
-from latentvla_agent.pipeline.scenes import DataRequest, cache_features, claim_run, collect_splits, hash_weights
+from latentvla_agent.models.latent_tokens import ActionVocabulary
+from latentvla_agent.pipeline.scenes import DataRequest, cache_features, claim_run, collect_splits
+from latentvla_agent.pipeline.teachers import hash_tower, make_teacher, make_teacher_features
 from latentvla_agent.training.action_codes import read_codes
 from latentvla_agent.training.config import read_training
 from latentvla_agent.training.feature_cache import FeatureCache
@@ -47,10 +46,10 @@ def train_teacher(
     codes = [read_codes(path, [ref.token for ref in own.refs]) for path, own in zip(paths, scenes)]
     hashes = [hash_file(path) for path in paths]
     folder, facts = claim_run(config, seed, out, training, scenes, codes=hashes)
-    encoder = hash_weights([teacher.visual], teacher.config.name) if training.teacher.frozen_tower else ""
-    source = FeatureSource(TeacherFeatures(training.features), [], teacher, encoder, training.workers)
+    features, tower = make_teacher_features(training), hash_tower(teacher, training)
+    source = FeatureSource(features, [], teacher, tower, training.workers)
     caches = cache_features(source, scenes, request.cache)
-    judged = {"prior": judge_prior(codes[0], codes[1], training.teacher.vocabulary.num_codes)}
+    judged = {"prior": judge_prior(codes[0], codes[1], teacher.vocabulary.num_codes)}
     plan = FitPlan(folder, seed, caches[0], caches[1], facts, LIKELIHOOD)
     for name in ("teacher", BLIND) if training.baseline else ("teacher",):
         own = plan if name == "teacher" else replace(plan, out=folder / BLIND)
@@ -60,27 +59,19 @@ def train_teacher(
         record = fit(module, training, own)
         if not record:  # of several processes this is not the first
             continue
-        print(f"trained {name} {training.teacher.name}, seed {seed}: {record}")
+        print(f"trained {name}, {training.backbone}, seed {seed}: {record}")
         judged[name] = judge_teacher(learner, caches[1], codes[1], name == BLIND)
     if "teacher" in judged:
-        write_report(folder, scenes[1], caches[1], judged, training)
-
-
-def make_teacher(training: TeacherTraining, seed: int) -> OpenClipTeacher:
-    """A teacher as its training begins with it."""
-    lightning.seed_everything(seed, verbose=False)
-    teacher = OpenClipTeacher(training.teacher)
-    load_pretrained_towers(teacher)
-    return teacher
+        write_report(folder, scenes[1], caches[1], judged, teacher.vocabulary)
 
 
 def write_report(
-    folder: Path, scenes: SceneSet, cache: FeatureCache, judged: Dict[str, Written], training: TeacherTraining
+    folder: Path, scenes: SceneSet, cache: FeatureCache, judged: Dict[str, Written], words: ActionVocabulary
 ) -> None:
     """`report.json` and a row per scene of the dev split, in the folder of the teacher."""
     log_of = {ref.token: ref.log_name for ref in scenes.refs}
     logs = [log_of[token] for token in cache.tokens]
-    report = report_written(judged, training.teacher.vocabulary.num_codes)
+    report = report_written(judged, words.num_codes)
     if BLIND in judged:
         report["teacher_minus_blind"] = compare_written(judged["teacher"], judged[BLIND], cache.tokens, logs)
     write_atomically(folder / REPORT, (json.dumps(report, indent=1) + "\n").encode())

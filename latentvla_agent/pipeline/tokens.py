@@ -10,11 +10,11 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 from safetensors.torch import load_file
 
 from latentvla_agent.errors import ConfigError
-from latentvla_agent.features.teacher import TeacherFeatures, TeacherFeaturesConfig
 from latentvla_agent.models.latent_tokens import Tensors
 from latentvla_agent.models.open_clip_teacher import OpenClipTeacher, load_pretrained_towers
 from latentvla_agent.models.teacher import Teacher
 from latentvla_agent.pipeline.scenes import cache_features, hash_weights
+from latentvla_agent.pipeline.teachers import make_teacher, make_teacher_features
 from latentvla_agent.training.config import change_config
 from latentvla_agent.training.feature_cache import FeatureCache
 from latentvla_agent.training.fitting import IDENTITY, WEIGHTS
@@ -25,10 +25,10 @@ STARTING_POINT = ("pretrained",)  # entries of a teacher's config that its weigh
 
 
 class Taught(NamedTuple):
-    """A teacher, what it sees, and a name for its weights."""
+    """A teacher, the builder of what it sees, and a name for its weights."""
 
-    teacher: OpenClipTeacher
-    features: TeacherFeaturesConfig
+    teacher: Teacher
+    features: Any
     weights: str
 
 
@@ -52,8 +52,9 @@ class TokenMaker:
 def cache_tokens(taught: Taught, workers: int, scenes: Sequence[SceneSet], base: Optional[Path]) -> List[FeatureCache]:
     """The token cache of each of the splits."""
     encoder = f"{taught.weights[:16]} {taught.teacher.config}"
-    source = FeatureSource(TeacherFeatures(taught.features), [], TokenMaker(taught.teacher), encoder, workers)
-    return cache_features(source, scenes, base)
+    return cache_features(
+        FeatureSource(taught.features, [], TokenMaker(taught.teacher), encoder, workers), scenes, base
+    )
 
 
 def open_teacher(folder: Path) -> Taught:
@@ -62,26 +63,27 @@ def open_teacher(folder: Path) -> Taught:
     if not path.is_file() or not (folder / WEIGHTS).is_file():
         raise ConfigError(f"{folder}: expected a finished training of a teacher ({IDENTITY}, {WEIGHTS})")
     trained = change_config(TeacherTraining(), json.loads(path.read_text())["training"], str(path))
-    teacher = OpenClipTeacher(trained.teacher)
+    teacher = make_teacher(trained, seed=0)
     teacher.load_state_dict(load_file(folder / WEIGHTS))
-    return name_teacher(teacher, trained.features)
+    return name_teacher(teacher, make_teacher_features(trained))
 
 
-def name_teacher(teacher: OpenClipTeacher, features: TeacherFeaturesConfig) -> Taught:
+def name_teacher(teacher: Teacher, features: Any) -> Taught:
     """A teacher as it is."""
     return Taught(teacher, features, hash_weights([teacher], teacher.config.name))
 
 
-def take_teacher(agent: str, teacher: OpenClipTeacher, features: TeacherFeaturesConfig, folder: Optional[Path]) -> None:
+def take_teacher(agent: str, teacher: Teacher, features: Any, folder: Optional[Path]) -> None:
     """Give the teacher of an agent the weights of a finished training; without one, those of its towers alone.
 
     Raises `ConfigError` where the agent's teacher isn't, or doesn't see, what was trained.
     """
     if folder is None:
-        load_pretrained_towers(teacher)
+        if isinstance(teacher, OpenClipTeacher):
+            load_pretrained_towers(teacher)
         return
     taught = open_teacher(folder)
-    for own, trained in ((teacher.config, taught.teacher.config), (features, taught.features)):
+    for own, trained in ((teacher.config, taught.teacher.config), (features.config, taught.features.config)):
         if list_entries(own) != list_entries(trained):
             raise ConfigError(f"agent {agent}: expected the teacher as trained, {trained}, got {own}")
     teacher.load_state_dict(taught.teacher.state_dict())

@@ -15,7 +15,7 @@ from latentvla_agent.training.feature_cache import SceneCache
 
 Tensors = Dict[str, torch.Tensor]
 CHUNK = 32  # scenes in one pass
-PICTURES = ("teacher_images", "teacher_features")
+PICTURES = ("teacher_images", "teacher_features", "qwen_pixel_values")
 
 
 class Written(NamedTuple):

@@ -10,7 +10,7 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch.nn import functional
 
-from latentvla_agent.data.scene import AgentBoxIndex, PoseIndex
+from latentvla_agent.data.scene import AgentBoxIndex
 
 Tensors = Dict[str, torch.Tensor]
 POSITION = slice(AgentBoxIndex.X, AgentBoxIndex.HEADING)
@@ -24,7 +24,6 @@ class TransfuserLossConfig:
     agent_class: float = 10.0
     agent_box: float = 1.0
     bev: float = 10.0
-    lateral: float = 1.0  # of an error to the side, over one along the path: a road is narrower than it is long (D)
     # Half angle [rad] around straight ahead outside of which agents count as absent: the latent variant sees no others.
     field_of_view: Optional[float] = None  # NAVSIM's latent variant: 4/9 pi
 
@@ -35,24 +34,13 @@ def transfuser_loss(targets: Tensors, predictions: Tensors, config: TransfuserLo
     Targets: "trajectory" (B, T, 3), "agent_boxes" (B, N, 5), "agent_labels" (B, N) bool, "bev_semantics" (B, H, W).
     Predictions: those of `Transfuser`.
     """
-    parts = {"trajectory": trajectory_loss(predictions["trajectory"], targets["trajectory"], config.lateral)}
+    parts = {"trajectory": functional.l1_loss(predictions["trajectory"], targets["trajectory"])}
     if config.agent_class or config.agent_box:
         parts.update(agent_losses(targets, predictions, config))
     if config.bev:
         parts["bev"] = functional.cross_entropy(predictions["bev_logits"], targets["bev_semantics"].long())
     total = sum(getattr(config, name) * value for name, value in parts.items())
     return {"loss": torch.as_tensor(total), **{name: value.detach() for name, value in parts.items()}}
-
-
-def trajectory_loss(planned: torch.Tensor, human: torch.Tensor, lateral: float) -> torch.Tensor:
-    """Mean L1 of poses (B, T, 3); with another weight than 1 for errors to the side, in the frames of the human's."""
-    if lateral == 1.0:
-        return functional.l1_loss(planned, human)
-    x, y, heading = (planned - human).unbind(dim=-1)
-    cos, sin = human[..., PoseIndex.HEADING].cos(), human[..., PoseIndex.HEADING].sin()
-    along, aside = x * cos + y * sin, y * cos - x * sin
-    mean: torch.Tensor = (along.abs() + lateral * aside.abs() + heading.abs()).mean() / len(PoseIndex)
-    return mean
 
 
 def agent_losses(targets: Tensors, predictions: Tensors, config: TransfuserLossConfig) -> Tensors:

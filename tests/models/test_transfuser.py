@@ -143,6 +143,23 @@ def test_memory_reaches_the_trajectory() -> None:
     assert torch.equal(found[0], alone) and not torch.allclose(found[1], alone)
 
 
+def test_every_cell_of_the_picture_reaches_the_trajectory_by_itself() -> None:
+    model: Any = make_model(LATE).eval()
+    features = make_features(LATE, batch=1)
+    features.update(model.encode(features))
+    maps, changed = features["image_features"], features["image_features"].clone()
+    changed[..., -1, -1] += 3.0
+    torch.nn.init.zeros_(model.encoder.to_tokens.weight)  # not through the bird's-eye view
+    with torch.no_grad():
+        tokens, others = model.picture(maps), model.picture(changed)
+        plans = [model({**features, "image_features": own})["trajectory"] for own in (maps, changed)]
+    assert tokens.shape == (1, 4 * 16, LATE.model_size)
+    assert (tokens != others).any(dim=2).sum() == 4, "the cell and its neighbours, at a corner of the picture"
+    assert (plans[0] - plans[1]).abs().max() > 1e-6
+    with pytest.raises(ConfigError, match="decoder_sees_picture: expected a frozen image_backbone"):
+        make_model(replace(STAGED, decoder_sees_picture=True))
+
+
 @KINDS
 def test_weights_are_saved_and_loaded_strictly(kind: str, tmp_path: Path) -> None:
     config = BY_KIND[kind]

@@ -1,0 +1,39 @@
+"""Teachers by their training config: of open_clip or of Hugging Face, and what each of them sees."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytorch_lightning as lightning
+
+from latentvla_agent.features.qwen import QwenFeatures
+from latentvla_agent.features.teacher import TeacherFeatures
+from latentvla_agent.models.open_clip_teacher import OpenClipTeacher, load_pretrained_towers
+from latentvla_agent.models.qwen_teacher import open_qwen
+from latentvla_agent.models.teacher import Teacher
+from latentvla_agent.pipeline.scenes import hash_weights
+from latentvla_agent.training.teacher_config import QWEN, TeacherTraining
+
+
+def make_teacher(training: TeacherTraining, seed: int) -> Teacher:
+    """A teacher as its training begins with it, with the pretrained weights that its config names."""
+    lightning.seed_everything(seed, verbose=False)
+    if training.backbone == QWEN:
+        return open_qwen(training.qwen)
+    teacher = OpenClipTeacher(training.teacher)
+    load_pretrained_towers(teacher)
+    return teacher
+
+
+def make_teacher_features(training: TeacherTraining) -> Any:
+    """The feature builder of a teacher."""
+    if training.backbone == QWEN:
+        return QwenFeatures(training.qwen_features)
+    return TeacherFeatures(training.features)
+
+
+def hash_tower(teacher: Teacher, training: TeacherTraining) -> str:
+    """Names the part whose output a feature cache keeps; empty where pictures are kept, since all of it is trained."""
+    if isinstance(teacher, OpenClipTeacher) and teacher.config.frozen_tower:
+        return hash_weights([teacher.visual], teacher.config.name)
+    return ""
