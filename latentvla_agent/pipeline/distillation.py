@@ -32,7 +32,7 @@ def distill(config: str, seed: int, out: Optional[Path], settings: Mapping[str, 
     lightning.seed_everything(seed, verbose=False)
     student = Student(training.student)
     taught = open_teacher(Path(training.teacher))
-    scenes = collect_splits(request, training, scored=False)
+    scenes = collect_splits(request, training)
     folder, facts = claim_run(config, seed, out, training, scenes, teacher=taught.weights)
     caches = [
         JoinedCache(pair)

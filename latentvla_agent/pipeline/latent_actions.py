@@ -51,7 +51,7 @@ def train_latent_actions(
     torch.set_num_threads(training.threads or count_cores())
     encoder = FrameEncoder(training.backbone, training.grid)
     load_pretrained_backbones(encoder)
-    scenes = collect_splits(request, training, scored=False)
+    scenes = collect_splits(request, training)
     folder, facts = claim_run(config, seed, out, training, scenes)
     targets = [WindowTargets(training.window)]
     source = FeatureSource(EgoStatusFeatures(), targets, encoder, hash_frozen(encoder), training.workers)

@@ -47,7 +47,10 @@ def train_planner(
     lightning.seed_everything(seed, verbose=False)
     agent = make_learner(training.agent)
     begun_with = start_from(agent, training)
-    scenes = collect_splits(request, training, scored=True)
+    learns_scores = (
+        bool(getattr(getattr(agent.model, "config", None), "scores", ())) and training.ipad_loss.needs_labels
+    )
+    scenes = collect_splits(request, training, scored=(learns_scores, True))
     folder, facts = claim_run(config, seed, out, training, scenes, **begun_with)
     planned = cache_features(open_features(agent, training.workers), scenes, request.cache)
     caches: List[SceneCache] = [*planned]

@@ -37,12 +37,15 @@ class DataRequest:
     cache: Optional[Path] = None
 
 
-def collect_splits(request: DataRequest, training: TrainingConfig, scored: bool) -> List[SceneSet]:
-    """Training and dev split; `scored`: with metric caches, which are made where they are missing."""
+def collect_splits(
+    request: DataRequest, training: TrainingConfig, scored: Tuple[bool, bool] = (False, False)
+) -> List[SceneSet]:
+    """Training and dev split; those that are `scored` with metric caches, which are made where they are missing."""
     limit = training.max_scenes or None
+    places = ((request.data, training.train_split), (request.dev_data, training.dev_split))
     return [
-        collect_scenes(SplitRequest(root, request.maps, split, max_scenes=limit, cache=request.cache), request, scored)
-        for root, split in ((request.data, training.train_split), (request.dev_data, training.dev_split))
+        collect_scenes(SplitRequest(root, request.maps, split, max_scenes=limit, cache=request.cache), request, own)
+        for (root, split), own in zip(places, scored)
     ]
 
 

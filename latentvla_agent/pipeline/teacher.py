@@ -41,7 +41,7 @@ def train_teacher(
     training = read_training(config, TeacherTraining, settings)
     torch.set_num_threads(training.threads or count_cores())
     teacher = make_teacher(training, seed)
-    scenes = collect_splits(request, training, scored=False)
+    scenes = collect_splits(request, training)
     paths = [Path(training.codes) / f"codes-{own.name}.npz" for own in scenes]
     codes = [read_codes(path, [ref.token for ref in own.refs]) for path, own in zip(paths, scenes)]
     hashes = [hash_file(path) for path in paths]

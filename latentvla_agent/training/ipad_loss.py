@@ -26,6 +26,11 @@ class IPadLossConfig:
     hit_boxes: float = 0.1  # what it hits
     heading: float = 1.0  # a radian, in metres of the imitation
 
+    @property
+    def needs_labels(self) -> bool:
+        """Whether anything but the human's trajectory is learned from."""
+        return any(weight > 0.0 for weight in (self.scores, self.choice, self.areas, self.hits, self.hit_boxes))
+
 
 def ipad_loss(predictions: Tensors, targets: Tensors, labels: Tensors, config: IPadLossConfig) -> Tensors:
     """Parts of the loss, weighted, to be added up; `labels` as `ProposalScorer.label` gives them for the last

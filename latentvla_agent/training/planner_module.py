@@ -12,7 +12,7 @@ import torch
 from latentvla_agent.training.config import PlannerTraining
 from latentvla_agent.training.fitting import DEV_SCORE
 from latentvla_agent.training.imitation import imitation_loss, writing_loss
-from latentvla_agent.training.ipad_loss import ipad_loss
+from latentvla_agent.training.ipad_loss import imitate_best, ipad_loss
 from latentvla_agent.training.learner import Learner
 from latentvla_agent.training.online_labels import ProposalScorer
 from latentvla_agent.training.optimizers import schedule_adamw
@@ -75,6 +75,8 @@ class PlannerModule(Learner):
             return {"loss": writing_loss(batch, predictions)}
         if "proposals" not in predictions:
             return {"loss": imitation_loss(batch, predictions)}
+        if not self._training.ipad_loss.needs_labels:
+            return {"loss": imitate_best(predictions["proposals"], batch["trajectory"], self._training.ipad_loss)}
         begun = time.perf_counter()
         labels = self._train.scorer.label(self._train.tokens_of(batch), predictions["proposals"][:, -1].float())
         self._label_seconds += time.perf_counter() - begun

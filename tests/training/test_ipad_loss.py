@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import torch
 
@@ -83,3 +84,9 @@ def test_choosing_badly_costs_what_is_missed() -> None:
     torch.testing.assert_close(missed, torch.tensor(0.9 - 1.6 / 3))
     missed.backward()
     assert even.grad is not None and even.grad.argmin() == 1, "the best one is to be predicted higher"
+
+
+def test_imitation_alone_needs_no_labels() -> None:
+    nothing = IPadLossConfig(scores=0.0, areas=0.0, hits=0.0, hit_boxes=0.0)
+    assert not nothing.needs_labels and IPadLossConfig().needs_labels
+    assert replace(nothing, choice=1.0).needs_labels
