@@ -47,16 +47,14 @@ def train_planner(
     lightning.seed_everything(seed, verbose=False)
     agent = make_learner(training.agent)
     begun_with = start_from(agent, training)
-    learns_scores = (
-        bool(getattr(getattr(agent.model, "config", None), "scores", ())) and training.ipad_loss.needs_labels
-    )
-    scenes = collect_splits(request, training, scored=(learns_scores, True))
+    predicted = tuple(getattr(getattr(agent.model, "config", None), "scores", ()))  # of proposals
+    scenes = collect_splits(request, training, scored=(bool(predicted) and training.ipad_loss.needs_labels, True))
     folder, facts = claim_run(config, seed, out, training, scenes, **begun_with)
     planned = cache_features(open_features(agent, training.workers), scenes, request.cache)
     caches: List[SceneCache] = [*planned]
     if has_teacher(agent):
         caches = join_tokens(planned, agent, training, scenes, request.cache)
-    names = list(getattr(getattr(agent.model, "config", None), "scores", SCORES))
+    names = predicted or SCORES
     scored = [
         ScoredScenes(own.tokens, ProposalScorer(scene.metric_caches.__getitem__, training.metric, names, threads))
         for own, scene in zip(caches, scenes)
