@@ -24,7 +24,7 @@ from latentvla_agent.training.feature_cache import SceneCache
 from latentvla_agent.training.learner import Learner, read_shown
 
 LAST, BEST, WEIGHTS, RUN, LOGS = "last.ckpt", "best.ckpt", "model.safetensors", "training.json", "logs"
-IDENTITY = "identity.json"
+IDENTITY, REPORT = "identity.json", "report.json"
 DEV_SCORE = "dev_score"  # the higher, the better
 
 
@@ -51,6 +51,7 @@ def fit(module: Learner, training: TrainingConfig, plan: FitPlan) -> Dict[str, A
     batches = EpochBatches(len(plan.train), training.batch_size, plan.seed, share=find_share)
     dev = EpochBatches(len(plan.dev), training.batch_size, shuffle=False)
     last = plan.out / LAST
+    module.train()  # whoever built a feature cache left it in eval mode, and Lightning keeps the mode it finds
     trainer.fit(
         module,
         load_batches(plan.train, batches),
