@@ -100,9 +100,8 @@ class LateEncoder(nn.Module):
         return {IMAGE_FEATURES: image_features}
 
     def forward(self, features: Tensors) -> torch.Tensor:
-        """(B, channels, *bev_tokens); the picture's features may come from a cache, in half precision too."""
-        known = features if IMAGE_FEATURES in features else self.encode(features)
-        image = self.to_tokens(known[IMAGE_FEATURES].to(self.to_tokens.weight.dtype))
+        """(B, channels, *bev_tokens), of what `encode` gives; from a cache, in half precision too."""
+        image = self.to_tokens(features[IMAGE_FEATURES].to(self.to_tokens.weight.dtype))
         lidar: torch.Tensor = self.lidar_network(self.lidar_input(features))
         return lidar + self.fusion.fuse_bev(image, lidar)
 

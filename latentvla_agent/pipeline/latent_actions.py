@@ -14,7 +14,6 @@ from safetensors.torch import load_file
 
 from latentvla_agent.data.files import write_atomically
 from latentvla_agent.evaluation.provenance import count_cores
-from latentvla_agent.evaluation.scene_source import SplitRequest
 from latentvla_agent.features.ego_status import EgoStatusFeatures
 from latentvla_agent.features.windows import WindowTargets
 from latentvla_agent.models.backbones import load_pretrained_backbones
@@ -32,13 +31,12 @@ from latentvla_agent.pipeline.scenes import (
 from latentvla_agent.training.action_codes import write_codes
 from latentvla_agent.training.config import read_training
 from latentvla_agent.training.feature_cache import FeatureCache
-from latentvla_agent.training.fitting import RUN, WEIGHTS, FitPlan, fit
+from latentvla_agent.training.fitting import REPORT, RUN, WEIGHTS, FitPlan, fit
 from latentvla_agent.training.latent_action_config import LatentActionTraining
 from latentvla_agent.training.latent_action_module import EXPLAINED, LatentActionModule
 from latentvla_agent.training.latent_action_report import ReportConfig, report_latent_actions
 from latentvla_agent.training.scene_features import FeatureSource
 
-REPORT = "report.json"
 STATISTICS_SCENES = 1024  # that mean and deviation of the features are of
 CHUNK = 64  # scenes that are encoded in one pass
 
@@ -63,9 +61,7 @@ def train_latent_actions(
     report = report_latent_actions(model, caches[0], caches[1], seed, ReportConfig(moving=training.moving))
     write_atomically(folder / REPORT, (json.dumps(report, indent=1) + "\n").encode())
     print(f"report: {report}")
-    others = [
-        collect_scenes(SplitRequest(request.data, request.maps, split), request, False) for split in training.also
-    ]
+    others = [collect_scenes(request, request.data, split) for split in training.also]
     for own, cache in zip([*others, *scenes], [*cache_features(source, others, request.cache), *caches]):
         codes = encode_scenes(model, cache)
         write_codes(folder / f"codes-{own.name}.npz", cache.tokens, codes)

@@ -43,15 +43,14 @@ def collect_splits(
     """Training and dev split; those that are `scored` with metric caches, which are made where they are missing."""
     limit = training.max_scenes or None
     places = ((request.data, training.train_split), (request.dev_data, training.dev_split))
-    return [
-        collect_scenes(SplitRequest(root, request.maps, split, max_scenes=limit, cache=request.cache), request, own)
-        for (root, split), own in zip(places, scored)
-    ]
+    return [collect_scenes(request, *place, own, limit) for place, own in zip(places, scored)]
 
 
-def collect_scenes(wanted: SplitRequest, request: DataRequest, scored: bool) -> SceneSet:
-    """The scenes of a split."""
-    source = open_source(wanted)
+def collect_scenes(
+    request: DataRequest, root: Optional[Path], split: str, scored: bool = False, limit: Optional[int] = None
+) -> SceneSet:
+    """The scenes of a split of the data below `root`."""
+    source = open_source(SplitRequest(root, request.maps, split, max_scenes=limit, cache=request.cache))
     source.prepare()
     refs = source.index.refs
     failures = make_metric_caches(source, count_cores(), TIME_LIMIT_S) if scored else []

@@ -18,7 +18,7 @@ from latentvla_agent.pipeline.teachers import hash_tower, make_teacher, make_tea
 from latentvla_agent.training.action_codes import read_codes
 from latentvla_agent.training.config import read_training
 from latentvla_agent.training.feature_cache import FeatureCache
-from latentvla_agent.training.fitting import FitPlan, fit
+from latentvla_agent.training.fitting import REPORT, FitPlan, fit
 from latentvla_agent.training.scene_features import FeatureSource, SceneSet
 from latentvla_agent.training.teacher_config import TeacherTraining
 from latentvla_agent.training.teacher_module import LIKELIHOOD, TeacherModule
@@ -30,7 +30,6 @@ from latentvla_agent.training.teacher_report import (
     tabulate_written,
 )
 
-REPORT = "report.json"
 BLIND = "blind"  # the folder of the baseline, below the teacher's
 
 
@@ -46,7 +45,7 @@ def train_teacher(
     codes = [read_codes(path, [ref.token for ref in own.refs]) for path, own in zip(paths, scenes)]
     hashes = [hash_file(path) for path in paths]
     folder, facts = claim_run(config, seed, out, training, scenes, codes=hashes)
-    features, tower = make_teacher_features(training), hash_tower(teacher, training)
+    features, tower = make_teacher_features(training), hash_tower(teacher)
     source = FeatureSource(features, [], teacher, tower, training.workers)
     caches = cache_features(source, scenes, request.cache)
     judged = {"prior": judge_prior(codes[0], codes[1], teacher.vocabulary.num_codes)}
@@ -54,7 +53,7 @@ def train_teacher(
     for name in ("teacher", BLIND) if training.baseline else ("teacher",):
         own = plan if name == "teacher" else replace(plan, out=folder / BLIND)
         own.out.mkdir(parents=True, exist_ok=True)
-        learner = make_teacher(training, seed)
+        learner = teacher if name == "teacher" else make_teacher(training, seed)
         module = TeacherModule(learner, training.optimizer, codes[0], codes[1], name == BLIND)
         record = fit(module, training, own)
         if not record:  # of several processes this is not the first

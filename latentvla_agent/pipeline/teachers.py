@@ -18,11 +18,15 @@ from latentvla_agent.training.teacher_config import QWEN, TeacherTraining
 def make_teacher(training: TeacherTraining, seed: int) -> Teacher:
     """A teacher as its training begins with it, with the pretrained weights that its config names."""
     lightning.seed_everything(seed, verbose=False)
-    if training.backbone == QWEN:
-        return open_qwen(training.qwen)
-    teacher = OpenClipTeacher(training.teacher)
-    load_pretrained_towers(teacher)
+    teacher = build_teacher(training)
+    if isinstance(teacher, OpenClipTeacher):
+        load_pretrained_towers(teacher)
     return teacher
+
+
+def build_teacher(training: TeacherTraining) -> Teacher:
+    """A teacher that is yet to get its weights, whose order of random numbers is that of whoever asks."""
+    return open_qwen(training.qwen) if training.backbone == QWEN else OpenClipTeacher(training.teacher)
 
 
 def make_teacher_features(training: TeacherTraining) -> Any:
@@ -32,7 +36,7 @@ def make_teacher_features(training: TeacherTraining) -> Any:
     return TeacherFeatures(training.features)
 
 
-def hash_tower(teacher: Teacher, training: TeacherTraining) -> str:
+def hash_tower(teacher: Teacher) -> str:
     """Names the part whose output a feature cache keeps; empty where pictures are kept, since all of it is trained."""
     if isinstance(teacher, OpenClipTeacher) and teacher.config.frozen_tower:
         return hash_weights([teacher.visual], teacher.config.name)

@@ -10,11 +10,13 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 from safetensors.torch import load_file
 
 from latentvla_agent.errors import ConfigError
+from latentvla_agent.features.teacher import TeacherFeatures
 from latentvla_agent.models.latent_tokens import Tensors
 from latentvla_agent.models.open_clip_teacher import OpenClipTeacher, load_pretrained_towers
 from latentvla_agent.models.teacher import Teacher
+from latentvla_agent.models.weights import load_weights
 from latentvla_agent.pipeline.scenes import cache_features, hash_weights
-from latentvla_agent.pipeline.teachers import make_teacher, make_teacher_features
+from latentvla_agent.pipeline.teachers import build_teacher, make_teacher_features
 from latentvla_agent.training.config import change_config
 from latentvla_agent.training.feature_cache import FeatureCache
 from latentvla_agent.training.fitting import IDENTITY, WEIGHTS
@@ -59,13 +61,18 @@ def cache_tokens(taught: Taught, workers: int, scenes: Sequence[SceneSet], base:
 
 def open_teacher(folder: Path) -> Taught:
     """A teacher that `latentvla train teacher` left in a folder."""
+    trained = read_teacher_training(folder)
+    teacher = build_teacher(trained)
+    teacher.load_state_dict(load_file(folder / WEIGHTS))
+    return name_teacher(teacher, make_teacher_features(trained))
+
+
+def read_teacher_training(folder: Path) -> TeacherTraining:
+    """How the teacher in a folder was trained; raises `ConfigError` where there is no finished one."""
     path = folder / IDENTITY
     if not path.is_file() or not (folder / WEIGHTS).is_file():
         raise ConfigError(f"{folder}: expected a finished training of a teacher ({IDENTITY}, {WEIGHTS})")
-    trained = change_config(TeacherTraining(), json.loads(path.read_text())["training"], str(path))
-    teacher = make_teacher(trained, seed=0)
-    teacher.load_state_dict(load_file(folder / WEIGHTS))
-    return name_teacher(teacher, make_teacher_features(trained))
+    return change_config(TeacherTraining(), json.loads(path.read_text())["training"], str(path))
 
 
 def name_teacher(teacher: Teacher, features: Any) -> Taught:
@@ -73,20 +80,19 @@ def name_teacher(teacher: Teacher, features: Any) -> Taught:
     return Taught(teacher, features, hash_weights([teacher], teacher.config.name))
 
 
-def take_teacher(agent: str, teacher: Teacher, features: Any, folder: Optional[Path]) -> None:
+def take_teacher(agent: str, teacher: OpenClipTeacher, features: TeacherFeatures, folder: Optional[Path]) -> None:
     """Give the teacher of an agent the weights of a finished training; without one, those of its towers alone.
 
     Raises `ConfigError` where the agent's teacher isn't, or doesn't see, what was trained.
     """
     if folder is None:
-        if isinstance(teacher, OpenClipTeacher):
-            load_pretrained_towers(teacher)
+        load_pretrained_towers(teacher)
         return
-    taught = open_teacher(folder)
-    for own, trained in ((teacher.config, taught.teacher.config), (features.config, taught.features.config)):
+    training = read_teacher_training(folder)
+    for own, trained in ((teacher.config, training.teacher), (features.config, training.features)):
         if list_entries(own) != list_entries(trained):
             raise ConfigError(f"agent {agent}: expected the teacher as trained, {trained}, got {own}")
-    teacher.load_state_dict(taught.teacher.state_dict())
+    load_weights(teacher, str(folder / WEIGHTS))
 
 
 def list_entries(config: Any) -> Dict[str, Any]:
