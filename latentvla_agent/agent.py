@@ -133,9 +133,9 @@ class LatentVLAAgent(torch.nn.Module):
 
     def compute_loss(self, features: Tensors, targets: Tensors, predictions: Tensors) -> torch.Tensor:
         """A scalar."""
-        from latentvla_agent.training.planner_loss import planner_loss
+        from latentvla_agent.training.planner_loss import navsim_loss
 
-        return planner_loss(targets, predictions, self._scores)
+        return navsim_loss(targets, predictions, self._scores)
 
     def get_optimizers(self) -> torch.optim.Optimizer:
         """Over all parameters of the model."""

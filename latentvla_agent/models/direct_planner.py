@@ -15,6 +15,7 @@ from latentvla_agent.data.pose_bins import PoseBins
 from latentvla_agent.data.scene import EgoStatusIndex, PoseIndex
 from latentvla_agent.models.latent_tokens import ACTION_TOKENS, VISUAL_TOKENS, Tensors
 from latentvla_agent.models.motion import MotionConfig, MotionIndex, integrate_motion
+from latentvla_agent.models.told_model import ToldModel
 
 
 @dataclass(frozen=True)
@@ -27,13 +28,12 @@ class DirectPlannerConfig:
     bins: Optional[PoseBins] = None
 
 
-class DirectPlanner(nn.Module):
+class DirectPlanner(ToldModel):
     """`student`, a teacher or a student, and a small head on its tokens; whose they are stays as it is."""
 
     def __init__(self, student: Any, token_width: int, num_slots: int = 12, config: Any = DirectPlannerConfig()):
-        super().__init__()
-        self.student, self.config, self.num_poses = student, config, config.num_poses
-        student.requires_grad_(False).eval()
+        super().__init__(student)
+        self.config, self.num_poses = config, config.num_poses
         columns = len(MotionIndex) if config.bins is None else len(PoseIndex) * config.bins.count
         size = (num_slots + 1) * token_width + len(EgoStatusIndex)
         self.head = nn.Sequential(
@@ -45,12 +45,6 @@ class DirectPlanner(nn.Module):
             nn.Linear(config.hidden_size, config.num_poses * columns),
         )
 
-    def train(self, mode: bool = True) -> DirectPlanner:
-        """The teacher doesn't."""
-        super().train(mode)
-        self.student.eval()
-        return self
-
     def encode(self, features: Tensors) -> Tensors:
         """A cache keeps no pictures: those are the teacher's, whose tokens have caches of their own."""
         return {}
@@ -58,9 +52,7 @@ class DirectPlanner(nn.Module):
     def forward(self, features: Tensors) -> Tensors:
         """The "trajectory" (B, T, 3); in words also "pose_logits" (B, T, 3, bins), of which the likeliest are taken,
         and "pose_centers" (3, bins), what they stand for."""
-        if ACTION_TOKENS not in features:
-            with torch.no_grad():
-                features = {**features, **self.student(features).as_features()}
+        features = self.add_tokens(features)
         said = features[ACTION_TOKENS].flatten(1)
         seen = features[VISUAL_TOKENS].mean(dim=1)
         raw = self.head(torch.cat([said, seen, features["ego_status"]], dim=1)).unflatten(1, (self.num_poses, -1))

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any, Optional
 
-import torch
 from torch import nn
 
 from latentvla_agent.models.backbones import freeze_backbones
 from latentvla_agent.models.fusion import FusionConfig, LatentFusion
-from latentvla_agent.models.latent_tokens import ACTION_LOGITS, ACTION_TOKENS, Tensors
+from latentvla_agent.models.latent_tokens import ACTION_LOGITS, Tensors
 from latentvla_agent.models.student import Student
 from latentvla_agent.models.token_controls import ForeignTokens
+from latentvla_agent.models.told_model import ToldModel
 
 FUSION = "fusion."  # how the names of the tensors begin that a fused planner has and an unfused one has not
 
 
-class FusedPlanner(nn.Module):
+class FusedPlanner(ToldModel):
     """`planner` (IPad or Transfuser) with the tokens of `student`, any module that makes `LatentTokens`.
 
     Without a student the tokens come with the features: a teacher's, of a cache. A student stays as it was distilled,
-    in eval mode and without gradient, for planners are trained on the tokens that they will get; one that
-    `student_trains` is a control, which learns from the planner's loss alone.
+    for planners are trained on the tokens that they will get; one that `student_trains` is a control, which learns
+    from the planner's loss alone.
     """
 
     def __init__(
@@ -32,12 +31,9 @@ class FusedPlanner(nn.Module):
         student: Optional[nn.Module] = None,
         student_trains: bool = False,
     ):
-        super().__init__()
-        self.planner, self.student, self._student_trains = planner, student, student_trains
-        self.token_seconds = 0.0  # that the student took in the last pass
+        super().__init__(student, student_trains)
+        self.planner = planner
         planner.fusion = LatentFusion(fusion, planner.query_width)
-        if student is not None and not student_trains:
-            student.requires_grad_(False).eval()
         if isinstance(student, (Student, ForeignTokens)):
             freeze_backbones(planner)  # the student was distilled on what they give
 
@@ -51,13 +47,6 @@ class FusedPlanner(nn.Module):
         """Of a plan."""
         return int(self.planner.num_poses)
 
-    def train(self, mode: bool = True) -> FusedPlanner:
-        """The student doesn't, as a rule."""
-        super().train(mode)
-        if self.student is not None and not self._student_trains:
-            self.student.eval()
-        return self
-
     def encode(self, features: Tensors) -> Tensors:
         """What a cache may keep of the pictures: the planner's `image_features`."""
         encoded: Tensors = self.planner.encode(features)
@@ -70,17 +59,5 @@ class FusedPlanner(nn.Module):
             return predictions
         if "image_features" not in features:
             features = {**features, **self.encode(features)}
-        if ACTION_TOKENS not in features:
-            features = {**features, **self._make_tokens(features)}
+        features = self.add_tokens(features)
         return {**self.planner(features), ACTION_LOGITS: features[ACTION_LOGITS]}
-
-    def _make_tokens(self, features: Tensors) -> Tensors:
-        """The student's, and how long it took, once the device is done."""
-        assert self.student is not None
-        begun = time.perf_counter()
-        with torch.set_grad_enabled(torch.is_grad_enabled() and self._student_trains):
-            tokens: Tensors = self.student(features).as_features()
-        if tokens[ACTION_LOGITS].is_cuda and not self.training:
-            torch.cuda.synchronize()
-        self.token_seconds = time.perf_counter() - begun
-        return tokens

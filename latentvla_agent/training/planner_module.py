@@ -11,12 +11,10 @@ import torch
 
 from latentvla_agent.training.config import PlannerTraining
 from latentvla_agent.training.fitting import DEV_SCORE
-from latentvla_agent.training.imitation import imitation_loss, writing_loss
-from latentvla_agent.training.ipad_loss import imitate_best, ipad_loss
 from latentvla_agent.training.learner import Learner
 from latentvla_agent.training.online_labels import ProposalScorer
 from latentvla_agent.training.optimizers import schedule_adamw
-from latentvla_agent.training.transfuser_loss import transfuser_loss
+from latentvla_agent.training.planner_loss import planner_loss
 
 Tensors = Dict[str, torch.Tensor]
 
@@ -68,20 +66,16 @@ class PlannerModule(Learner):
         return total
 
     def _lose(self, batch: Tensors, predictions: Tensors) -> Tensors:
-        """The "loss" of this kind of planner, and its parts."""
-        if "bev_logits" in predictions:
-            return transfuser_loss(batch, predictions, self._training.transfuser_loss)
-        if "pose_logits" in predictions:
-            return {"loss": writing_loss(batch, predictions)}
-        if "proposals" not in predictions:
-            return {"loss": imitation_loss(batch, predictions)}
-        if not self._training.ipad_loss.needs_labels:
-            return {"loss": imitate_best(predictions["proposals"], batch["trajectory"], self._training.ipad_loss)}
+        training = self._training
+        return planner_loss(
+            batch, predictions, lambda own: self._label(batch, own), training.ipad_loss, training.transfuser_loss
+        )
+
+    def _label(self, batch: Tensors, proposals: torch.Tensor) -> Tensors:
         begun = time.perf_counter()
-        labels = self._train.scorer.label(self._train.tokens_of(batch), predictions["proposals"][:, -1].float())
+        labels = self._train.scorer.label(self._train.tokens_of(batch), proposals)
         self._label_seconds += time.perf_counter() - begun
-        parts = ipad_loss(predictions, batch, labels, self._training.ipad_loss)
-        return {"loss": torch.stack(list(parts.values())).sum(), **parts}
+        return labels
 
     def on_train_epoch_start(self) -> None:
         """The clock of `label_share`."""
