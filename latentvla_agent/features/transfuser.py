@@ -23,6 +23,7 @@ FULL_SIZE = (1920, 1080)  # of the pictures that the crops are given for [px]
 CUT_ROWS = 28  # above and below
 CUT_COLUMNS: Mapping[str, int] = {"cam_l0": 416, "cam_f0": 0, "cam_r0": 416}  # left and right; in the order of the row
 STITCHED_SIZE = (4096, 1024)  # [px] of the row of crops
+WHOLE_CUTS = (480, 270)  # [px]: in smaller pictures a cut ends within a pixel
 
 
 @dataclass(frozen=True)
@@ -103,10 +104,8 @@ class TransfuserFeatures:
         return present
 
     def _find_picture_size(self) -> Any:
-        """A whole picture of this size has a pixel for each of ours."""
+        """A picture of this size has a pixel for each of ours, and is cut between two of them."""
         if not self.config.reduced:
             return None
-        return tuple(
-            -(-wanted * full // stitched)
-            for wanted, full, stitched in zip((self.config.width, self.config.height), FULL_SIZE, STITCHED_SIZE)
-        )
+        sizes = zip((self.config.width, self.config.height), FULL_SIZE, STITCHED_SIZE, WHOLE_CUTS)
+        return tuple(max(-(-wanted * full // stitched), least) for wanted, full, stitched, least in sizes)

@@ -91,6 +91,15 @@ def test_blank_and_latent_ask_for_less() -> None:
         TransfuserFeaturesConfig(width=3, height=1)
 
 
+@pytest.mark.parametrize("width, height", ((512, 128), (1024, 256), (2048, 512)))
+def test_reduced_pictures_are_cut_between_pixels(width: int, height: int) -> None:
+    """28 of 1,080 rows are 3.5 of 135: such a picture would be shifted."""
+    config = TransfuserFeaturesConfig(width=width, height=height, reduced=True)
+    size = TransfuserFeatures(config).sensor_config.picture_size
+    assert size is not None and size[0] >= width * 1920 / 4096 and size[1] >= height * 1080 / 1024
+    assert size[0] * 416 % 1920 == 0 and size[1] * 28 % 1080 == 0
+
+
 def test_reduced_pictures_give_nearly_the_same(tmp_path: Path) -> None:
     write_scene(tmp_path, ("cam_l0", "cam_f0", "cam_r0", "lidar_pc"), 960, 540)
     exact, reduced = (TransfuserFeatures(TransfuserFeaturesConfig(reduced=reduced)) for reduced in (False, True))
