@@ -69,6 +69,7 @@ train-planners: $(STAMP)  ## Train the tiny planners and their blind controls on
 	$(foreach seed,$(SEEDS),$(foreach config,$(PLANNERS),\
 		$(BIN)/latentvla train planner --config $(config) --seed $(seed) &&)) true
 
+train: PLANNERS := ipad-tiny transfuser-tiny
 train: train-planners  ## The whole chain, seed 0: planners, latent actions, teacher, students, fused planners (resumable)
 	$(BIN)/latentvla world make --split minitown-unlabelled
 	$(BIN)/latentvla train latent-actions
