@@ -10,7 +10,8 @@ from typing import List
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+import shapely
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from latentvla_agent.data.calibration import camera_rig, project_points, rig_of_frame
@@ -40,16 +41,17 @@ def _renderer(config: RenderConfig = RenderConfig()) -> Renderer:
 
 
 def _silhouette_error(box: List[float], name: str) -> float:
-    """Greatest difference in px between the outline of the box's pixels and the rectangle around its corners."""
+    """Greatest difference in px between the bounds of the box's pixels and those of its outline within the picture."""
     frame = make_frame([box], size=(480, 270))
     camera = rig_of_frame(frame["cams"])[name]
     rows, columns = np.nonzero(_SILHOUETTES.find_objects(frame, camera) == 0)
     pixels, depth = project_points(box_corners(np.array(box)), camera)
     if depth.min() < 0.5 or len(rows) == 0:
         return 0.0
-    low, high = np.maximum(pixels.min(axis=0), 0.0), np.minimum(pixels.max(axis=0), [camera.width, camera.height])
-    found = [columns.min() - low[0], rows.min() - low[1], high[0] - columns.max() - 1, high[1] - rows.max() - 1]
-    return float(np.abs(found).max())
+    picture = shapely.box(0.0, 0.0, camera.width, camera.height)
+    outline = shapely.MultiPoint(pixels).convex_hull.intersection(picture)  # a corner beyond the edge shows nowhere
+    found = np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1])
+    return float(np.abs(found - outline.bounds).max())
 
 
 _SILHOUETTES = _renderer()
@@ -63,6 +65,7 @@ _SILHOUETTES = _renderer()
     length=st.floats(0.8, 6.0),
     name=st.sampled_from(["cam_f0", "cam_b0"]),
 )
+@example(distance=9.0, bearing=-0.25, heading=1.0, length=4.0, name="cam_f0")  # its lowest corner is beyond the edge
 def test_boxes_are_where_projection_says(
     distance: float, bearing: float, heading: float, length: float, name: str
 ) -> None:
