@@ -18,6 +18,7 @@ from latentvla_agent.data.nuscenes_boxes import GlobalBoxes, annotate, outline_b
 from latentvla_agent.data.nuscenes_motion import choose_command, estimate_motion, replace_by_can_bus
 from latentvla_agent.data.nuscenes_sensors import NuScenesSensors, describe_sensors, ego_transform, find_lidar
 from latentvla_agent.data.nuscenes_tables import NuScenesTables, Row
+from latentvla_agent.data.rotations import heading_of_quaternion
 from latentvla_agent.data.scene import (
     LOG_INTERVAL_S,
     EgoStatus,
@@ -29,7 +30,6 @@ from latentvla_agent.data.scene import (
     SceneMetadata,
     to_global_frame,
     to_local_frame,
-    yaw_of_quaternion,
 )
 from latentvla_agent.errors import ConfigError, DataError, suggest
 
@@ -204,7 +204,7 @@ class NuScenesDatabase:
 
 def _read_pose(tables: NuScenesTables, lidar: Row) -> List[float]:
     pose = tables.get("ego_pose", lidar["ego_pose_token"])
-    return [*pose["translation"][:2], yaw_of_quaternion(pose["rotation"])]
+    return [*pose["translation"][:2], heading_of_quaternion(pose["rotation"])]
 
 
 def _pad(oldest: Frame, number: int) -> List[Frame]:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from latentvla_agent.data.nuscenes_tables import NuScenesTables, Row
-from latentvla_agent.data.rotations import apply_transform, invert_transform
+from latentvla_agent.data.rotations import apply_transform, heading_of_quaternion, invert_transform
 from latentvla_agent.data.scene import (
     AgentBoxIndex,
     Annotations,
@@ -21,7 +21,6 @@ from latentvla_agent.data.scene import (
     PoseIndex,
     to_local_frame,
     wrap_angle,
-    yaw_of_quaternion,
 )
 
 MAX_VELOCITY_GAP_S = 1.5  # between the annotations before and after: further apart they say nothing of now
@@ -64,7 +63,7 @@ def read_boxes(tables: NuScenesTables, sample_token: str) -> GlobalBoxes:
 
 def _build_box(row: Row) -> List[float]:
     width, length, height = row["size"]
-    return [*row["translation"], length, width, height, yaw_of_quaternion(row["rotation"])]
+    return [*row["translation"], length, width, height, heading_of_quaternion(row["rotation"])]
 
 
 def _measure_velocity(tables: NuScenesTables, row: Row) -> FloatArray:

@@ -43,6 +43,12 @@ def quaternion_of_yaw(yaw: float) -> FloatArray:
     return np.array([np.cos(yaw / 2), 0.0, 0.0, np.sin(yaw / 2)])
 
 
+def heading_of_quaternion(quaternion: Any) -> float:
+    """Where the x axis points [rad], seen from above: nuScenes' yaw. Pyquaternion's differs where the ego is tilted."""
+    rotation = matrix_of_quaternion(quaternion)
+    return float(np.arctan2(rotation[1, 0], rotation[0, 0]))
+
+
 def make_transform(quaternion: Any, translation: Any) -> FloatArray:
     """(4, 4) that takes points of a frame to the one in which its rotation (4,) and its origin (3,) [m] are given."""
     transform = np.eye(4)
