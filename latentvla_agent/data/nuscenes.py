@@ -191,12 +191,15 @@ class NuScenesDatabase:
         velocity, acceleration = np.split(motion.astype(np.float32), [EgoStatusIndex.ACCELERATION_X])
         future = to_local_frame(poses[1 : self.config.num_future_frames + 1], poses[0])
         command = choose_command(future, self.config.command_offset_m)
+        annotations = annotate(boxes, ego_transform(self.tables, lidar), poses[0, PoseIndex.HEADING])
+        for array in (poses, velocity, acceleration, command, annotations.boxes, annotations.velocity_3d):
+            array.setflags(write=False)  # scenes share frames
         return Frame(
             token=sample["token"],
             timestamp=sample["timestamp"],
             roadblock_ids=[],
             traffic_lights=[],
-            annotations=annotate(boxes, ego_transform(self.tables, lidar), poses[0, PoseIndex.HEADING]),
+            annotations=annotations,
             ego_status=EgoStatus(poses[0], velocity, acceleration, command, True),
             sensors=describe_sensors(self.tables, sample["token"]),
         )

@@ -14,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from latentvla_agent.data.checks import describe, is_timestamp, is_vector
-from latentvla_agent.data.nuscenes_tables import read_json
+from latentvla_agent.data.nuscenes_tables import MAX_TIME_US, read_json
 from latentvla_agent.data.scene import EgoStatusIndex, FloatArray, PoseIndex
+from latentvla_agent.data.sensor_files import locate
 from latentvla_agent.errors import DataError
 
 CAN_FOLDER = "can_bus"
@@ -71,7 +72,7 @@ def replace_by_can_bus(
 
     Reads `<root>/can_bus/<scene>_pose.json`, which not every scene has; raises `DataError` where it is broken.
     """
-    path = root / CAN_FOLDER / f"{scene_name}_pose.json"
+    path = locate(root, f"{CAN_FOLDER}/{scene_name}_pose.json")
     if not path.is_file():
         return motion, sources
     times, spoken = _read_can_bus(path)
@@ -97,7 +98,7 @@ def _read_can_bus(path: Path) -> Tuple[npt.NDArray[np.int64], FloatArray]:
 
 
 def _is_message(message: Any) -> bool:
-    if not isinstance(message, dict) or not is_timestamp(message.get("utime")):
+    if not isinstance(message, dict) or not is_timestamp(message.get("utime")) or message["utime"] > MAX_TIME_US:
         return False
     return all(is_vector(3)(message.get(key)) for key in ("vel", "accel"))
 

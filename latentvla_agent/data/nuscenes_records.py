@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Mapping, Sequence
 
 from latentvla_agent.data.calibration import CameraCalibration
+from latentvla_agent.data.checks import find_path_problem
 from latentvla_agent.data.nuscenes_sensors import CAMERA_OF_CHANNEL
 from latentvla_agent.data.scene import Frame
 from latentvla_agent.data.sensor_files import Image, PointCloud
@@ -34,6 +35,9 @@ def check_drive(drive: DriveRecord) -> None:
     unknown = sorted(set(drive.rig) - set(CAMERA_OF_CHANNEL))
     if unknown:
         raise DataError(f"drive {drive.name}: expected cameras among {', '.join(CAMERA_OF_CHANNEL)}, got {unknown}")
+    problem = "expected a name, got a path" if "/" in drive.name else find_path_problem(drive.name)
+    if problem is not None:
+        raise DataError(f"drive {drive.name[:64]!r}: {problem}")
     if not drive.frames:
         raise DataError(f"drive {drive.name}: expected frames, got none")
     for what, given in (("pictures", drive.pictures), ("points", drive.points)):

@@ -27,10 +27,12 @@ from latentvla_agent.errors import DataError
 
 Row = Dict[str, Any]
 
+MAX_TIME_US = 1 << 62  # what comes later does not fit into an array
+
 _TEXT: Check = ("a text", is_text)
 _LINK: Check = ("a token, or an empty text at an end", lambda value: isinstance(value, str))
 _ANY_TEXT: Check = ("a text, maybe empty", lambda value: isinstance(value, str))
-_TIME: Check = ("an integer (microseconds)", is_timestamp)
+_TIME: Check = ("an integer (microseconds)", lambda value: is_timestamp(value) and 0 <= value < MAX_TIME_US)
 _COUNT: Check = ("a whole number of at least 0", is_count)
 _PLACE: Check = ("3 finite numbers", is_vector(3))
 _TURN: Check = ("a quaternion of 4 finite numbers, not all zero", is_rotation)

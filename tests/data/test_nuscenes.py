@@ -88,6 +88,13 @@ def test_the_can_bus_is_preferred_where_it_has_spoken(tmp_path: Path) -> None:
     assert without.load("a-001").motion_source == "poses"
 
 
+def test_names_of_scenes_lead_nowhere(tmp_path: Path) -> None:
+    open_drive(tmp_path)
+    edit_table(tmp_path, "scene", lambda rows: rows[0].update(name="../../x"))
+    with pytest.raises(DataError, match="expected a path that stays in the folder"):
+        NuScenesDatabase(tmp_path, VERSION).load("a-000")
+
+
 @pytest.mark.parametrize("messages", [[], {}, [{"utime": 1.5, "vel": [0, 0, 0], "accel": [0, 0, 0]}], [{"utime": 1}]])
 def test_a_broken_can_bus_is_named(tmp_path: Path, messages: object) -> None:
     database = open_drive(tmp_path)
@@ -129,6 +136,13 @@ def test_what_came_afterwards_ends_with_the_drive(tmp_path: Path) -> None:
         assert boxes[1, AgentBoxIndex.Y] == pytest.approx(-5.0, abs=1e-4)
     assert truth.categories[0] == ["vehicle.car"] * 2
     assert database.load("a-007").scene_metadata.num_future_frames == 4
+
+
+def test_frames_that_scenes_share_are_read_only(tmp_path: Path) -> None:
+    frame = open_drive(tmp_path).load("a-005").current_frame
+    status = frame.ego_status
+    arrays = (status.ego_pose, status.ego_velocity, status.driving_command, frame.annotations.boxes)
+    assert not any(array.flags.writeable for array in arrays)
 
 
 def test_absent_cameras_are_empty(tmp_path: Path) -> None:

@@ -77,6 +77,7 @@ BROKEN = {
     "absolute path": (change("sample_data", 0, filename="/etc/passwd"), r"filename: expected a path that stays"),
     "path out of the root": (change("sample_data", 0, filename="samples/../../x"), r"expected a path that stays"),
     "unknown token": (change("sample", 1, next="nowhere"), r"sample\.json: expected a row of token 'nowhere'"),
+    "no time": (change("ego_pose", 0, timestamp=1 << 70), r"timestamp: expected an integer"),
     "circle": (change("sample", 3, next="a-001"), r"expected a list that ends, got 'a-001' twice"),
     "another scene's": (change("sample", 3, next="b-000"), r"scene-a: expected 4 samples"),
     "too few": (change("scene", 0, nbr_samples=5), r"scene-a: expected 5 samples"),

@@ -98,6 +98,7 @@ def spoil(drive: DriveRecord, what: str) -> DriveRecord:
     twins = Annotations(boxes, ["vehicle"] * 2, np.zeros((2, 3), np.float32), ["x", "y"], ["x", "x"])
     changes = {
         "expected frames": {"frames": []},
+        "expected a name": {"name": "../x"},
         "expected cameras among": {"rig": {"CAM_F0": make_rig()["CAM_FRONT"]}},
         "expected pictures of 2 frames": {"pictures": [{}]},
         "expected a camera of the rig": {"pictures": [{"CAM_FRONT": np.zeros((2, 2, 3), np.uint8)}] * 2, "rig": {}},
@@ -112,6 +113,7 @@ def spoil(drive: DriveRecord, what: str) -> DriveRecord:
     "what",
     [
         "expected frames",
+        "expected a name",
         "expected cameras among",
         "expected pictures of 2 frames",
         "expected a camera of the rig",

@@ -232,6 +232,7 @@ def plan_from_ego_status(database: NuScenesDatabase, tokens: Sequence[str]) -> D
     return plans
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(len(REAL_LOGS) != 7, reason=f"expected seven real nuScenes logs in {SHARED_DATA}/real/dev")
 def test_real_drives(tmp_path: Path) -> None:
     """What is known of nuScenes: the human does not err, constant velocity is a few metres off after 3 s."""
