@@ -70,6 +70,7 @@ class OpenLoopRules:
 
 UNIAD = OpenLoopRules("uniad", Summary.AT, Counting.ZEROS, VEHICLES, turns=False, cell=0.5)
 VAD = OpenLoopRules("vad", Summary.UP_TO, Counting.COMPLETE, ("vehicle.", "human."), turns=False, cell=0.5)
-# After PARA-Drive: all road users, the planned heading, no coarse grid, every sample as far as it goes.
+# After PARA-Drive, not checked against its numbers: all road users, the planned heading, no coarse grid. That every
+# sample counts as far as it goes is ours.
 STANDARDISED = OpenLoopRules("standardised", Summary.AT, Counting.STEPS, ("vehicle.", "human."), turns=True, cell=None)
 RULES: Mapping[str, OpenLoopRules] = MappingProxyType({rules.name: rules for rules in (UNIAD, VAD, STANDARDISED)})

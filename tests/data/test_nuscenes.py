@@ -239,6 +239,19 @@ def test_quaternions_go_forth_and_back() -> None:
         assert turned == pytest.approx(heading_of_quaternion(quaternion)) == pytest.approx(heading_of_quaternion(back))
 
 
+def test_features_of_an_agent_are_built_as_ever(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    from latentvla_agent.features.cameras import CameraFeatures, CameraFeaturesConfig
+
+    features = CameraFeatures(CameraFeaturesConfig(cameras=("cam_f0", "cam_l1", "cam_l2"), width=80, height=45))
+    scene = open_drive(tmp_path, num_frames=6, sensors=True, speed=6.0).load("a-003")
+    found = features.compute_features(scene.get_agent_input(features.sensor_config))
+    assert found["camera_present"].tolist() == [True, True, False]
+    np.testing.assert_allclose(found["ego_status"].numpy(), [6, 0, 0, 0, 0, 1, 0, 0], atol=1e-4)
+    u, v, depth = found["projections"][0].numpy() @ [11.0, 1.0, 2.0, 1.0]
+    np.testing.assert_allclose([u / depth, v / depth, depth], [68.0 / 160, 39.0 / 90, 10.0], rtol=1e-5)
+
+
 def as_calibration(camera: Any) -> CameraCalibration:
     height, width = camera.image.shape[:2]
     parts = (camera.sensor2lidar_rotation, camera.sensor2lidar_translation, camera.intrinsics, camera.distortion)
