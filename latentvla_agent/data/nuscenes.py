@@ -33,6 +33,8 @@ from latentvla_agent.data.scene import (
 )
 from latentvla_agent.errors import ConfigError, DataError, suggest
 
+COMMAND_FRAMES = 6  # 3 s, however far a scene goes
+
 
 @dataclass(frozen=True)
 class NuScenesConfig:
@@ -136,7 +138,7 @@ class NuScenesDatabase:
             sensor_files=self._sensors,
             num_padded=num_padded,
             motion_source=drive.sources[position],
-            command_source=f"human's pose {len(future)} frames later, {config.command_offset_m:g} m to a side",
+            command_source=f"human's pose after 3 s or where the drive ends, {config.command_offset_m:g} m to a side",
         )
 
     def load_truth(self, token: str) -> FutureTruth:
@@ -189,7 +191,7 @@ class NuScenesDatabase:
     def _build_frame(self, sample: Row, lidar: Row, poses: FloatArray, motion: FloatArray, boxes: GlobalBoxes) -> Frame:
         """A frame of global poses (T, 3): its own and those after it."""
         velocity, acceleration = np.split(motion.astype(np.float32), [EgoStatusIndex.ACCELERATION_X])
-        future = to_local_frame(poses[1 : self.config.num_future_frames + 1], poses[0])
+        future = to_local_frame(poses[1 : COMMAND_FRAMES + 1], poses[0])
         command = choose_command(future, self.config.command_offset_m)
         annotations = annotate(boxes, ego_transform(self.tables, lidar), poses[0, PoseIndex.HEADING])
         for array in (poses, velocity, acceleration, command, annotations.boxes, annotations.velocity_3d):

@@ -79,7 +79,8 @@ class _Tables:
             self.rows[table][token].update(prev=before, next=after)
 
 
-def _add_drive(tables: _Tables, root: Path, drive: DriveRecord) -> None:
+def _add_log(tables: _Tables, drive: DriveRecord) -> str:
+    """Token of the drive's log, which its map names."""
     log = tables.add(
         "log",
         drive.log_name,
@@ -91,6 +92,10 @@ def _add_drive(tables: _Tables, root: Path, drive: DriveRecord) -> None:
     city = tables.add("map", drive.location, category="semantic_prior", filename="", log_tokens=[])
     if log not in tables.rows["map"][city]["log_tokens"]:
         tables.rows["map"][city]["log_tokens"].append(log)
+    return log
+
+
+def _add_drive(tables: _Tables, root: Path, drive: DriveRecord) -> None:
     tokens = [frame.token for frame in drive.frames]
     known = [token for token in tokens if token in tables.rows["sample"]]
     if known or len(set(tokens)) < len(tokens) or drive.name in [row["name"] for row in tables.rows["scene"].values()]:
@@ -98,7 +103,7 @@ def _add_drive(tables: _Tables, root: Path, drive: DriveRecord) -> None:
     scene = tables.add(
         "scene",
         drive.name,
-        log_token=log,
+        log_token=_add_log(tables, drive),
         nbr_samples=len(tokens),
         first_sample_token=tokens[0],
         last_sample_token=tokens[-1],

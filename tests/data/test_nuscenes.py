@@ -118,6 +118,15 @@ def test_commands_of_a_turning_drive(tmp_path: Path) -> None:
     assert database.load("a-011").current_frame.ego_status.driving_command.tolist() == [0, 0, 0, 1]
 
 
+def test_the_command_looks_three_seconds_ahead_however_long_the_scene(tmp_path: Path) -> None:
+    """1.6 m to the left after 3 s, 2.8 m after 4 s."""
+    database = open_drive(tmp_path, NuScenesConfig(num_future_frames=8), speed=5.0, yaw_rate=0.07)
+    scene = database.load("a-002")
+    poses = scene.get_future_trajectory().poses
+    assert poses[5, 1] < 2.0 < poses[7, 1]
+    assert scene.current_frame.ego_status.driving_command.tolist() == [0, 1, 0, 0]
+
+
 def test_the_first_samples_get_a_history(tmp_path: Path) -> None:
     scene = open_drive(tmp_path, speed=6.0).load("a-001")
     poses = np.array([status.ego_pose for status in scene.get_agent_input().ego_statuses])
@@ -169,8 +178,8 @@ def test_pictures_are_of_the_moment_of_the_lidar(tmp_path: Path) -> None:
 
     edit_table(tmp_path, "ego_pose", move_back)
     cameras = NuScenesDatabase(tmp_path, VERSION).load("a-003").get_agent_input(ALL_SENSORS).cameras[3]
-    np.testing.assert_allclose(cameras.cam_f0.sensor2lidar_translation, [0.5, 0.0, 1.5], atol=1e-9)
-    np.testing.assert_allclose(cameras.cam_b0.sensor2lidar_translation, [1.0, 0.0, 1.5], atol=1e-9)
+    places = np.array([cameras.cam_f0.sensor2lidar_translation, cameras.cam_b0.sensor2lidar_translation], float)
+    np.testing.assert_allclose(places, [[0.5, 0.0, 1.5], [1.0, 0.0, 1.5]], atol=1e-9)
 
 
 def test_points_lie_where_they_should_in_the_picture(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, Dict
 
 import numpy as np
 import pytest
@@ -96,7 +97,7 @@ def spoil(drive: DriveRecord, what: str) -> DriveRecord:
     frame = drive.frames[0]
     boxes = np.ones((2, len(BoxIndex)), np.float32)
     twins = Annotations(boxes, ["vehicle"] * 2, np.zeros((2, 3), np.float32), ["x", "y"], ["x", "x"])
-    changes = {
+    changes: Dict[str, Dict[str, Any]] = {
         "expected frames": {"frames": []},
         "expected a name": {"name": "../x"},
         "expected cameras among": {"rig": {"CAM_F0": make_rig()["CAM_FRONT"]}},
@@ -106,7 +107,8 @@ def spoil(drive: DriveRecord, what: str) -> DriveRecord:
         "expected one box of each track": {"frames": [replace(frame, annotations=twins)]},
         "tokens of its own": {"frames": [frame, frame]},
     }
-    return replace(drive, **{"rig": make_rig(), **changes[what]})
+    changed: Dict[str, Any] = {"rig": make_rig(), **changes[what]}
+    return replace(drive, **changed)
 
 
 @pytest.mark.parametrize(
