@@ -15,7 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from latentvla_agent.data.nuscenes_boxes import GlobalBoxes, annotate, outline_boxes, read_boxes
+from latentvla_agent.data.nuscenes_map import NuScenesMaps
 from latentvla_agent.data.nuscenes_motion import choose_command, estimate_motion, replace_by_can_bus
+from latentvla_agent.data.nuscenes_routes import find_routes
 from latentvla_agent.data.nuscenes_sensors import NuScenesSensors, describe_sensors, ego_transform, find_lidar
 from latentvla_agent.data.nuscenes_tables import NuScenesTables, Row
 from latentvla_agent.data.rotations import heading_of_quaternion
@@ -33,7 +35,7 @@ from latentvla_agent.data.scene import (
 )
 from latentvla_agent.errors import ConfigError, DataError, suggest
 
-COMMAND_FRAMES = 6  # 3 s, however far a scene goes
+HORIZON_FRAMES = 6  # 3 s: of the command and of what is measured in open loop, however far a scene goes
 
 
 @dataclass(frozen=True)
@@ -94,11 +96,18 @@ class _Drive:
 class NuScenesDatabase:
     """Samples of a nuScenes database. Holds the tables, and one drive at a time.
 
-    `root` holds `<version>/`, `samples/` and maybe `can_bus/`. Raises `DataError` as `NuScenesTables` does.
+    `root` holds `<version>/`, `samples/` and maybe `can_bus/`. With `maps` scenes have a map and a route, where their
+    location has a map. Raises `DataError` as `NuScenesTables` does.
     """
 
-    def __init__(self, root: Path, version: str = "v1.0-trainval", config: NuScenesConfig = NuScenesConfig()) -> None:
-        self.tables, self.config = NuScenesTables(root, version), config
+    def __init__(
+        self,
+        root: Path,
+        version: str = "v1.0-trainval",
+        config: NuScenesConfig = NuScenesConfig(),
+        maps: Optional[NuScenesMaps] = None,
+    ) -> None:
+        self.tables, self.config, self._maps = NuScenesTables(root, version), config, maps
         self._sensors = NuScenesSensors(root, self.tables.path("sample_data"))
         self._drive: Optional[_Drive] = None
 
@@ -135,6 +144,7 @@ class NuScenesDatabase:
         return NuScenesScene(
             metadata,
             [*_pad(frames[0], num_padded), *frames, *future],
+            map_source=self._maps,
             sensor_files=self._sensors,
             num_padded=num_padded,
             motion_source=drive.sources[position],
@@ -144,7 +154,7 @@ class NuScenesDatabase:
     def load_truth(self, token: str) -> FutureTruth:
         """What came after a sample, as far as the drive goes."""
         drive, position = self._find(token)
-        steps = range(position + 1, position + 1 + self.config.num_future_frames)
+        steps = range(position + 1, position + 1 + HORIZON_FRAMES)
         there = [step for step in steps if step < len(drive.frames)]
         origin = drive.frames[position].ego_status.ego_pose
         poses = np.full((len(steps), len(PoseIndex)), np.nan)
@@ -186,12 +196,16 @@ class NuScenesDatabase:
             self._build_frame(sample, lidar, poses[number:], motion[number], boxes[number])
             for number, (sample, lidar) in enumerate(zip(samples, lidars))
         ]
-        return _Drive(row, tables.get("log", row["log_token"]), frames, boxes, sources)
+        log = tables.get("log", row["log_token"])
+        if self._maps is not None and self._maps.has(log["location"]):
+            routes = find_routes(self._maps.load(log["location"]), poses)
+            frames = [replace(frame, roadblock_ids=route) for frame, route in zip(frames, routes)]
+        return _Drive(row, log, frames, boxes, sources)
 
     def _build_frame(self, sample: Row, lidar: Row, poses: FloatArray, motion: FloatArray, boxes: GlobalBoxes) -> Frame:
         """A frame of global poses (T, 3): its own and those after it."""
         velocity, acceleration = np.split(motion.astype(np.float32), [EgoStatusIndex.ACCELERATION_X])
-        future = to_local_frame(poses[1 : COMMAND_FRAMES + 1], poses[0])
+        future = to_local_frame(poses[1 : HORIZON_FRAMES + 1], poses[0])
         command = choose_command(future, self.config.command_offset_m)
         annotations = annotate(boxes, ego_transform(self.tables, lidar), poses[0, PoseIndex.HEADING])
         for array in (poses, velocity, acceleration, command, annotations.boxes, annotations.velocity_3d):

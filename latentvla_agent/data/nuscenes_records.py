@@ -18,7 +18,9 @@ class DriveRecord:
     """A drive: frames in time order, and of each frame maybe pictures (by channel, such as CAM_FRONT) and points.
 
     `rig`: the cameras by channel, in the ego frame. `points` (6, N) are those of `sensor_files.LidarIndex`, in the ego
-    frame; a frame without gets an empty file. The frames' tokens become those of the samples.
+    frame; a frame without gets an empty file. Pictures and points are asked for once, frame by frame: they may be made
+    on demand. The frames' tokens become those of the samples. `has_motion`: the frames know velocity and acceleration
+    better than their poses tell, and these are written as messages of the CAN bus.
     """
 
     name: str
@@ -28,10 +30,11 @@ class DriveRecord:
     rig: Mapping[str, CameraCalibration] = field(default_factory=dict)
     pictures: Sequence[Mapping[str, Image]] = field(default_factory=list)
     points: Sequence[PointCloud] = field(default_factory=list)
+    has_motion: bool = False
 
 
 def check_drive(drive: DriveRecord) -> None:
-    """Raise `DataError` for a drive without frames, and for boxes, pictures or points that do not fit it."""
+    """Raise `DataError` for a drive without frames, and for boxes or numbers of pictures that do not fit it."""
     unknown = sorted(set(drive.rig) - set(CAMERA_OF_CHANNEL))
     if unknown:
         raise DataError(f"drive {drive.name}: expected cameras among {', '.join(CAMERA_OF_CHANNEL)}, got {unknown}")
@@ -47,9 +50,11 @@ def check_drive(drive: DriveRecord) -> None:
         tracks = frame.annotations.track_tokens
         if len(set(tracks)) < len(tracks):
             raise DataError(f"drive {drive.name}: frame {frame.token}: expected one box of each track, got two of one")
-    for pictures in drive.pictures:
-        for channel, picture in pictures.items():
-            camera = drive.rig.get(channel)
-            if camera is None or picture.shape != (camera.height, camera.width, 3):
-                expected = "a camera of the rig" if camera is None else f"{camera.height} x {camera.width} x 3"
-                raise DataError(f"drive {drive.name}: {channel}: expected {expected}, got {picture.shape}")
+
+
+def check_picture(drive: DriveRecord, channel: str, picture: Image) -> None:
+    """Raise `DataError` for a picture that does not fit the rig."""
+    camera = drive.rig.get(channel)
+    if camera is None or picture.shape != (camera.height, camera.width, 3):
+        expected = "a camera of the rig" if camera is None else f"{camera.height} x {camera.width} x 3"
+        raise DataError(f"drive {drive.name}: {channel}: expected {expected}, got {picture.shape}")

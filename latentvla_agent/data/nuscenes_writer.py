@@ -1,7 +1,7 @@
 """Writes a miniature nuScenes database, in the real schema, of drives of our own: for tests, and for other rigs.
 
 All tables of v1.0 with the fields that nuScenes has; every frame is a key frame, there are no sweeps, and the maps are
-not drawn. The same bytes for the same drives.
+not drawn (`nuscenes_map_writer` writes them as geometry). The same bytes for the same drives.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ import hashlib
 import json
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Dict, List, Mapping, Optional, Sequence
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence
 
 import numpy as np
 
 from latentvla_agent.data.calibration import CameraCalibration
 from latentvla_agent.data.files import write_atomically
-from latentvla_agent.data.nuscenes_records import DriveRecord, check_drive
+from latentvla_agent.data.nuscenes_motion import CAN_FOLDER
+from latentvla_agent.data.nuscenes_records import DriveRecord, check_drive, check_picture
 from latentvla_agent.data.nuscenes_sensors import LIDAR_CHANNEL, write_sweep
 from latentvla_agent.data.nuscenes_tables import TABLE_NAMES, Row
 from latentvla_agent.data.rotations import FloatArray, make_transform, quaternion_of_matrix, quaternion_of_yaw
@@ -26,6 +27,7 @@ from latentvla_agent.errors import DataError
 
 LIDAR_PLACE = (0.94, 0.0, 1.84)  # m in the ego frame, as on nuScenes' cars
 LIDAR_YAW = -np.pi / 2  # its x axis points to the right
+GRAVITY = 9.81  # what the sensor of acceleration feels in a standing car
 _CATEGORIES: Mapping[str, str] = MappingProxyType(
     {
         "vehicle": "vehicle.car",
@@ -40,8 +42,8 @@ _CATEGORIES: Mapping[str, str] = MappingProxyType(
 _VISIBILITY = ("v0-40", "v40-60", "v60-80", "v80-100")
 
 
-def write_database(root: Path, version: str, drives: Sequence[DriveRecord]) -> None:
-    """Write `<root>/<version>/` and `<root>/samples/`, the tables last.
+def write_database(root: Path, version: str, drives: Iterable[DriveRecord]) -> None:
+    """Write `<root>/<version>/` and `<root>/samples/`, the tables last; drives may be made one by one.
 
     Raises `DataError` where the tables are there already, for a drive without frames, for two of one name or token, and
     for pictures or points that do not fit frames and rig.
@@ -49,11 +51,14 @@ def write_database(root: Path, version: str, drives: Sequence[DriveRecord]) -> N
     folder = root / version
     if folder.exists():
         raise DataError(f"{folder}: expected no such folder, got one; a database is never written over")
-    for drive in drives:
-        check_drive(drive)
     tables = _Tables()
     for drive in drives:
+        check_drive(drive)
         _add_drive(tables, root, drive)
+        if drive.has_motion:
+            messages = [_describe_motion(frame) for frame in drive.frames]
+            path = root / CAN_FOLDER / f"{drive.name}_pose.json"
+            write_atomically(path, json.dumps(messages, indent=0).encode(), durable=False)
     for name in TABLE_NAMES:
         rows = list(tables.rows[name].values())
         write_atomically(folder / f"{name}.json", json.dumps(rows, indent=0).encode(), durable=False)
@@ -127,6 +132,7 @@ def _add_sensor_data(tables: _Tables, root: Path, drive: DriveRecord) -> None:
         found.setdefault(LIDAR_CHANNEL, []).append(_add_data(tables, drive, frame, LIDAR_CHANNEL, path))
         for channel, picture in (drive.pictures[number] if drive.pictures else {}).items():
             path = f"samples/{channel}/{drive.name}__{channel}__{frame.timestamp}.jpg"
+            check_picture(drive, channel, picture)
             write_image(root / path, picture)
             found.setdefault(channel, []).append(_add_data(tables, drive, frame, channel, path))
     for tokens in found.values():
@@ -177,6 +183,19 @@ def _describe_mount(camera: Optional[CameraCalibration]) -> Row:
         rotation, translation = quaternion_of_matrix(camera.sensor2lidar_rotation), camera.sensor2lidar_translation
         intrinsic = np.asarray(camera.intrinsic).tolist()
     return {"translation": translation.tolist(), "rotation": rotation.tolist(), "camera_intrinsic": intrinsic}
+
+
+def _describe_motion(frame: Frame) -> Row:
+    """A message of the CAN bus at the moment of a frame."""
+    status = frame.ego_status
+    pose = status.ego_pose.astype(float)
+    return {
+        "utime": frame.timestamp,
+        "pos": [pose[PoseIndex.X], pose[PoseIndex.Y], 0.0],
+        "orientation": quaternion_of_yaw(float(pose[PoseIndex.HEADING])).tolist(),
+        "vel": [*status.ego_velocity.astype(float), 0.0],
+        "accel": [*status.ego_acceleration.astype(float), GRAVITY],
+    }
 
 
 def _add_annotations(tables: _Tables, drive: DriveRecord) -> None:
