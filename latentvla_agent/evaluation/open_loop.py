@@ -6,10 +6,9 @@ speed does well. Never compared with a PDM score.
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from enum import Enum
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Sequence
+from typing import Dict, Mapping, Optional, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -18,14 +17,11 @@ from latentvla_agent.data.nuscenes import FutureTruth
 from latentvla_agent.data.scene import LOG_INTERVAL_S, FloatArray, PoseIndex, Trajectory
 from latentvla_agent.errors import DataError, TrajectoryError
 from latentvla_agent.evaluation.open_loop_collisions import find_collisions, reference_points
-from latentvla_agent.evaluation.open_loop_rules import RULES, Counting, OpenLoopRules, Summary
-from latentvla_agent.evaluation.statistics import bootstrap_mean
+from latentvla_agent.evaluation.open_loop_rules import NUM_STEPS, RULES, Counting, OpenLoopRules
 from latentvla_agent.evaluation.trajectory_file import read_trajectories
 
-HORIZONS_S = (1, 2, 3)
-STEPS = tuple(int(round(horizon / LOG_INTERVAL_S)) for horizon in HORIZONS_S)  # up to and with each horizon
-NUM_STEPS = STEPS[-1]
 BoolArray = npt.NDArray[np.bool_]
+L2, COLLISIONS = "l2_m", "collision_rate"
 
 
 def read_plans(path: Path, name: Optional[str] = None) -> Dict[str, Trajectory]:
@@ -50,15 +46,32 @@ def read_plans(path: Path, name: Optional[str] = None) -> Dict[str, Trajectory]:
     return plans
 
 
-def evaluate_open_loop(
+@dataclass(frozen=True, eq=False)
+class MeasuredPlans:
+    """Plans of N samples at T steps under one set of rules.
+
+    `values`: by metric, (N, T): L2 [m], and 1 where a box hits something; 0 after the end of a drive. `counted` (N, T):
+    which steps the rules count. `planned` (N,): which samples have a plan; without one the ego counts as standing.
+    `human_hits` (N, T). `tokens` and `logs`: of the samples.
+    """
+
+    rules: OpenLoopRules
+    values: Mapping[str, FloatArray]
+    counted: BoolArray
+    planned: BoolArray
+    human_hits: BoolArray
+    tokens: Sequence[str]
+    logs: Sequence[str]
+
+
+def measure_plans(
     truths: Sequence[FutureTruth],
     plans: Mapping[str, Trajectory],
     rules: Sequence[OpenLoopRules] = tuple(RULES.values()),
-) -> Dict[str, Any]:
-    """Metrics of the plans by each of the rules, under the rules' names; plain values, as JSON takes them.
+) -> Dict[str, MeasuredPlans]:
+    """Every step of the plans by each of the rules, under the rules' names.
 
-    A sample without a plan counts as if the ego had stood still, and is listed in `failed`; `planned_only` leaves it
-    out. Raises `DataError` for a plan of no sample, `TrajectoryError` for one that is not at half seconds up to 3 s.
+    Raises `DataError` for a plan of no sample, `TrajectoryError` for one that is not at half seconds up to 3 s.
     """
     tokens = [truth.token for truth in truths]
     unknown = sorted(set(plans) - set(tokens))
@@ -68,12 +81,8 @@ def evaluate_open_loop(
     _check_truths(truths)
     stand_still = np.zeros((NUM_STEPS, len(PoseIndex)))
     poses = np.array([sample_plan(token, plans[token]) if token in plans else stand_still for token in tokens])
-    failed = [token for token in tokens if token not in plans]
-    result: Dict[str, Any] = {"num_samples": len(tokens), "num_failed": len(failed), "failed": failed}
     planned = np.array([token in plans for token in tokens])
-    for own in rules:
-        result[own.name] = _apply_rules(truths, poses, planned, own)
-    return result
+    return {own.name: _apply_rules(truths, poses, planned, own) for own in rules}
 
 
 def _check_truths(truths: Sequence[FutureTruth]) -> None:
@@ -95,27 +104,21 @@ def sample_plan(token: str, plan: Trajectory) -> FloatArray:
 
 def _apply_rules(
     truths: Sequence[FutureTruth], poses: FloatArray, planned: BoolArray, rules: OpenLoopRules
-) -> Dict[str, Any]:
+) -> MeasuredPlans:
     valid = np.array([truth.valid for truth in truths])
     human = np.where(valid[..., None], np.array([truth.poses for truth in truths]), 0.0)
     errors = np.linalg.norm(reference_points(poses, rules) - reference_points(human, rules), axis=-1)
     human_hits = find_collisions(human, truths, rules) & valid
     hits = find_collisions(poses, truths, rules) & valid & ~human_hits
-    values = {"l2_m": np.where(valid, errors, 0.0), "collision_rate": hits.astype(np.float64)}
-    counted = _choose_steps(valid, rules.counting)
-    result: Dict[str, Any] = {
-        "rules": {key: item.value if isinstance(item, Enum) else item for key, item in asdict(rules).items()},
-        "num_counted": _name_horizons([int(counted[:, step - 1].sum()) for step in STEPS]),
-        "num_human_collisions": int((human_hits & counted).sum()),
-    }
-    logs = [truth.log_name for truth in truths]
-    for metric, table in values.items():
-        result[metric] = _summarise(table, counted)
-        result[f"{metric}_interval"] = _find_interval(table, counted, logs, rules.headline)
-    only = counted & planned[:, None]
-    result["planned_only"] = {metric: _summarise(table, only) for metric, table in values.items()}
-    result["planned_only"]["num_counted"] = _name_horizons([int(only[:, step - 1].sum()) for step in STEPS])
-    return result
+    return MeasuredPlans(
+        rules=rules,
+        values={L2: np.where(valid, errors, 0.0), COLLISIONS: hits.astype(np.float64)},
+        counted=_choose_steps(valid, rules.counting),
+        planned=planned,
+        human_hits=human_hits,
+        tokens=[truth.token for truth in truths],
+        logs=[truth.log_name for truth in truths],
+    )
 
 
 def _choose_steps(valid: BoolArray, counting: Counting) -> BoolArray:
@@ -126,38 +129,3 @@ def _choose_steps(valid: BoolArray, counting: Counting) -> BoolArray:
     elif counting is Counting.COMPLETE:
         counted &= valid.all(axis=1, keepdims=True)
     return counted
-
-
-def _summarise(values: FloatArray, counted: BoolArray) -> Dict[str, Dict[str, Optional[float]]]:
-    """Both summaries of values (N, T): each horizon's, and their mean `avg`; None where no sample counts."""
-    counts = counted.sum(axis=0)
-    if not np.all(counts):
-        return {summary.value: _name_horizons([None] * (len(STEPS) + 1)) for summary in Summary}
-    means = np.where(counted, values, 0.0).sum(axis=0) / counts
-    found = {Summary.AT: [means[step - 1] for step in STEPS], Summary.UP_TO: [means[:step].mean() for step in STEPS]}
-    return {
-        summary.value: _name_horizons([*map(float, numbers), float(np.mean(numbers))])
-        for summary, numbers in found.items()
-    }
-
-
-def _name_horizons(values: List[Any]) -> Dict[str, Any]:
-    names = [*(f"{horizon}s" for horizon in HORIZONS_S), "avg"]
-    return dict(zip(names, values))
-
-
-def _find_interval(
-    values: FloatArray, counted: BoolArray, logs: Sequence[str], summary: Summary
-) -> Optional[List[float]]:
-    """95 % interval of the headline's `avg`, over logs, then samples; of samples all of whose steps count."""
-    weights = np.zeros(values.shape[1])
-    for step in STEPS:
-        if summary is Summary.AT:
-            weights[step - 1] += 1.0 / len(STEPS)
-        else:
-            weights[:step] += 1.0 / (len(STEPS) * step)
-    by_log: Dict[str, List[float]] = {}
-    for log, value, complete in zip(logs, values @ weights, list(np.all(counted, axis=1))):
-        if complete:
-            by_log.setdefault(log, []).append(float(value))
-    return list(bootstrap_mean(by_log)) if by_log else None

@@ -11,8 +11,12 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Mapping, Optional, Tuple
 
+from latentvla_agent.data.scene import LOG_INTERVAL_S
 from latentvla_agent.errors import ConfigError
 
+HORIZONS_S = (1, 2, 3)
+STEPS = tuple(int(round(horizon / LOG_INTERVAL_S)) for horizon in HORIZONS_S)  # up to and with each horizon
+NUM_STEPS = STEPS[-1]
 VEHICLES = (
     "vehicle.bicycle",
     "vehicle.bus.",

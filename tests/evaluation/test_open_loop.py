@@ -15,9 +15,10 @@ from latentvla_agent.data.nuscenes import FutureTruth, NuScenesDatabase
 from latentvla_agent.data.nuscenes_records import DriveRecord
 from latentvla_agent.data.scene import Trajectory, TrajectorySampling, frame_from_log
 from latentvla_agent.errors import ConfigError, DataError, TrajectoryError
-from latentvla_agent.evaluation.open_loop import evaluate_open_loop, read_plans, sample_plan
+from latentvla_agent.evaluation.open_loop import read_plans, sample_plan
 from latentvla_agent.evaluation.open_loop_collisions import find_collisions, overlap_exactly
 from latentvla_agent.evaluation.open_loop_rules import RULES, STANDARDISED, UNIAD, VAD
+from latentvla_agent.evaluation.open_loop_summary import evaluate_open_loop
 from tests.data.log_factory import SHARED_DATA
 from tests.data.nuscenes_drives import VERSION, write_drives
 
