@@ -12,6 +12,7 @@ nuPlan's maps alternate lanes and lane connectors, and routes are made of groups
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, List, Mapping, Sequence, Set, Tuple
@@ -72,7 +73,8 @@ class _Link:
 
 
 def build_city_map(expansion: Expansion) -> CityMap:
-    """The map of an expansion. Ids are numbers of our own, no two alike among lanes, connectors and their groups."""
+    """The map of an expansion. Ids are numbers of our own, no two alike in all layers: the scorer takes an area's id for a
+    lane's where they are equal."""
     builder = _Builder(expansion)
     layers = {name: empty_layer(name) for name in (*LAYER_COLUMNS, *OPTIONAL_COLUMNS)}
     layers.update(builder.build())
@@ -87,7 +89,7 @@ class _Builder:
         self._links = [link for token in self._lanes for link in _find_links(token, self._all, self._lanes)]
         self._groups = _group_lanes(self._lanes, expansion.road_blocks)
         self._ends = {link.source for link in self._links if not link.connectors}  # of these the end is a connector
-        ids = iter(range(1, 2 * len(self._lanes) + 2 * len(self._links) + 1))
+        self._ids = ids = itertools.count(1)
         self._lane_ids = {token: next(ids) for token in self._lanes}
         self._link_ids = [next(ids) for _ in self._links]
         self._group_ids = {group: next(ids) for group in dict.fromkeys(self._groups.values())}
@@ -103,11 +105,15 @@ class _Builder:
             **self._lane_layers(),
             **self._connector_layers(courses, areas),
             "baseline_paths": self._baselines(paths, courses),
-            "intersections": number_areas(expansion.intersections),
-            "carpark_areas": number_areas([*cut_tiles(expansion.drivable_areas), *expansion.carparks]),
-            "crosswalks": number_areas(expansion.crosswalks),
-            "walkways": number_areas(expansion.walkways),
+            "intersections": self._number(expansion.intersections),
+            "carpark_areas": self._number([*cut_tiles(expansion.drivable_areas), *expansion.carparks]),
+            "crosswalks": self._number(expansion.crosswalks),
+            "walkways": self._number(expansion.walkways),
         }
+
+    def _number(self, polygons: Polygons) -> MapLayer:
+        """A layer of areas that nothing refers to."""
+        return _layer([next(self._ids) for _ in polygons], polygons, {})
 
     def _lane_layers(self) -> Dict[str, MapLayer]:
         groups: Dict[str, Polygons] = {}
@@ -178,11 +184,6 @@ def _layer(
     shapes = np.empty(len(geometry), np.object_)
     shapes[:] = geometry
     return MapLayer(np.array(ids, np.int64), shapes, columns)
-
-
-def number_areas(polygons: Polygons) -> MapLayer:
-    """A layer of areas that nothing refers to."""
-    return _layer(list(range(1, len(polygons) + 1)), polygons, {})
 
 
 def _find_links(start: str, lanes: Mapping[str, ExpansionLane], ends: Mapping[str, ExpansionLane]) -> List[_Link]:

@@ -28,6 +28,14 @@ def test_every_layer_is_there(city_map: CityMap) -> None:
     city_map.read_all_layers()
 
 
+def test_no_two_ids_are_alike(city_map: CityMap) -> None:
+    """The scorer would take a tile of drivable area for the lane of the same id."""
+    names = ("lanes_polygons", "lane_connectors", "lane_groups_polygons", "lane_group_connectors")
+    areas = ("intersections", "carpark_areas")
+    ids = np.concatenate([city_map.layer(name).ids for name in (*names, *areas)])
+    assert len(np.unique(ids)) == len(ids) > 12
+
+
 def test_lanes_lead_through_connectors(city_map: CityMap) -> None:
     lanes = lanes_by_name(city_map)
     assert sorted(lanes) == ["beside", "east", "north", "right"]
