@@ -15,7 +15,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, List, Mapping, Sequence, Set, Tuple
+from typing import Any, Dict, List, Mapping, Sequence, Set, Tuple
 
 import numpy as np
 import numpy.typing as npt
@@ -179,11 +179,11 @@ class _Builder:
 
 
 def _layer(
-    ids: Sequence[int], geometry: Sequence[shapely.Geometry], columns: Dict[str, npt.NDArray[np.generic]]
+    ids: Sequence[int], geometry: Sequence[shapely.Geometry], columns: Mapping[str, npt.NDArray[Any]]
 ) -> MapLayer:
     shapes = np.empty(len(geometry), np.object_)
     shapes[:] = geometry
-    return MapLayer(np.array(ids, np.int64), shapes, columns)
+    return MapLayer(np.array(ids, np.int64), shapes, dict(columns))
 
 
 def _find_links(start: str, lanes: Mapping[str, ExpansionLane], ends: Mapping[str, ExpansionLane]) -> List[_Link]:

@@ -120,7 +120,8 @@ def match_lanes(graph: LaneGraph, poses: FloatArray, matching: RouteMatching) ->
     totals: Dict[Key, float] = dict(columns[numbers[0]]) if numbers else {}
     back: List[Dict[Key, Key]] = []
     for number in numbers[1:]:
-        following, parents = {}, {}
+        following: Dict[Key, float] = {}
+        parents: Dict[Key, Key] = {}
         for key, cost in columns[number].items():
             best = min(totals, key=lambda before: totals[before] + _cost_of_move(graph, before, key, matching))
             following[key] = totals[best] + _cost_of_move(graph, best, key, matching) + cost

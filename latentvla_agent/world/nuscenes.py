@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 import shapely
@@ -158,7 +158,7 @@ def _make_drives(
         for raw in _split_at_gaps(read_log(log), config.max_frames):
             number += 1
             placement = placements[str(raw[0]["map_location"])]
-            sensors = {}
+            sensors: Dict[str, Any] = {}
             if config.picture_size is not None:
                 renderer = source.open_log(log).renderer
                 sensors = {

@@ -71,7 +71,7 @@ def test_what_the_human_does_is_no_error(finished: Finished) -> None:
     assert human["not_planned"] == 8 * NUM_LOGS  # it has no four seconds there
     assert all("expected 8 future frames" in failure["error"] for failure in human["failures"])
     assert human["open_loop"]["uniad"]["planned_only"]["l2_m"]["at"]["3s"] == pytest.approx(0.0, abs=1e-6)
-    assert human["score"] > 0.8 and human["failed"] == 0
+    assert human["failed"] == 0 and human["drivable_area_compliance"] == human["comfort"] == 1.0
     assert finished.answer.status == 1 and "human has no plan at 16 of 36 samples" in finished.answer.err
     assert finished.agents["stop"]["open_loop"]["vad"]["l2_m"]["at"]["3s"] > 3.0
 
