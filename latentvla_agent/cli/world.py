@@ -14,7 +14,7 @@ world_app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    help="The embedded driving world: make its splits, render their sensors, show their scenes, pack them, write them as nuScenes.",
+    help="The embedded driving world: make its splits, render, show and pack them, or write them as nuScenes.",
 )
 for name, command in (
     ("make", make_command),

@@ -69,7 +69,7 @@ class ExpansionLane:
 
 @dataclass(frozen=True)
 class Expansion:
-    """The map of one location, in the coordinates of nuScenes' ego poses [m]. Lanes without a centreline are left out."""
+    """The map of one location, in the coordinates of nuScenes' ego poses [m], without lanes that have no centreline."""
 
     path: Path
     lanes: Mapping[str, ExpansionLane]

@@ -73,8 +73,8 @@ class _Link:
 
 
 def build_city_map(expansion: Expansion) -> CityMap:
-    """The map of an expansion. Ids are numbers of our own, no two alike in all layers: the scorer takes an area's id for a
-    lane's where they are equal."""
+    """The map of an expansion. Ids are numbers of our own, no two alike in all layers: the scorer takes an area for a
+    lane of the same id."""
     builder = _Builder(expansion)
     layers = {name: empty_layer(name) for name in (*LAYER_COLUMNS, *OPTIONAL_COLUMNS)}
     layers.update(builder.build())

@@ -31,7 +31,8 @@ class Samples:
 def list_refs(database: NuScenesDatabase, scenes: Sequence[str], skip_padded: bool = False) -> Tuple[SceneRef, ...]:
     """References to all samples of these scenes, in their order and that of time.
 
-    `skip_padded` leaves out those at the beginning of a drive whose history would be padded: 5,569 of 6,019. A reference's log path names the drive; there is no such file. Raises `DataError` for an unknown scene.
+    `skip_padded` leaves out those at the beginning of a drive whose history would be padded: of nuScenes' 6,019 remain
+    5,569. A reference's log path names the drive; there is no such file. Raises `DataError` for an unknown scene.
     """
     tables = database.tables
     by_name = {row["name"]: row for row in tables.rows("scene").values()}

@@ -1,8 +1,8 @@
 """What a worker does with one nuScenes sample: plan, and score plans as PDMS does.
 
-The score is v1.1's, with nuScenes' car in place of nuPlan's and with what the map expansion holds; no light is ever red,
-since nuScenes says nothing of them. Key frames count as half a second apart, and what is between them is interpolated,
-as everywhere. Its name is `pdms-nuscenes`: it is no score of NAVSIM's.
+The score is v1.1's, with nuScenes' car in place of nuPlan's and with what the map expansion holds; no light is ever
+red, since nuScenes says nothing of them. Key frames count as half a second apart, and what is between them is
+interpolated, as everywhere. Its name is `pdms-nuscenes`: it is no score of NAVSIM's.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 The world has right-hand traffic alone. A drive on the left is its mirror image: poses, boxes, points and map with y
 turned to -y. A picture of it is the mirror image of what a mirrored camera sees in the world as it is. So houses,
-weather and lights are those of the right-hand drive, and nothing in it is drawn anew; but neither are there the drivers,
-junctions or markings that left-hand countries have beyond that.
+weather and lights are those of the right-hand drive, and nothing in it is drawn anew; but neither are there the
+drivers, junctions or markings that left-hand countries have beyond that.
 """
 
 from __future__ import annotations

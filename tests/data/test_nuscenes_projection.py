@@ -14,7 +14,6 @@ import pytest
 
 from latentvla_agent.data.calibration import CameraCalibration, is_in_picture, project_points
 from latentvla_agent.data.nuscenes import NuScenesDatabase
-from latentvla_agent.data.nuscenes_sensors import CAMERA_OF_CHANNEL
 from latentvla_agent.data.sensors import SensorConfig
 from tests.data.nuscenes_drives import VERSION
 from tests.data.nuscenes_keyframe import INFO, write_keyframe
@@ -92,7 +91,7 @@ def test_the_picture_is_drawn(loaded: Tuple[Any, Any], tmp_path: Path) -> None:
     sheet = np.vstack([np.hstack(sheets[:3]), np.hstack(sheets[3:])])
     folder = Path(os.environ.get(ARTEFACTS) or tmp_path)
     folder.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(sheet).save(folder / "nuscenes_projection.jpg", quality=85)
+    Image.fromarray(sheet).save(folder / "nuscenes_projection.png")
     assert sheet.shape == (2 * 450, 3 * 800, 3)
 
 
