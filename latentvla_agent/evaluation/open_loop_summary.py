@@ -92,7 +92,7 @@ def headline_values(plans: MeasuredPlans, metric: str) -> Dict[str, Dict[str, fl
         else:
             weights[:step] += 1.0 / (len(STEPS) * step)
     by_log: Dict[str, Dict[str, float]] = {}
-    complete = plans.counted.all(axis=1).tolist()
+    complete: List[bool] = np.all(plans.counted, axis=1).tolist()
     for log, token, value, is_complete in zip(plans.logs, plans.tokens, plans.values[metric] @ weights, complete):
         if is_complete:
             by_log.setdefault(log, {})[token] = float(value)
