@@ -13,6 +13,7 @@ from latentvla_agent.cli.compare import compare_command
 from latentvla_agent.cli.doctor import doctor_command
 from latentvla_agent.cli.evaluate import eval_command
 from latentvla_agent.cli.export import export_command
+from latentvla_agent.cli.nuscenes import eval_nuscenes_command
 from latentvla_agent.cli.options import report_errors
 from latentvla_agent.cli.score import score_command
 from latentvla_agent.cli.submit import submit_command
@@ -36,6 +37,7 @@ app = typer.Typer(
 
 COMMANDS: Dict[str, Callable[..., None]] = {
     "eval": eval_command,
+    "eval-nuscenes": eval_nuscenes_command,
     "cache": cache_command,
     "score": score_command,
     "doctor": doctor_command,

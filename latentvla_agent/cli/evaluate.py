@@ -37,9 +37,10 @@ from latentvla_agent.evaluation.degradations import check_degradation, list_degr
 from latentvla_agent.evaluation.provenance import count_cores
 from latentvla_agent.evaluation.ray_workers import start_ray
 from latentvla_agent.evaluation.results import format_table
-from latentvla_agent.evaluation.run import EXECUTORS, Run, evaluate
+from latentvla_agent.evaluation.run import Run, evaluate
 from latentvla_agent.evaluation.scene_source import SplitRequest, open_source
 from latentvla_agent.evaluation.scorer_choice import ScorerRequest, choose_scorer
+from latentvla_agent.evaluation.stage_loop import EXECUTORS
 from latentvla_agent.evaluation.summary import describe_losses, is_complete
 from latentvla_agent.evaluation.two_stage import list_table_rows
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Optional, Protocol, Sequence, Tuple
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from latentvla_agent.data.scene import AgentInput, Scene, Trajectory, Trajectory
 from latentvla_agent.data.scene_loader import SceneIndex, SceneLoader, SceneRef
 from latentvla_agent.data.sensors import SensorConfig, SensorStore
 from latentvla_agent.errors import TrajectoryError
-from latentvla_agent.evaluation.agents import Agent, build_agent
+from latentvla_agent.evaluation.agents import Agent, AgentSpec, build_agent
 from latentvla_agent.evaluation.costs import describe_costs, describe_missing
 from latentvla_agent.evaluation.degradations import OTHER_SCENE, borrow_sensors, degrade
 from latentvla_agent.evaluation.stages import Prediction, StageSetup
@@ -30,18 +30,23 @@ class PlanItem:
     ahead: Tuple[PlanItem, ...] = ()
 
 
-class PlanHandler:
-    """Runs agents; one instance per worker process."""
+class SceneBuilder(Protocol):
+    """Where scenes come from."""
 
-    def __init__(self, setup: StageSetup):
-        maps = MapStore(setup.roots.maps)
-        sensors = SensorStore(setup.roots.sensors, setup.sensor_source)
-        self._loader = SceneLoader(SceneIndex((), setup.scene_filter), maps, sensors)
-        self._degradation = setup.degradation
+    def build(self, ref: SceneRef) -> Scene:
+        """The scene of a reference."""
+
+
+class ScenePlanner:
+    """Runs agents in the scenes of a loader; one instance per worker process. `degradation`: see `StageSetup`."""
+
+    def __init__(self, agents: Sequence[AgentSpec], loader: SceneBuilder, degradation: Optional[str] = None):
+        self._loader = loader
+        self._degradation = degradation
         self._agents: Dict[str, Agent] = {}
         self._sensor_configs: Dict[str, Any] = {}
         self._ahead: Dict[Tuple[str, str], Prediction] = {}
-        for spec in setup.agents:
+        for spec in agents:
             agent = build_agent(spec)
             agent.initialize()
             self._agents[spec.name], self._sensor_configs[spec.name] = agent, find_sensor_config(agent)
@@ -84,6 +89,16 @@ class PlanHandler:
             return
         for position, (item, plan) in enumerate(zip(items, plans)):
             self._ahead[(name, item.ref.token)] = describe_plan(name, agent, plan, seconds, position)
+
+
+class PlanHandler(ScenePlanner):
+    """Runs agents in scenes of OpenScene logs."""
+
+    def __init__(self, setup: StageSetup):
+        maps = MapStore(setup.roots.maps)
+        sensors = SensorStore(setup.roots.sensors, setup.sensor_source)
+        loader = SceneLoader(SceneIndex((), setup.scene_filter), maps, sensors)
+        super().__init__(setup.agents, loader, setup.degradation)
 
 
 def describe_plan(name: str, agent: Agent, trajectory: Any, seconds: float, *position: int) -> Prediction:

@@ -19,6 +19,7 @@ from latentvla_agent.data.splits import SceneFilter
 from latentvla_agent.errors import DataError
 from latentvla_agent.evaluation.agents import AgentSpec
 from latentvla_agent.evaluation.results import ResultRow, row_of_scores
+from latentvla_agent.scoring.config import DEFAULT_CONFIG, ScoringConfig
 from latentvla_agent.scoring.metric_cache import (
     MetricCache,
     build_metric_cache,
@@ -113,8 +114,8 @@ class SourceHashes:
 class Grader(ABC):
     """Scores the predictions of a scene from a metric cache, wherever that comes from."""
 
-    def __init__(self, metric: str, human_filter: bool):
-        self._scorer = Scorer(metric, human_filter=human_filter)
+    def __init__(self, metric: str, human_filter: bool, config: ScoringConfig = DEFAULT_CONFIG):
+        self._scorer = Scorer(metric, config, human_filter)
         self._last: Dict[str, MetricCache] = {}  # the next scene asks for it again, as the one before
 
     @abstractmethod
