@@ -16,6 +16,7 @@ from latentvla_agent.errors import TrajectoryError
 from latentvla_agent.evaluation.agents import Agent, build_agent
 from latentvla_agent.evaluation.costs import describe_costs, describe_missing
 from latentvla_agent.evaluation.degradations import OTHER_SCENE, borrow_sensors, degrade
+from latentvla_agent.evaluation.plan_details import ask_details
 from latentvla_agent.evaluation.stages import Prediction, StageSetup
 
 
@@ -37,7 +38,7 @@ class PlanHandler:
         maps = MapStore(setup.roots.maps)
         sensors = SensorStore(setup.roots.sensors, setup.sensor_source)
         self._loader = SceneLoader(SceneIndex((), setup.scene_filter), maps, sensors)
-        self._degradation = setup.degradation
+        self._degradation, self._keep_details = setup.degradation, setup.keep_details
         self._agents: Dict[str, Agent] = {}
         self._sensor_configs: Dict[str, Any] = {}
         self._ahead: Dict[Tuple[str, str], Prediction] = {}
@@ -59,7 +60,7 @@ class PlanHandler:
         arguments = (agent_input, scene) if agent.requires_scene else (agent_input,)
         begun = time.perf_counter()
         trajectory = agent.compute_trajectory(*arguments)
-        return describe_plan(item.agent, agent, trajectory, time.perf_counter() - begun)
+        return self._describe(item.agent, trajectory, time.perf_counter() - begun)
 
     def _see(self, scene: Scene, item: PlanItem) -> AgentInput:
         """What the agent gets of the scene."""
@@ -83,7 +84,13 @@ class PlanHandler:
         except Exception:  # of a scene that is not named here: planned alone, it raises again, and is counted
             return
         for position, (item, plan) in enumerate(zip(items, plans)):
-            self._ahead[(name, item.ref.token)] = describe_plan(name, agent, plan, seconds, position)
+            self._ahead[(name, item.ref.token)] = self._describe(name, plan, seconds, position)
+
+    def _describe(self, name: str, trajectory: Any, seconds: float, *position: int) -> Prediction:
+        agent = self._agents[name]
+        prediction = describe_plan(name, agent, trajectory, seconds, *position)
+        details = ask_details(agent, *position) if self._keep_details else {}
+        return {**prediction, "details": details} if details else prediction
 
 
 def describe_plan(name: str, agent: Agent, trajectory: Any, seconds: float, *position: int) -> Prediction:

@@ -23,6 +23,7 @@ from latentvla_agent.evaluation.devkits import Devkit
 from latentvla_agent.evaluation.folders import open_folder, write_output
 from latentvla_agent.evaluation.journal import Journal
 from latentvla_agent.evaluation.official_scoring import OfficialHandler, OfficialSetup
+from latentvla_agent.evaluation.plan_details import keep_details, open_details
 from latentvla_agent.evaluation.planning import PlanHandler, PlanItem
 from latentvla_agent.evaluation.progress import StageProgress
 from latentvla_agent.evaluation.provenance import (
@@ -64,6 +65,7 @@ class Run:
     sensor_source: Optional[SensorSource] = None  # makes sensor files that are not there yet
     batch_size: int = 1  # scenes that a learned agent plans in one pass
     degradation: Optional[str] = None  # what agents' sensors lose: see `degradations`
+    keep_details: bool = False  # proposals and latent actions, in a file of their own: see `plan_details`
 
     @property
     def scorer(self) -> str:
@@ -103,6 +105,7 @@ class Run:
             self.metric.name,
             sensor_source=self.sensor_source,
             degradation=self.degradation,
+            keep_details=self.keep_details,
         )
 
     def official_setup(self) -> OfficialSetup:
@@ -153,7 +156,9 @@ def plan(run: Run) -> Dict[Tuple[str, str], Any]:
 
 def plan_scenes(run: Run, identity: Mapping[str, Any]) -> Dict[Tuple[str, str], Any]:
     """Stage 1: the prediction, or the failure, of every agent in every scene, synthetic ones too, by (agent, token)."""
-    with Journal(run.out / PREDICTIONS, identity) as journal:
+    with Journal(run.out / PREDICTIONS, identity) as journal, open_details(
+        run.out, identity, run.keep_details
+    ) as details:
         _warn_damaged(journal)
         done = {(entry["prediction"]["agent"], entry["token"]): entry["prediction"] for entry in journal.entries}
         partners = find_partners(run.index.all_refs) if run.degradation == OTHER_SCENE else {}
@@ -179,6 +184,7 @@ def plan_scenes(run: Run, identity: Mapping[str, Any]) -> Dict[Tuple[str, str], 
             for outcome in outcomes:
                 item: PlanItem = outcome.item
                 prediction = outcome.result or {"agent": item.agent, "error": outcome.error}
+                keep_details(details, item.ref.token, prediction)
                 journal.append({"token": item.ref.token, "prediction": prediction})
                 done[(item.agent, item.ref.token)] = prediction
         return done
