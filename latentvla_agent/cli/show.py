@@ -1,0 +1,87 @@
+"""`latentvla show`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, List, Optional
+
+import typer
+
+from latentvla_agent.cli.options import TIME_LIMIT_S, Data, Maps, TimeLimit, Workers
+from latentvla_agent.data.roots import DataRoots, find_roots
+from latentvla_agent.errors import DataError
+from latentvla_agent.evaluation.comparison_scenes import open_scenes
+from latentvla_agent.evaluation.folders import make_folder
+from latentvla_agent.evaluation.provenance import count_cores, hash_mapping
+from latentvla_agent.scoring.warm_up import compile_kernels
+from latentvla_agent.viewer.rerun_log import find_rerun, pick_scene, write_rerun
+from latentvla_agent.viewer.shown_runs import ShownRuns, collect_plans, read_runs
+from latentvla_agent.viewer.site import SceneMaterial, SiteConfig, check_folder, write_site
+from latentvla_agent.viewer.tags import Tags, find_split_tags, read_tags
+
+
+def show_command(
+    run: Annotated[List[Path], typer.Option("--run", help="Output folder of `latentvla eval`; repeat it.")],
+    out: Annotated[Optional[Path], typer.Option("--out", help="Folder of the site; default: runs/show-<hash>.")] = None,
+    data: Data = None,
+    maps: Maps = None,
+    tags: Annotated[
+        Optional[Path], typer.Option("--tags", help="CSV with columns token and tags, beside those of the split.")
+    ] = None,
+    photos: Annotated[bool, typer.Option(help="With the front camera's pictures, as far as they are on the disk.")] = True,
+    rerun: Annotated[
+        Optional[List[str]],
+        typer.Option("--rerun", help="Scene by token, or worst: write its 3-D log (.rrd) instead of a site; repeat it."),
+    ] = None,
+    workers: Workers = None,
+    time_limit: TimeLimit = TIME_LIMIT_S,
+) -> None:
+    """Make a site to look at evaluations scene by scene; open its index.html in a browser, no server is needed.
+
+    Scenes are read where the run had them; --data and --maps say where they are now, if elsewhere. Proposals and latent
+    actions are shown of runs with --keep-details.
+
+    \b
+    Examples:
+      latentvla show --run runs/first
+      latentvla show --run runs/ipad --run runs/latentvla --out site
+      latentvla show --run runs/ipad --rerun worst
+    """
+    if rerun:
+        find_rerun()
+    runs = read_runs(run)
+    moved = find_roots(data, maps) if data is not None or maps is not None else None
+    folder = out or Path("runs") / f"show-{_hash(runs)}"
+    check_folder(folder) if not rerun else make_folder(folder)
+    own_tags = [read_tags(tags)] if tags is not None else []
+    compile_kernels()
+    if rerun:
+        scenes = open_scenes(runs.first, runs.logs, moved)
+        plans = collect_plans(runs)
+        for name in rerun:
+            print(f"-> {write_rerun(runs, scenes, plans, pick_scene(runs, name), folder)}")
+        return
+    material = collect_material(runs, moved, own_tags)
+    page = write_site(runs, material, SiteConfig(folder, photos, workers or count_cores(), time_limit))
+    print(f"{len(runs.logs)} scenes, agents {', '.join(runs.agents)}")
+    for note in material.notes:
+        print(f"note: {note}")
+    print(f"-> {page}")
+
+
+def collect_material(runs: ShownRuns, moved: Optional[DataRoots], own_tags: List[Tags]) -> SceneMaterial:
+    """Scenes, plans and tags; where the data is gone, a note in their place: scores are shown all the same."""
+    try:
+        scenes = open_scenes(runs.first, runs.logs, moved)
+        plans = collect_plans(runs)
+    except DataError as error:
+        if moved is not None:
+            raise
+        return SceneMaterial(None, {}, own_tags, [f"no scene is drawn: {error}"])
+    log_paths = [ref.log_path for ref in scenes.refs.values()]
+    found = [find_split_tags(log_paths[0].parent)] if log_paths else []
+    return SceneMaterial(scenes, plans, [*own_tags, *found])
+
+
+def _hash(runs: ShownRuns) -> str:
+    return hash_mapping({name: result.sha256 for name, result in runs.agents.items()})[:8]
