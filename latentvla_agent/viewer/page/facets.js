@@ -117,14 +117,14 @@ function countBins(a, scenes) {
   return counts;
 }
 
-// A second click on the only bar that is left brings all back; a click beside the range widens it.
+// A click keeps one bar, a click beside the kept ones widens them, a click on the only one brings all back.
 function pickBin(bin) {
   const low = bin / BINS;
   const high = (bin + 1) / BINS;
   const only = Math.abs(state.low - low) < 1e-6 && Math.abs(state.high - high) < 1e-6;
-  const is_open = state.low <= 0 && state.high >= 1;
+  const is_inside = low > state.low - 1e-6 && high < state.high + 1e-6;
   if (only) [state.low, state.high] = [0, 1];
-  else if (is_open) [state.low, state.high] = [low, high];
+  else if (is_inside) [state.low, state.high] = [low, high];
   else [state.low, state.high] = [Math.min(state.low, low), Math.max(state.high, high)];
   refresh();
 }
