@@ -28,10 +28,14 @@ def show_command(
     tags: Annotated[
         Optional[Path], typer.Option("--tags", help="CSV with columns token and tags, beside those of the split.")
     ] = None,
-    photos: Annotated[bool, typer.Option(help="With the front camera's pictures, as far as they are on the disk.")] = True,
+    photos: Annotated[
+        bool, typer.Option(help="With the front camera's pictures, as far as they are on the disk.")
+    ] = True,
     rerun: Annotated[
         Optional[List[str]],
-        typer.Option("--rerun", help="Scene by token, or worst: write its 3-D log (.rrd) instead of a site; repeat it."),
+        typer.Option(
+            "--rerun", help="Scene by token, or worst: write its 3-D log (.rrd) instead of a site; repeat it."
+        ),
     ] = None,
     workers: Workers = None,
     time_limit: TimeLimit = TIME_LIMIT_S,
@@ -51,17 +55,18 @@ def show_command(
         find_rerun()
     runs = read_runs(run)
     moved = find_roots(data, maps) if data is not None or maps is not None else None
-    folder = out or Path("runs") / f"show-{_hash(runs)}"
-    check_folder(folder) if not rerun else make_folder(folder)
-    own_tags = [read_tags(tags)] if tags is not None else []
-    compile_kernels()
     if rerun:
-        scenes = open_scenes(runs.first, runs.logs, moved)
-        plans = collect_plans(runs)
-        for name in rerun:
-            print(f"-> {write_rerun(runs, scenes, plans, pick_scene(runs, name), folder)}")
+        tokens = [pick_scene(runs, name) for name in rerun]
+        folder = make_folder(out or Path("runs") / f"rerun-{_hash(runs)}")
+        scenes, plans = open_scenes(runs.first, runs.logs, moved), collect_plans(runs)
+        for token in dict.fromkeys(tokens):
+            print(f"-> {write_rerun(runs, scenes, plans, token, folder)}")
         return
-    material = collect_material(runs, moved, own_tags)
+    folder = out or Path("runs") / f"show-{_hash(runs)}"
+    check_folder(folder)
+    material = collect_material(runs, moved, [read_tags(tags)] if tags is not None else [])
+    if material.scenes is not None:
+        compile_kernels()
     page = write_site(runs, material, SiteConfig(folder, photos, workers or count_cores(), time_limit))
     print(f"{len(runs.logs)} scenes, agents {', '.join(runs.agents)}")
     for note in material.notes:
@@ -70,17 +75,22 @@ def show_command(
 
 
 def collect_material(runs: ShownRuns, moved: Optional[DataRoots], own_tags: List[Tags]) -> SceneMaterial:
-    """Scenes, plans and tags; where the data is gone, a note in their place: scores are shown all the same."""
+    """Scenes, plans and tags; where data or plans are gone, a note in their place: scores are shown all the same.
+
+    Raises `DataError` where the user said where the data is, and it is not there.
+    """
     try:
         scenes = open_scenes(runs.first, runs.logs, moved)
-        plans = collect_plans(runs)
     except DataError as error:
         if moved is not None:
             raise
         return SceneMaterial(None, {}, own_tags, [f"no scene is drawn: {error}"])
-    log_paths = [ref.log_path for ref in scenes.refs.values()]
-    found = [find_split_tags(log_paths[0].parent)] if log_paths else []
-    return SceneMaterial(scenes, plans, [*own_tags, *found])
+    folders = {ref.log_path.parent for ref in scenes.refs.values()}
+    tags = [*own_tags, *map(find_split_tags, sorted(folders))]
+    try:
+        return SceneMaterial(scenes, collect_plans(runs), tags)
+    except DataError as error:
+        return SceneMaterial(scenes, {}, tags, [f"no plan is drawn: {error}"])
 
 
 def _hash(runs: ShownRuns) -> str:

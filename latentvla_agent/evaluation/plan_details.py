@@ -1,7 +1,7 @@
 """What agents weighed, kept beside the plans of a run for `latentvla show`: an optional file, `details.journal`.
 
-Every line is `{"token", "agent", "details"}`. An agent tells its details through `plan_details(position)`, a mapping with
-some of: `proposals` (N x T x 3, metres and radians in the ego frame), `proposal_scores` (N, 0 to 1), `codes` (latent
+Every line is `{"token", "agent", "details"}`. An agent tells its details through `plan_details(position)`, a mapping
+with some of: `proposals` (N x T x 3, metres and radians in the ego frame), `proposal_scores` (N, 0 to 1), `codes` (latent
 actions in the order of time), `code_shares` (their probabilities), `transitions` (over how many the codes are spread).
 """
 
@@ -45,7 +45,7 @@ def keep_details(journal: Optional[Journal], token: str, prediction: Dict[str, A
 
 
 def read_details(folder: Path) -> Dict[Tuple[str, str], Details]:
-    """Details by (agent, token), checked; empty where the run kept none. Raises `DataError` for a file of another kind."""
+    """Details by (agent, token), checked; empty where the run kept none. Raises `DataError` for another file."""
     path = folder / DETAILS
     if not path.exists():
         return {}
@@ -69,7 +69,9 @@ def check_details(details: Mapping[str, Any]) -> Details:
         checked["code_shares"] = _numbers(details["code_shares"], len(checked["codes"]))
         checked["transitions"] = int(details["transitions"])
         if checked["transitions"] < 1 or len(checked["codes"]) % checked["transitions"]:
-            raise ValueError(f"{len(checked['codes'])} codes cannot be spread over {checked['transitions']} transitions")
+            raise ValueError(
+                f"{len(checked['codes'])} codes cannot be spread over {checked['transitions']} transitions"
+            )
     return checked
 
 

@@ -8,9 +8,9 @@ from typing import Any, Dict, Mapping, Optional
 
 import numpy as np
 
+from latentvla_agent.data.checks import is_finite
 from latentvla_agent.data.scene import BoxIndex, Scene
 from latentvla_agent.data.sensor_files import Image, encode_image, locate, read_image
-from latentvla_agent.data.checks import is_finite
 from latentvla_agent.evaluation.comparison_pictures import FRONT_CAMERA, shrink
 
 PHOTO_WIDTH, PHOTO_QUALITY = 640, 72

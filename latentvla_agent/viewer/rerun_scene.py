@@ -53,7 +53,9 @@ class SceneLog:
             boxes = move_boxes(np.asarray(frame.annotations.boxes, np.float64), local[index])
             colors = [CLASSES.get(name, OTHER_CLASS) for name in frame.annotations.names]
             self._log("boxes", self._make_boxes(boxes, colors, list(frame.annotations.names)))
-            self._log("human/ego", self._make_boxes(self._ego_boxes(local[index : index + 1]), [HUMAN_COLOR], ["human"]))
+            self._log(
+                "human/ego", self._make_boxes(self._ego_boxes(local[index : index + 1]), [HUMAN_COLOR], ["human"])
+            )
 
     def write_line(self, name: str, poses: FloatArray, color: Color) -> None:
         """A path (T, 3) on the road from the ego's place on."""
@@ -68,7 +70,9 @@ class SceneLog:
         proposals = prediction.get("details", {}).get("proposals", [])
         if proposals:
             lines = [self._lift(np.vstack([np.zeros((1, 2)), np.array(one)[:, :2]])) for one in proposals]
-            self._log(f"{place}/proposals", self._rerun.LineStrips3D(lines, colors=[(*color, 60)], radii=0.02), static=True)
+            self._log(
+                f"{place}/proposals", self._rerun.LineStrips3D(lines, colors=[(*color, 60)], radii=0.02), static=True
+            )
         start = self._cache.start[: len(PoseIndex)]
         trajectory = sample_trajectories(poses[None], sampling, start, self._cache.timestamp)
         states = simulate(trajectory, self._cache.start, DEFAULT_CONFIG)[0]
@@ -92,7 +96,9 @@ class SceneLog:
 
     def _write_camera(self, place: str, camera: Mapping[str, Any], path: Path) -> None:
         image = read_image(path)
-        rotation, translation = (np.asarray(camera[f"sensor2lidar_{part}"], np.float64) for part in ("rotation", "translation"))
+        rotation, translation = (
+            np.asarray(camera[f"sensor2lidar_{part}"], np.float64) for part in ("rotation", "translation")
+        )
         self._log(place, self._rerun.Transform3D(translation=translation, mat3x3=rotation), static=True)
         lens = np.asarray(camera["cam_intrinsic"], np.float64)
         resolution = [image.shape[1], image.shape[0]]

@@ -113,7 +113,9 @@ def _repeat(own: FloatArray, frames: npt.NDArray[np.int64]) -> Json:
 
 def flatten_poses(poses: npt.NDArray[Any]) -> List[int]:
     """(T, 3) metres and radians as one list of centimetres and milliradians."""
-    return _to_whole(np.asarray(poses, np.float64)[:, : len(PoseIndex)] * [1.0, 1.0, MILLIRADIANS / CENTIMETRES], CENTIMETRES)
+    return _to_whole(
+        np.asarray(poses, np.float64)[:, : len(PoseIndex)] * [1.0, 1.0, MILLIRADIANS / CENTIMETRES], CENTIMETRES
+    )
 
 
 def _to_whole(values: Any, scale: float) -> List[int]:

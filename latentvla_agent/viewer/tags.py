@@ -21,7 +21,7 @@ Tags = Dict[str, List[str]]  # by token
 
 
 def read_tags(path: Path) -> Tags:
-    """Tags of a CSV with a column `token` and one of `kinds`, `tags`, `kind`: names, with |, ; or blanks between them."""
+    """Tags of a CSV with a column `token` and one of `TAG_COLUMNS`: names, with |, ; or blanks between them."""
     table = read_table(path)
     table.require(["token"])
     column = next((name for name in TAG_COLUMNS if name in table.columns), None)

@@ -48,10 +48,18 @@ class Browser:
         os.close(to_write)
         self._buffer, self._count, self._session = b"", 0, ""
         self.events: List[Dict[str, Any]] = []
-        target = self.send("Target.createTarget", url="about:blank", width=width, height=height)["targetId"]
-        self._session = self.send("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-        for domain in ("Page", "Runtime", "Log", "Network"):
-            self.send(f"{domain}.enable")
+        try:
+            target = self.send("Target.createTarget", url="about:blank")["targetId"]
+            self._session = self.send("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+            for domain in ("Page", "Runtime", "Log", "Network"):
+                self.send(f"{domain}.enable")
+            self.send("Performance.enable", timeDomain="threadTicks")
+            self.send(
+                "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False
+            )
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def complaints(self) -> List[str]:
@@ -125,6 +133,11 @@ class Browser:
             assert time.monotonic() < end, f"still false: {expression}; {self.complaints}"
             time.sleep(0.02)
 
+    def busy(self) -> float:
+        """Seconds of a processor that the page's main thread has taken so far, however busy the machine is."""
+        metrics = self.send("Performance.getMetrics")["metrics"]
+        return float(next(metric["value"] for metric in metrics if metric["name"] == "TaskDuration"))
+
     def click(self, selector: str) -> None:
         """With the mouse, in the middle of the first element that matches."""
         where = f"(() => {{ const r = document.querySelector({json.dumps(selector)}).getBoundingClientRect(); "
@@ -151,6 +164,10 @@ class Browser:
     def __exit__(
         self, kind: Optional[Type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the browser."""
         self._process.terminate()
         try:
             self._process.wait(10)

@@ -48,7 +48,9 @@ def write_synthetic_site(folder: Path, size: SiteSize) -> ShownRuns:
     (folder / INDEX).write_bytes(write_script("site", "", describe_site(runs, tags, [])))
     (folder / "agents").mkdir()
     for number, result in enumerate(runs.agents.values()):
-        (folder / agent_path(number)).write_bytes(write_script("agent", str(number), pack_agent(result, list(runs.logs))))
+        (folder / agent_path(number)).write_bytes(
+            write_script("agent", str(number), pack_agent(result, list(runs.logs)))
+        )
     rng = np.random.default_rng(3)
     sketches = [make_sketch(size, rng) for _ in range(min(SKETCHES, count))]
     jpeg = encode_image(rng.integers(0, 255, (size.photo[1], size.photo[0], 3)).astype(np.uint8), 60)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Dict
 
 import numpy as np
@@ -45,8 +44,12 @@ def test_without_calibration_there_is_no_projection() -> None:
 
 def test_the_ground_is_under_the_vehicles_around(runs: Runs) -> None:
     scene = SceneLoader(runs.index).build(runs.index.refs[0])
-    boxes = np.array([[5, 0, 0.5, 4, 2, 1.6, 0], [9, 3, 0.4, 4, 2, 1.4, 0], [300, 0, 9, 4, 2, 1, 0], [2, 2, 5, 1, 1, 1, 0]])
-    found = Annotations(boxes.astype(np.float32), ["vehicle"] * 3 + ["pedestrian"], np.zeros((4, 3), np.float32), [], [])
+    boxes = np.array(
+        [[5, 0, 0.5, 4, 2, 1.6, 0], [9, 3, 0.4, 4, 2, 1.4, 0], [300, 0, 9, 4, 2, 1, 0], [2, 2, 5, 1, 1, 1, 0]]
+    )
+    found = Annotations(
+        boxes.astype(np.float32), ["vehicle"] * 3 + ["pedestrian"], np.zeros((4, 3), np.float32), [], []
+    )
     frames = list(scene.frames)
     frames[scene.current_index] = replace(scene.current_frame, annotations=found)
     assert estimate_ground(replace(scene, frames=frames)) == pytest.approx(-0.3)

@@ -103,7 +103,7 @@ function drawMoment(simulated, { step, kind }, is_small) {
   group.append(box);
   if (!is_small) {
     const is_right = pose.y >= 0;
-    group.append(svg("text", { class: "label", x: -pose.y + (is_right ? 2.2 : -2.2), y: -pose.x - 1, "text-anchor": is_right ? "start" : "end", "font-size": 2.6 }, `${kind.label} ${seconds(step)}`));
+    group.append(svg("text", { class: `label ${kind.style}`, x: -pose.y + (is_right ? 2.2 : -2.2), y: -pose.x - 1, "text-anchor": is_right ? "start" : "end", "font-size": 2.6 }, `${kind.label} ${seconds(step)}`));
   }
   return group;
 }

@@ -12,11 +12,12 @@ async function showCard() {
   const sketch = await loadScene(scene);
   if (scene !== state.scene) return; // another one was chosen meanwhile
   const agents = shownAgents();
-  card.replaceChildren(writeTitle(sketch, scene), ...(sketch.problem ? [el("p", { class: "status bad" }, `Not drawn: ${sketch.problem}`)] : drawScene(sketch, agents, scene)), tabulate(agents, scene), ...writeThoughts(sketch, agents));
+  const parts = sketch.problem ? [el("p", { class: "status bad" }, `Not drawn: ${sketch.problem}`), tabulate(agents, scene)] : drawScene(sketch, agents, scene);
+  card.replaceChildren(writeTitle(sketch, scene), ...parts);
 }
 
 function writeTitle(sketch, scene) {
-  const tags = [...store.tags.keys()].filter((tag) => membersOf(tag)[scene]);
+  const tags = [...store.tags.keys()].filter((tag) => membersOf(tag)[scene] && !tag.startsWith("speed: "));
   const speed = sketch.speed === undefined ? [] : [el("span", { class: "chip" }, `ego at ${sketch.speed.toFixed(1)} m/s`)];
   const copy = el("button", { type: "button", class: "plain", title: "Copy the link to exactly this view", onclick: (event) => copyLink(event.currentTarget) }, "Copy link");
   return el(
@@ -35,25 +36,24 @@ function copyLink(button) {
 }
 
 function drawScene(sketch, agents, scene) {
-  const moving = [];
-  const columns = agents.map((agent) => {
-    const bev = drawBev(sketch, [agent], { scene });
-    const camera = drawCamera(sketch, [agent], scene);
-    moving.push(bev, camera);
-    const error = agent.data.error[scene];
-    return el(
-      "figure", { class: "side", color: agentColor(agent.number) },
-      el("figcaption", {}, el("span", { class: "dot" }), el("strong", {}, agent.name), " ", el("b", { class: "big" }, error === null ? percent(agent.data.score[scene]) : "failed"), error === null ? "" : el("span", { class: "soft" }, ` ${error}`)),
-      el("div", { class: "views" }, bev, camera),
-    );
-  });
-  addZoom(moving.filter((one) => one instanceof SVGElement));
-  const setTime = (time) => moving.forEach((one) => one.setTime && one.setTime(time));
+  const pictures = agents.map((agent) => drawBev(sketch, [agent], { scene }));
+  const sides = agents.map((agent, i) => el("figure", { class: "side", color: agentColor(agent.number) }, captionSide(agent, scene), pictures[i]));
+  const camera = drawCamera(sketch, agents, scene);
+  addZoom(pictures);
+  const setTime = (time) => [...pictures, camera].forEach((one) => one.setTime && one.setTime(time));
+  const beside = [camera, el("div", {}, tabulate(agents, scene))];
   return [
-    el("div", { class: `sides of-${agents.length}` }, ...columns),
+    el("div", { class: "views" }, ...sides, ...(agents.length === 2 ? beside : [el("div", { class: "stack" }, ...beside)])),
     drawTimeline(agents, scene, setTime),
     writeChoices(),
+    ...writeThoughts(sketch, agents),
   ];
+}
+
+function captionSide(agent, scene) {
+  const error = agent.data.error[scene];
+  const score = el("b", { class: "big" }, error === null ? percent(agent.data.score[scene]) : "failed");
+  return el("figcaption", {}, el("span", { class: "dot" }), el("strong", {}, agent.name), " ", score, error === null ? "" : el("span", { class: "soft" }, ` ${error}`));
 }
 
 // What the pictures show, to be switched.
@@ -71,7 +71,7 @@ function tabulate(agents, scene) {
   const body = rows.map(([short, long, values]) => el(
     "tr", {},
     el("th", { scope: "row", title: long }, el("b", {}, short), " ", el("span", { class: "soft" }, long)),
-    ...values.map((value) => el("td", { class: value < LOST_BELOW ? "lost" : "" }, percent(value))),
+    ...values.map((value) => el("td", { class: value < LOW_BELOW ? "lost" : "" }, percent(value))),
     second ? differenceCell(values[0] - values[1]) : null,
   ));
   const what = second ? `${first.name} minus ${second.name}` : `sub-scores of ${first.name}`;

@@ -17,12 +17,14 @@ function showFilters() {
 function listSubScores(a) {
   const list = el("div", { class: "facet" }, el("h2", {}, "Sub-scores"));
   store.site.columns.forEach((column, i) => {
-    const count = countMatches((scene) => a.subScores[i][scene] < LOST_BELOW);
+    const values = a.subScores[i];
+    const count = countMatches((scene) => values[scene] < values.limit);
+    const loss = values.limit === LOW_BELOW ? `below ${100 * LOW_BELOW}:` : "lost";
     list.append(facetButton({
       key: `column ${i}`,
       label: column.short,
-      title: `${column.long}: lost something, kept it whole, or either`,
-      note: state.kept.has(i) ? "kept" : `lost ${count.toLocaleString("en")}`,
+      title: `${column.long}: one click for those that lost it, two for those that kept it`,
+      note: state.kept.has(i) ? "kept" : `${loss} ${count.toLocaleString("en")}`,
       share: count,
       pressed: state.lost.has(i) || state.kept.has(i),
       click: () => cycleColumn(i),

@@ -33,7 +33,7 @@ function findMatches() {
     if (a.score[i] < state.low - TIE || a.score[i] > state.high + TIE) continue;
     if (state.failed && a.error[i] === null) continue;
     if (!tags.every((members) => members[i])) continue;
-    if (!lost.every((column) => column[i] < LOST_BELOW) || !kept.every((column) => column[i] >= LOST_BELOW)) continue;
+    if (!lost.every((column) => column[i] < column.limit) || !kept.every((column) => column[i] >= column.limit)) continue;
     if (b && state.ahead && tellAhead(a.score[i] - b.score[i]) !== state.ahead) continue;
     if (text && !site.tokens[i].toLowerCase().includes(text) && !site.logs[logs[i]].toLowerCase().includes(text)) continue;
     matches.push(i);
@@ -89,7 +89,7 @@ function firstInfraction(agent, scene) {
 
 // Numbers of the columns in which an agent lost something in a scene.
 function lostColumns(agent, scene) {
-  return agent.subScores.flatMap((column, i) => (column[scene] < LOST_BELOW ? [i] : []));
+  return agent.subScores.flatMap((column, i) => (column[scene] < column.limit ? [i] : []));
 }
 
 function meanScore(agent, scenes) {

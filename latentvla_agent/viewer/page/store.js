@@ -77,12 +77,19 @@ function scenePath(number, suffix) {
 function decodeAgent(packed) {
   return {
     score: decodeNumbers(packed.score),
-    subScores: packed.subScores.map(decodeNumbers),
+    subScores: packed.subScores.map(decodeSubScore),
     collision: decodeNumbers(packed.collision),
     ttc: decodeNumbers(packed.ttc),
     offRoad: decodeNumbers(packed.offRoad),
     error: decodeLevels(packed.error),
   };
+}
+
+// With the `limit` below which it counts as lost.
+function decodeSubScore(column) {
+  const values = decodeNumbers(column);
+  values.limit = new Set(values).size > FEW_VALUES ? LOW_BELOW : LOST_BELOW;
+  return values;
 }
 
 // Numbers of a column (see columns.py), NaN where there is none.
