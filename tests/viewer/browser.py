@@ -18,7 +18,7 @@ import pytest
 OPTIONS = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 OPTIONS += ["--disable-component-update", "--disable-sync", "--remote-debugging-pipe", "--hide-scrollbars"]
 FIRST_FREE = 10  # descriptors above those that the pipe's ends get in the browser
-TIMEOUT_S = 60.0
+TIMEOUT_S = 180.0  # machines are busy now and then
 KEY_CODES = {"Enter": 13, "Escape": 27, " ": 32, "End": 35, "Home": 36, "ArrowLeft": 37, "ArrowRight": 39}
 
 

@@ -21,7 +21,7 @@ def make_site(runs: Runs, out: Path, lost: int = 0) -> Dict[str, Any]:
     scenes = open_scenes(shown.first, shown.logs)
     kept = {token: ref for number, (token, ref) in enumerate(scenes.refs.items()) if number >= lost}
     material = SceneMaterial(Scenes(scenes.setup, kept), collect_plans(shown))
-    assert write_site(shown, material, SiteConfig(out)) == out / "index.html"
+    assert write_site(shown, material, SiteConfig(out, time_limit=600.0)) == out / "index.html"
     site: Dict[str, Any] = read_script((out / "site.js").read_bytes())[2]
     return site
 

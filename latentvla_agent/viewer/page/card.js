@@ -43,7 +43,7 @@ function drawScene(sketch, agents, scene) {
   const setTime = (time) => [...pictures, camera].forEach((one) => one.setTime && one.setTime(time));
   const beside = [camera, el("div", {}, tabulate(agents, scene))];
   return [
-    el("div", { class: "views" }, ...sides, ...(agents.length === 2 ? beside : [el("div", { class: "stack" }, ...beside)])),
+    el("div", { class: `views of-${agents.length}` }, ...sides, ...(agents.length === 2 ? beside : [el("div", { class: "stack" }, ...beside)])),
     drawTimeline(agents, scene, setTime),
     writeChoices(),
     ...writeThoughts(sketch, agents),
@@ -67,7 +67,7 @@ function tabulate(agents, scene) {
   const [first, second] = agents;
   const rows = store.site.columns.map((column, i) => [column.short, column.long, agents.map((agent) => agent.data.subScores[i][scene])]);
   rows.push([store.site.metric, "the score", agents.map((agent) => agent.data.score[scene])]);
-  const head = el("tr", {}, el("th", {}, ""), ...agents.map((agent) => el("th", { class: "agent", color: agentColor(agent.number) }, el("span", { class: "dot" }), agent.name)), second ? el("th", {}, "difference") : null);
+  const head = el("tr", {}, el("th", {}, ""), ...agents.map((agent) => el("th", { class: "agent", title: agent.name, color: agentColor(agent.number) }, el("span", { class: "dot" }), agent.name)), second ? el("th", {}, "difference") : null);
   const body = rows.map(([short, long, values]) => el(
     "tr", {},
     el("th", { scope: "row", title: long }, el("b", {}, short), " ", el("span", { class: "soft" }, long)),
