@@ -1,8 +1,9 @@
 """What agents weighed, kept beside the plans of a run for `latentvla show`: an optional file, `details.journal`.
 
 Every line is `{"token", "agent", "details"}`. An agent tells its details through `plan_details(position)`, a mapping
-with some of: `proposals` (N x T x 3, metres and radians in the ego frame), `proposal_scores` (N, 0 to 1), `codes` (latent
-actions in the order of time), `code_shares` (their probabilities), `transitions` (over how many the codes are spread).
+with some of: `proposals` (N x T x 3, metres and radians in the ego frame), `proposal_scores` (N, 0 to 1), `codes`
+(latent actions in the order of time), `code_shares` (their probabilities), `transitions` (over how many the codes are
+spread).
 """
 
 from __future__ import annotations

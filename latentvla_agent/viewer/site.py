@@ -121,9 +121,9 @@ def _write_scene(outcome: Outcome[PaintItem], folder: Path) -> List[str]:
         _write_gap(folder, number, outcome.error)
         return []
     painted: Painted = outcome.result
-    write_output(folder / scene_path(number, "js"), write_script("scene", str(number), painted.sketch))
+    write_output(folder / scene_path(number, "js"), write_script("scene", str(number), painted.sketch), durable=False)
     if painted.jpeg is not None:
-        write_output(folder / scene_path(number, "jpg"), painted.jpeg)
+        write_output(folder / scene_path(number, "jpg"), painted.jpeg, durable=False)
     return painted.tags
 
 

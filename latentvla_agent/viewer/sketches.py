@@ -1,6 +1,6 @@
 """One scene as compact JSON, from which the page draws it: map, road users, paths of human, reference and agents.
 
-Poses are flat lists of whole numbers, x, y, heading, x, y, heading …, in centimetres and milliradians of the ego frame
+Poses are flat lists of whole numbers, x, y, heading, x, y …, in centimetres and milliradians of the ego frame
 (rear axle, x forward, y left). The map is SVG path data in the picture coordinates of `evaluation.drawing_canvas`.
 """
 

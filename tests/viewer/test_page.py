@@ -95,7 +95,7 @@ def test_two_agents_are_compared(page: str, browser: Browser) -> None:
     difference = {t: row.score - ROWS["second"][t].score for t, row in ROWS["first"].items()}
     lowest = min(difference, key=lambda token: (round(difference[token], 4), token))
     assert chosen(browser) == lowest
-    assert browser.ask("document.querySelectorAll('#card .side').length") == 2
+    assert browser.ask("document.querySelectorAll('#card .agent-side').length") == 2
     shown = text(browser, "#card tbody tr:last-child .difference")
     assert float(shown) == pytest.approx(100 * difference[lowest], abs=0.06)
     browser.click("[data-key='ahead a']")
@@ -148,8 +148,8 @@ def test_pictures_are_a_list_too(page: str, browser: Browser) -> None:
 def test_what_a_file_says_is_text(page: str, browser: Browser) -> None:
     browser.open(page)
     browser.ask("chooseAgents(2, 0)")
-    browser.wait("document.querySelectorAll('#card .side').length === 2")
-    assert HOSTILE in text(browser, "#card .side strong")
+    browser.wait("document.querySelectorAll('#card .agent-side').length === 2")
+    assert HOSTILE in text(browser, "#card .agent-side strong")
     browser.open(f"{page}#a=first&failed=1")
     assert "ValueError: no <b>plan</b>" in text(browser, "#card figcaption")
     assert browser.ask("document.querySelectorAll('#card figcaption b').length") == 1

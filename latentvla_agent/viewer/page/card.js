@@ -37,7 +37,7 @@ function copyLink(button) {
 
 function drawScene(sketch, agents, scene) {
   const pictures = agents.map((agent) => drawBev(sketch, [agent], { scene }));
-  const sides = agents.map((agent, i) => el("figure", { class: "side", color: agentColor(agent.number) }, captionSide(agent, scene), pictures[i]));
+  const sides = agents.map((agent, i) => el("figure", { class: "agent-side", color: agentColor(agent.number) }, captionSide(agent, scene), pictures[i]));
   const camera = drawCamera(sketch, agents, scene);
   addZoom(pictures);
   const setTime = (time) => [...pictures, camera].forEach((one) => one.setTime && one.setTime(time));
