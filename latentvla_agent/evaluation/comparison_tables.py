@@ -78,8 +78,8 @@ def read_row(line: Line, agent: str, columns: Sequence[str], optional: Sequence[
     sub_scores = {name: read_score(line, name, name in optional) for name in columns}
     score = read_score(line, "score")
     assert score is not None, "it may not be empty"
-    steps = {name: read_step(line, name) for name in STEPS if name in cells}
-    return ResultRow(token, log, agent, score, valid=True, sub_scores=sub_scores, **steps)
+    collision, ttc, off_road = (read_step(line, name) for name in STEPS)
+    return ResultRow(token, log, agent, score, True, "", sub_scores, None, collision, ttc, off_road)
 
 
 def read_score(line: Line, name: str, may_be_empty: bool = False) -> Optional[float]:
@@ -97,8 +97,8 @@ def read_score(line: Line, name: str, may_be_empty: bool = False) -> Optional[fl
 
 
 def read_step(line: Line, name: str) -> Optional[int]:
-    """A 10 Hz step of the scored horizon, or None for an empty cell."""
-    cell = line.cells[name]
+    """A 10 Hz step of the scored horizon, or None for an empty cell or a table without that column."""
+    cell = line.cells.get(name, "")
     if not cell:
         return None
     if not cell.isdecimal() or len(cell) > 3 or int(cell) > NUM_STEPS:

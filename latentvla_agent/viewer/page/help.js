@@ -27,7 +27,7 @@ function openHelp() {
     el("p", { class: "soft" }, "The ego drives upwards; paths are those of its rear axle. The front camera shows the planned path as a strip on the road, with a ring at the first infraction."),
     el("ul", { class: "legend" }, ...LINES.map(([style, text]) => el("li", {}, sample(style, "M2,9 32,9"), text)), ...AREAS.map(([style, text]) => el("li", {}, sample(style, "M8,3h18v12h-18z"), text))),
     el("h2", {}, "Numbers"),
-    el("p", { class: "soft" }, `Scores are times 100, to 1/100. A failed scene counts 0. Of a sub-score, “lost” means below 100, and below ${100 * LOW_BELOW} where it has many values, as ego progress has. Times are those of the scorer's simulation, at 10 Hz.`),
+    el("p", { class: "soft" }, `Scores are times 100, to 1/100. A failed scene counts 0. Of a sub-score, “lost” means below 100, and below ${100 * LOW_BELOW} where it is graded, as ego progress is. Times are those of the scorer's simulation, at 10 Hz.`),
   );
   dialog.showModal();
 }

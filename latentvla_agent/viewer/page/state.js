@@ -2,8 +2,8 @@
 "use strict";
 
 const LOST_BELOW = 0.99995; // scores are kept to 1/10,000
-const LOW_BELOW = 0.8; // of a sub-score of many values, as ego progress is: hardly ever is it whole
-const FEW_VALUES = 4;
+const LOW_BELOW = 0.8; // of a sub-score that is graded, as ego progress is: hardly ever is it whole
+const STEPS_OF_OTHERS = [0, 0.5, 1];
 
 const state = {};
 

@@ -88,7 +88,8 @@ function decodeAgent(packed) {
 // With the `limit` below which it counts as lost.
 function decodeSubScore(column) {
   const values = decodeNumbers(column);
-  values.limit = new Set(values).size > FEW_VALUES ? LOW_BELOW : LOST_BELOW;
+  const is_graded = values.some((value) => !Number.isNaN(value) && !STEPS_OF_OTHERS.includes(value));
+  values.limit = is_graded ? LOW_BELOW : LOST_BELOW;
   return values;
 }
 
