@@ -77,6 +77,9 @@ def eval_command(
     degradation: Annotated[
         Optional[str], typer.Option("--degrade", help=f"What sensors lose, one of: {', '.join(list_degradations())}.")
     ] = None,
+    details: Annotated[
+        bool, typer.Option("--keep-details", help="Keep proposals and latent actions for latentvla show.")
+    ] = False,
 ) -> None:
     """Evaluate agents: every scene of a split, one table, exit status 0 only if all scenes were scored.
 
@@ -115,6 +118,7 @@ def eval_command(
         executor=executor,
         batch_size=batch_size,
         degradation=degradation,
+        keep_details=details,
     )
     run = run.into(out)
     source.prepare()

@@ -16,6 +16,7 @@ from latentvla_agent.errors import TrajectoryError
 from latentvla_agent.evaluation.agents import Agent, AgentSpec, build_agent
 from latentvla_agent.evaluation.costs import describe_costs, describe_missing
 from latentvla_agent.evaluation.degradations import OTHER_SCENE, borrow_sensors, degrade
+from latentvla_agent.evaluation.plan_details import ask_details
 from latentvla_agent.evaluation.stages import Prediction, StageSetup
 
 
@@ -38,11 +39,20 @@ class SceneBuilder(Protocol):
 
 
 class ScenePlanner:
-    """Runs agents in the scenes of a loader; one instance per worker process. `degradation`: see `StageSetup`."""
+    """Runs agents in the scenes of a loader; one instance per worker process.
 
-    def __init__(self, agents: Sequence[AgentSpec], loader: SceneBuilder, degradation: Optional[str] = None):
+    `degradation`, `keep_details`: see `StageSetup`.
+    """
+
+    def __init__(
+        self,
+        agents: Sequence[AgentSpec],
+        loader: SceneBuilder,
+        degradation: Optional[str] = None,
+        keep_details: bool = False,
+    ):
         self._loader = loader
-        self._degradation = degradation
+        self._degradation, self._keep_details = degradation, keep_details
         self._agents: Dict[str, Agent] = {}
         self._sensor_configs: Dict[str, Any] = {}
         self._ahead: Dict[Tuple[str, str], Prediction] = {}
@@ -64,7 +74,7 @@ class ScenePlanner:
         arguments = (agent_input, scene) if agent.requires_scene else (agent_input,)
         begun = time.perf_counter()
         trajectory = agent.compute_trajectory(*arguments)
-        return describe_plan(item.agent, agent, trajectory, time.perf_counter() - begun)
+        return self._describe(item.agent, trajectory, time.perf_counter() - begun)
 
     def _see(self, scene: Scene, item: PlanItem) -> AgentInput:
         """What the agent gets of the scene."""
@@ -88,7 +98,13 @@ class ScenePlanner:
         except Exception:  # of a scene that is not named here: planned alone, it raises again, and is counted
             return
         for position, (item, plan) in enumerate(zip(items, plans)):
-            self._ahead[(name, item.ref.token)] = describe_plan(name, agent, plan, seconds, position)
+            self._ahead[(name, item.ref.token)] = self._describe(name, plan, seconds, position)
+
+    def _describe(self, name: str, trajectory: Any, seconds: float, *position: int) -> Prediction:
+        agent = self._agents[name]
+        prediction = describe_plan(name, agent, trajectory, seconds, *position)
+        details = ask_details(agent, *position) if self._keep_details else {}
+        return {**prediction, "details": details} if details else prediction
 
 
 class PlanHandler(ScenePlanner):
@@ -98,7 +114,7 @@ class PlanHandler(ScenePlanner):
         maps = MapStore(setup.roots.maps)
         sensors = SensorStore(setup.roots.sensors, setup.sensor_source)
         loader = SceneLoader(SceneIndex((), setup.scene_filter), maps, sensors)
-        super().__init__(setup.agents, loader, setup.degradation)
+        super().__init__(setup.agents, loader, setup.degradation, setup.keep_details)
 
 
 def describe_plan(name: str, agent: Agent, trajectory: Any, seconds: float, *position: int) -> Prediction:

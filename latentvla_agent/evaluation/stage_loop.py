@@ -11,6 +11,7 @@ from typing import Any, Callable, Dict, Generator, List, Mapping, Optional, Sequ
 from latentvla_agent.data.scene_loader import SceneRef
 from latentvla_agent.evaluation.chunks import chunk_refs, look_ahead
 from latentvla_agent.evaluation.journal import Journal
+from latentvla_agent.evaluation.plan_details import keep_details, open_details
 from latentvla_agent.evaluation.planning import PlanItem
 from latentvla_agent.evaluation.progress import StageProgress
 from latentvla_agent.evaluation.ray_workers import run_in_ray
@@ -35,11 +36,16 @@ class StageLoop:
     time_limit: float
     executor: str = "processes"
     batch_size: int = 1  # scenes that a learned agent plans in one pass
-    partners: Mapping[str, Optional[SceneRef]] = field(default_factory=dict)  # by token: whose sensors an agent gets instead
+    keep_details: bool = False  # see `plan_details`
+    partners: Mapping[str, Optional[SceneRef]] = field(
+        default_factory=dict
+    )  # by token: whose sensors an agent gets instead
 
     def plan(self, factory: HandlerFactory) -> Dict[Tuple[str, str], Any]:
         """The prediction, or the failure, of every agent in every scene, by (agent, token)."""
-        with Journal(self.out / PREDICTIONS, self.identity) as journal:
+        with Journal(self.out / PREDICTIONS, self.identity) as journal, open_details(
+            self.out, self.identity, self.keep_details
+        ) as details:
             _warn_damaged(journal)
             done = {(entry["prediction"]["agent"], entry["token"]): entry["prediction"] for entry in journal.entries}
             chunks = [
@@ -64,6 +70,7 @@ class StageLoop:
                 for outcome in outcomes:
                     item: PlanItem = outcome.item
                     prediction = outcome.result or {"agent": item.agent, "error": outcome.error}
+                    keep_details(details, item.ref.token, prediction)
                     journal.append({"token": item.ref.token, "prediction": prediction})
                     done[(item.agent, item.ref.token)] = prediction
             return done

@@ -29,7 +29,8 @@ from latentvla_agent.scoring.metric_cache import (
 )
 from latentvla_agent.scoring.scorer import PreviousPlan, Scorer
 
-# {"agent", "poses", "interval", "costs"}, "missing_sensors" where known; {"agent", "error"} of a failed one
+# {"agent", "poses", "interval", "costs"}, "missing_sensors" where known, "details" on their way to a file of their own;
+# {"agent", "error"} of a failed one
 Prediction = Mapping[str, Any]
 
 
@@ -45,6 +46,7 @@ class StageSetup:
     human_filter: bool = True
     sensor_source: Optional[SensorSource] = None  # what makes sensor files that are not there yet
     degradation: Optional[str] = None  # what agents' sensors lose: see `degradations`
+    keep_details: bool = False  # whether agents are asked what they weighed: see `plan_details`
 
 
 @dataclass(frozen=True)
