@@ -9,8 +9,8 @@ from typing import Annotated, List, Optional, Tuple
 import typer
 
 from latentvla_agent.cli.options import EXIT_INCOMPLETE, TIME_LIMIT_S, TimeLimit, Workers
-from latentvla_agent.data.nuscenes import NuScenesDatabase
-from latentvla_agent.data.nuscenes_splits import ALL, SPLITS, TRAIN, choose_scenes, find_version
+from latentvla_agent.data.nuscenes.database import NuScenesDatabase
+from latentvla_agent.data.nuscenes.splits import ALL, SPLITS, TRAIN, choose_scenes, find_version
 from latentvla_agent.errors import ConfigError, DataError
 from latentvla_agent.evaluation.agents import build_agent, find_agents
 from latentvla_agent.evaluation.nuscenes_run import NuScenesRun, evaluate_nuscenes, plans_path

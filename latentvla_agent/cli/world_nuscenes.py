@@ -8,7 +8,7 @@ from typing import Annotated, Optional
 import typer
 
 from latentvla_agent.cli.options import Data, SplitName
-from latentvla_agent.data.nuscenes_splits import VERSIONS
+from latentvla_agent.data.nuscenes.splits import VERSIONS
 from latentvla_agent.errors import ConfigError, DataError
 from latentvla_agent.evaluation.folders import open_folder
 from latentvla_agent.evaluation.scene_source import SplitRequest, open_source

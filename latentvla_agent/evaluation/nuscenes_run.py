@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
 from latentvla_agent.data.files import hash_file
-from latentvla_agent.data.nuscenes_map import NuScenesMaps
-from latentvla_agent.data.nuscenes_motion import CAN_FOLDER
-from latentvla_agent.data.nuscenes_tables import TABLE_NAMES, NuScenesTables
+from latentvla_agent.data.nuscenes.map import NuScenesMaps
+from latentvla_agent.data.nuscenes.motion import CAN_FOLDER
+from latentvla_agent.data.nuscenes.tables import TABLE_NAMES, NuScenesTables
 from latentvla_agent.data.scene import Trajectory
 from latentvla_agent.data.scene_loader import SceneRef
 from latentvla_agent.evaluation.agents import AgentSpec

@@ -6,8 +6,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Dict, List, Sequence, Tuple
 
-from latentvla_agent.data.nuscenes import FutureTruth, NuScenesDatabase
-from latentvla_agent.data.nuscenes_map import EXPANSION_FOLDER, NuScenesMaps
+from latentvla_agent.data.nuscenes.database import FutureTruth, NuScenesDatabase
+from latentvla_agent.data.nuscenes.map import EXPANSION_FOLDER, NuScenesMaps
 from latentvla_agent.data.scene_loader import SceneRef
 from latentvla_agent.errors import DataError
 from latentvla_agent.evaluation.nuscenes_setup import SCORED_FRAMES

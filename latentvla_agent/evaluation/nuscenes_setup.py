@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Tuple
 
-from latentvla_agent.data.nuscenes import NuScenesConfig, NuScenesDatabase
-from latentvla_agent.data.nuscenes_map import NuScenesMaps
+from latentvla_agent.data.nuscenes.database import NuScenesConfig, NuScenesDatabase
+from latentvla_agent.data.nuscenes.map import NuScenesMaps
 from latentvla_agent.data.scene import LOG_INTERVAL_S, Scene
 from latentvla_agent.data.scene_loader import SceneRef
 from latentvla_agent.evaluation.agents import AgentSpec

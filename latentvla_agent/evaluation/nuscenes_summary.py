@@ -6,7 +6,7 @@ import time
 from dataclasses import asdict
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
-from latentvla_agent.data.nuscenes import HORIZON_FRAMES
+from latentvla_agent.data.nuscenes.database import HORIZON_FRAMES
 from latentvla_agent.evaluation.chunks import Predictions
 from latentvla_agent.evaluation.costs import summarise_costs
 from latentvla_agent.evaluation.nuscenes_samples import Samples, explain_left_out

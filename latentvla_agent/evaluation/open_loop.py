@@ -13,7 +13,7 @@ from typing import Dict, Mapping, Optional, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from latentvla_agent.data.nuscenes import FutureTruth
+from latentvla_agent.data.nuscenes.database import FutureTruth
 from latentvla_agent.data.scene import LOG_INTERVAL_S, FloatArray, PoseIndex, Trajectory
 from latentvla_agent.errors import DataError, TrajectoryError
 from latentvla_agent.evaluation.open_loop_collisions import find_collisions, reference_points

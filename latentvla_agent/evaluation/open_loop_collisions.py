@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
-from latentvla_agent.data.nuscenes import FutureTruth
+from latentvla_agent.data.nuscenes.database import FutureTruth
 from latentvla_agent.data.scene import AgentBoxIndex, FloatArray, PoseIndex
 from latentvla_agent.evaluation.open_loop_rules import OpenLoopRules
 

@@ -11,7 +11,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 import numpy as np
 
-from latentvla_agent.data.nuscenes import FutureTruth
+from latentvla_agent.data.nuscenes.database import FutureTruth
 from latentvla_agent.data.scene import FloatArray, Trajectory
 from latentvla_agent.evaluation.open_loop import BoolArray, MeasuredPlans, measure_plans
 from latentvla_agent.evaluation.open_loop_rules import HORIZONS_S, RULES, STEPS, OpenLoopRules, Summary

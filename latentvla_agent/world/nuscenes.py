@@ -19,10 +19,10 @@ import shapely
 from latentvla_agent.data.calibration import CameraCalibration
 from latentvla_agent.data.logs import LogFrame, read_log
 from latentvla_agent.data.maps import MapStore
-from latentvla_agent.data.nuscenes_map import EXPANSION_FOLDER
-from latentvla_agent.data.nuscenes_map_writer import write_expansion
-from latentvla_agent.data.nuscenes_records import DriveRecord
-from latentvla_agent.data.nuscenes_writer import write_database
+from latentvla_agent.data.nuscenes.map import EXPANSION_FOLDER
+from latentvla_agent.data.nuscenes.map_writer import write_expansion
+from latentvla_agent.data.nuscenes.records import DriveRecord
+from latentvla_agent.data.nuscenes.writer import write_database
 from latentvla_agent.data.scene import LOG_INTERVAL_S, FloatArray, frame_from_log
 from latentvla_agent.data.sensor_files import Image, LidarIndex, PointCloud
 from latentvla_agent.errors import DataError

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from latentvla_agent.baselines import ConstantVelocityAgent
-from latentvla_agent.data.nuscenes import NuScenesConfig, NuScenesDatabase
-from latentvla_agent.data.nuscenes_map import NuScenesMaps
+from latentvla_agent.data.nuscenes.database import NuScenesConfig, NuScenesDatabase
+from latentvla_agent.data.nuscenes.map import NuScenesMaps
 from latentvla_agent.errors import DataError
 from latentvla_agent.evaluation.open_loop_summary import evaluate_open_loop
 from latentvla_agent.scoring.metric_cache import build_metric_cache

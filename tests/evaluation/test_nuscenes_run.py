@@ -8,7 +8,7 @@ from typing import Any, Dict
 
 import pytest
 
-from latentvla_agent.data.nuscenes import NuScenesDatabase
+from latentvla_agent.data.nuscenes.database import NuScenesDatabase
 from latentvla_agent.evaluation.open_loop import read_plans
 from latentvla_agent.evaluation.open_loop_summary import evaluate_open_loop
 from tests.evaluation.commands import Answer, call, run

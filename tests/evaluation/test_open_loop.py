@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from latentvla_agent.data.logs import read_log
-from latentvla_agent.data.nuscenes import FutureTruth, NuScenesDatabase
-from latentvla_agent.data.nuscenes_records import DriveRecord
+from latentvla_agent.data.nuscenes.database import FutureTruth, NuScenesDatabase
+from latentvla_agent.data.nuscenes.records import DriveRecord
 from latentvla_agent.data.scene import Trajectory, TrajectorySampling, frame_from_log
 from latentvla_agent.errors import ConfigError, DataError, TrajectoryError
 from latentvla_agent.evaluation.open_loop import read_plans, sample_plan
@@ -20,7 +20,7 @@ from latentvla_agent.evaluation.open_loop_collisions import find_collisions, ove
 from latentvla_agent.evaluation.open_loop_rules import RULES, STANDARDISED, UNIAD, VAD
 from latentvla_agent.evaluation.open_loop_summary import evaluate_open_loop
 from tests.data.log_factory import SHARED_DATA
-from tests.data.nuscenes_drives import VERSION, write_drives
+from tests.data.nuscenes.drives import VERSION, write_drives
 
 CAR = (4.5, 1.9)
 REAL_LOGS = sorted((SHARED_DATA / "real" / "dev" / "navsim_logs" / "dev").glob("nuscenes-mini-*.pkl"))

@@ -10,8 +10,8 @@ import pytest
 
 from latentvla_agent.data.calibration import camera_rig, project_points
 from latentvla_agent.data.logs import read_log
-from latentvla_agent.data.nuscenes import NuScenesConfig, NuScenesDatabase
-from latentvla_agent.data.nuscenes_map import NuScenesMaps
+from latentvla_agent.data.nuscenes.database import NuScenesConfig, NuScenesDatabase
+from latentvla_agent.data.nuscenes.map import NuScenesMaps
 from latentvla_agent.data.scene import BoxIndex, frame_from_log
 from latentvla_agent.data.sensors import SensorConfig
 from latentvla_agent.evaluation.nuscenes_setup import SCORING, NuScenesSetup

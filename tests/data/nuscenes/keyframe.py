@@ -9,10 +9,10 @@ from typing import Any, Dict, List
 
 import numpy as np
 
-from latentvla_agent.data.nuscenes_tables import TABLE_NAMES
+from latentvla_agent.data.nuscenes.tables import TABLE_NAMES
 from latentvla_agent.data.pickles import read_pickle
 from latentvla_agent.data.rotations import invert_transform, quaternion_of_matrix
-from tests.data.nuscenes_drives import SHARED_NUSCENES, VERSION
+from tests.data.nuscenes.drives import SHARED_NUSCENES, VERSION
 
 KEYFRAME = SHARED_NUSCENES / "keyframe_scene-0061"
 INFO = KEYFRAME / "n015-2018-07-24-11-22-45+0800.pkl"

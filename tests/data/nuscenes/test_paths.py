@@ -7,7 +7,7 @@ from typing import Any, Dict
 import numpy as np
 import pytest
 
-from latentvla_agent.data.nuscenes_paths import STEP_M, make_pieces, trace_path
+from latentvla_agent.data.nuscenes.paths import STEP_M, make_pieces, trace_path
 
 
 def piece(shape: str, lengths: Any, radius: float = 10.0, start: Any = (0.0, 0.0, 0.0)) -> Dict[str, Any]:

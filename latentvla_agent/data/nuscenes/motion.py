@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from latentvla_agent.data.checks import describe, is_timestamp, is_vector
-from latentvla_agent.data.nuscenes_tables import MAX_TIME_US, read_json
+from latentvla_agent.data.nuscenes.tables import MAX_TIME_US, read_json
 from latentvla_agent.data.scene import EgoStatusIndex, FloatArray, PoseIndex
 from latentvla_agent.data.sensor_files import locate
 from latentvla_agent.errors import DataError

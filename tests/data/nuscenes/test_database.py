@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 
 from latentvla_agent.data.calibration import CameraCalibration, is_in_picture, project_points
-from latentvla_agent.data.nuscenes import NuScenesConfig, NuScenesDatabase
-from latentvla_agent.data.nuscenes_boxes import name_category
-from latentvla_agent.data.nuscenes_motion import choose_command, estimate_motion
-from latentvla_agent.data.nuscenes_sensors import CAMERA_OF_CHANNEL
+from latentvla_agent.data.nuscenes.boxes import name_category
+from latentvla_agent.data.nuscenes.database import NuScenesConfig, NuScenesDatabase
+from latentvla_agent.data.nuscenes.motion import choose_command, estimate_motion
+from latentvla_agent.data.nuscenes.sensors import CAMERA_OF_CHANNEL
 from latentvla_agent.data.rotations import heading_of_quaternion, matrix_of_quaternion, quaternion_of_matrix
 from latentvla_agent.data.scene import AgentBoxIndex, BoxIndex
 from latentvla_agent.data.sensors import CAMERA_NAMES, SensorConfig
 from latentvla_agent.errors import ConfigError, DataError
-from tests.data.nuscenes_drives import VERSION, edit_table, make_drive, place_on_circle, write_drives
-from tests.data.nuscenes_keyframe import INFO, write_keyframe
+from tests.data.nuscenes.drives import VERSION, edit_table, make_drive, place_on_circle, write_drives
+from tests.data.nuscenes.keyframe import INFO, write_keyframe
 
 ALL_SENSORS = SensorConfig.build_all_sensors([3])
 needs_keyframe = pytest.mark.skipif(not INFO.exists(), reason=f"no real key frame at {INFO}")

@@ -1,4 +1,4 @@
-"""Writes a city map of ours as nuScenes' map expansion (v1.3): what `nuscenes_expansion` and nuScenes' devkit read.
+"""Writes a city map of ours as nuScenes' map expansion (v1.3): what `expansion` and nuScenes' devkit read.
 
 Dividers, stop lines and traffic lights are not written; there is nothing of them that a score needs.
 """
@@ -15,8 +15,8 @@ import shapely
 
 from latentvla_agent.data.files import write_atomically
 from latentvla_agent.data.maps import CityMap, Lane
-from latentvla_agent.data.nuscenes_paths import make_pieces
-from latentvla_agent.data.nuscenes_tables import Row
+from latentvla_agent.data.nuscenes.paths import make_pieces
+from latentvla_agent.data.nuscenes.tables import Row
 from latentvla_agent.data.scene import FloatArray, PoseIndex
 
 MAP_VERSION = "1.3"

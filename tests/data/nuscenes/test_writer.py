@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from latentvla_agent.data.files import hash_folder
-from latentvla_agent.data.nuscenes import NuScenesDatabase
-from latentvla_agent.data.nuscenes_records import DriveRecord
+from latentvla_agent.data.nuscenes.database import NuScenesDatabase
+from latentvla_agent.data.nuscenes.records import DriveRecord
 from latentvla_agent.data.scene import Annotations, BoxIndex
 from latentvla_agent.data.sensors import SensorConfig
 from latentvla_agent.errors import DataError
-from tests.data.nuscenes_drives import HEIGHT, VERSION, WIDTH, make_drive, make_rig, write_drives
+from tests.data.nuscenes.drives import HEIGHT, VERSION, WIDTH, make_drive, make_rig, write_drives
 
 
 def test_poses_and_boxes_come_back(tmp_path: Path) -> None:

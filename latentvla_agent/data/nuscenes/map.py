@@ -25,7 +25,7 @@ from shapely.ops import substring
 from latentvla_agent.data.checks import find_path_problem
 from latentvla_agent.data.map_layers import LAYER_COLUMNS, NO_ID, OPTIONAL_COLUMNS, MapLayer, empty_layer
 from latentvla_agent.data.maps import CityMap
-from latentvla_agent.data.nuscenes_expansion import Expansion, ExpansionLane, Polygons, read_expansion
+from latentvla_agent.data.nuscenes.expansion import Expansion, ExpansionLane, Polygons, read_expansion
 from latentvla_agent.data.scene import FloatArray
 from latentvla_agent.errors import DataError
 

@@ -14,12 +14,12 @@ from typing import List, Optional, Sequence, Tuple
 import numpy as np
 import numpy.typing as npt
 
-from latentvla_agent.data.nuscenes_boxes import GlobalBoxes, annotate, outline_boxes, read_boxes
-from latentvla_agent.data.nuscenes_map import NuScenesMaps
-from latentvla_agent.data.nuscenes_motion import choose_command, estimate_motion, replace_by_can_bus
-from latentvla_agent.data.nuscenes_routes import find_routes
-from latentvla_agent.data.nuscenes_sensors import NuScenesSensors, describe_sensors, ego_transform, find_lidar
-from latentvla_agent.data.nuscenes_tables import NuScenesTables, Row
+from latentvla_agent.data.nuscenes.boxes import GlobalBoxes, annotate, outline_boxes, read_boxes
+from latentvla_agent.data.nuscenes.map import NuScenesMaps
+from latentvla_agent.data.nuscenes.motion import choose_command, estimate_motion, replace_by_can_bus
+from latentvla_agent.data.nuscenes.routes import find_routes
+from latentvla_agent.data.nuscenes.sensors import NuScenesSensors, describe_sensors, ego_transform, find_lidar
+from latentvla_agent.data.nuscenes.tables import NuScenesTables, Row
 from latentvla_agent.data.rotations import heading_of_quaternion
 from latentvla_agent.data.scene import (
     LOG_INTERVAL_S,
@@ -58,7 +58,7 @@ class NuScenesScene(Scene):
 
     It has fewer future frames where the drive ends. The drive's first samples lack a history: `num_padded` frames
     repeat the oldest that there is, with a pose as if the ego had come at its velocity. `motion_source`: see
-    `nuscenes_motion`; `command_source`: in words.
+    `motion`; `command_source`: in words.
     """
 
     num_padded: int = 0

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from latentvla_agent.data.calibration import CameraCalibration, is_in_picture, project_points
-from latentvla_agent.data.nuscenes import NuScenesDatabase
+from latentvla_agent.data.nuscenes.database import NuScenesDatabase
 from latentvla_agent.data.sensors import SensorConfig
-from tests.data.nuscenes_drives import VERSION
-from tests.data.nuscenes_keyframe import INFO, write_keyframe
+from tests.data.nuscenes.drives import VERSION
+from tests.data.nuscenes.keyframe import INFO, write_keyframe
 
 pytestmark = pytest.mark.skipif(not INFO.exists(), reason=f"no real key frame at {INFO}")
 ARTEFACTS = "LATENTVLA_ARTEFACTS"

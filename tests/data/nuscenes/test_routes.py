@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from latentvla_agent.data.maps import CityMap
-from latentvla_agent.data.nuscenes import NuScenesConfig, NuScenesDatabase
-from latentvla_agent.data.nuscenes_map import NuScenesMaps
-from latentvla_agent.data.nuscenes_routes import find_routes
-from tests.data.nuscenes_crossroads import LOCATION, lanes_by_name, make_crossroads
-from tests.data.nuscenes_drives import VERSION, make_drive, write_drives
+from latentvla_agent.data.nuscenes.database import NuScenesConfig, NuScenesDatabase
+from latentvla_agent.data.nuscenes.map import NuScenesMaps
+from latentvla_agent.data.nuscenes.routes import find_routes
+from tests.data.nuscenes.crossroads import LOCATION, lanes_by_name, make_crossroads
+from tests.data.nuscenes.drives import VERSION, make_drive, write_drives
 
 
 @pytest.fixture()

@@ -7,9 +7,9 @@ from typing import Any, Callable
 
 import pytest
 
-from latentvla_agent.data.nuscenes_tables import TABLE_NAMES, NuScenesTables
+from latentvla_agent.data.nuscenes.tables import TABLE_NAMES, NuScenesTables
 from latentvla_agent.errors import DataError
-from tests.data.nuscenes_drives import VERSION, edit_table, make_drive, write_drives
+from tests.data.nuscenes.drives import VERSION, edit_table, make_drive, write_drives
 
 
 @pytest.fixture()

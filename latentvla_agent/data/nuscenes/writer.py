@@ -1,7 +1,7 @@
 """Writes a miniature nuScenes database, in the real schema, of drives of our own: for tests, and for other rigs.
 
 All tables of v1.0 with the fields that nuScenes has; every frame is a key frame, there are no sweeps, and the maps are
-not drawn (`nuscenes_map_writer` writes them as geometry). The same bytes for the same drives.
+not drawn (`map_writer` writes them as geometry). The same bytes for the same drives.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import numpy as np
 
 from latentvla_agent.data.calibration import CameraCalibration
 from latentvla_agent.data.files import write_atomically
-from latentvla_agent.data.nuscenes_motion import CAN_FOLDER
-from latentvla_agent.data.nuscenes_records import DriveRecord, check_drive, check_picture
-from latentvla_agent.data.nuscenes_sensors import LIDAR_CHANNEL, write_sweep
-from latentvla_agent.data.nuscenes_tables import TABLE_NAMES, Row
+from latentvla_agent.data.nuscenes.motion import CAN_FOLDER
+from latentvla_agent.data.nuscenes.records import DriveRecord, check_drive, check_picture
+from latentvla_agent.data.nuscenes.sensors import LIDAR_CHANNEL, write_sweep
+from latentvla_agent.data.nuscenes.tables import TABLE_NAMES, Row
 from latentvla_agent.data.rotations import FloatArray, make_transform, quaternion_of_matrix, quaternion_of_yaw
 from latentvla_agent.data.scene import BoxIndex, Frame, PoseIndex, to_global_frame
 from latentvla_agent.data.sensor_files import LidarIndex, write_image

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import FrozenSet, List, Mapping, Optional, Sequence, Tuple
 
 from latentvla_agent.data.checks import holds_texts
-from latentvla_agent.data.nuscenes_tables import TABLE_NAMES, read_json
+from latentvla_agent.data.nuscenes.tables import TABLE_NAMES, read_json
 from latentvla_agent.errors import ConfigError, DataError, suggest
 
 VERSIONS = ("v1.0-mini", "v1.0-trainval")

@@ -10,9 +10,9 @@ import shapely
 
 from latentvla_agent.data.map_layers import LAYER_COLUMNS, OPTIONAL_COLUMNS
 from latentvla_agent.data.maps import CityMap
-from latentvla_agent.data.nuscenes_map import NuScenesMaps, cut_tiles
+from latentvla_agent.data.nuscenes.map import NuScenesMaps, cut_tiles
 from latentvla_agent.errors import DataError
-from tests.data.nuscenes_crossroads import ARC_M, LOCATION, lanes_by_name, make_crossroads
+from tests.data.nuscenes.crossroads import ARC_M, LOCATION, lanes_by_name, make_crossroads
 
 
 @pytest.fixture()

@@ -14,8 +14,8 @@ import numpy as np
 import shapely
 
 from latentvla_agent.data.checks import Check, describe, find_problem, holds_texts, is_finite, is_optional_text, is_text
-from latentvla_agent.data.nuscenes_paths import PIECE_CHECKS, trace_path
-from latentvla_agent.data.nuscenes_tables import Row, read_json
+from latentvla_agent.data.nuscenes.paths import PIECE_CHECKS, trace_path
+from latentvla_agent.data.nuscenes.tables import Row, read_json
 from latentvla_agent.data.scene import FloatArray
 from latentvla_agent.errors import DataError
 

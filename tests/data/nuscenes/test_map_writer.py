@@ -10,10 +10,10 @@ import pytest
 import shapely
 
 from latentvla_agent.data.maps import CityMap
-from latentvla_agent.data.nuscenes_map import NuScenesMaps
-from latentvla_agent.data.nuscenes_map_writer import write_expansion
+from latentvla_agent.data.nuscenes.map import NuScenesMaps
+from latentvla_agent.data.nuscenes.map_writer import write_expansion
 from latentvla_agent.data.scene import FloatArray
-from tests.data.nuscenes_crossroads import LOCATION, lanes_by_name, make_crossroads
+from tests.data.nuscenes.crossroads import LOCATION, lanes_by_name, make_crossroads
 
 EVERYWHERE = shapely.box(-1000, -1000, 1000, 1000)
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from latentvla_agent.data.nuscenes_expansion import read_expansion
+from latentvla_agent.data.nuscenes.expansion import read_expansion
 from latentvla_agent.errors import DataError
-from tests.data.nuscenes_crossroads import make_crossroads
+from tests.data.nuscenes.crossroads import make_crossroads
 
 
 def test_areas_and_lanes_are_read(tmp_path: Path) -> None:

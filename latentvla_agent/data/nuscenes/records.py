@@ -7,7 +7,7 @@ from typing import Mapping, Sequence
 
 from latentvla_agent.data.calibration import CameraCalibration
 from latentvla_agent.data.checks import find_path_problem
-from latentvla_agent.data.nuscenes_sensors import CAMERA_OF_CHANNEL
+from latentvla_agent.data.nuscenes.sensors import CAMERA_OF_CHANNEL
 from latentvla_agent.data.scene import Frame
 from latentvla_agent.data.sensor_files import Image, PointCloud
 from latentvla_agent.errors import DataError

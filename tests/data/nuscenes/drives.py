@@ -9,13 +9,13 @@ from typing import Any, Callable, Dict, List, Optional, Sequence
 import numpy as np
 
 from latentvla_agent.data.calibration import CameraCalibration, look_along
-from latentvla_agent.data.nuscenes_records import DriveRecord
-from latentvla_agent.data.nuscenes_writer import write_database
+from latentvla_agent.data.nuscenes.records import DriveRecord
+from latentvla_agent.data.nuscenes.writer import write_database
 from latentvla_agent.data.scene import Annotations, EgoStatus, Frame, wrap_angle
 
 VERSION = "v1.0-mini"
 WIDTH, HEIGHT = 160, 90
-SHARED_NUSCENES = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "nuscenes_raw"
+SHARED_NUSCENES = Path(__file__).resolve().parents[3].parent / "shared" / "data" / "nuscenes_raw"
 YAWS = {
     "CAM_FRONT": 0.0,
     "CAM_FRONT_LEFT": 55.0,

@@ -11,7 +11,7 @@ from typing import Dict, List, Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from latentvla_agent.data.nuscenes_tables import NuScenesTables, Row
+from latentvla_agent.data.nuscenes.tables import NuScenesTables, Row
 from latentvla_agent.data.rotations import apply_transform, heading_of_quaternion, invert_transform
 from latentvla_agent.data.scene import (
     AgentBoxIndex,

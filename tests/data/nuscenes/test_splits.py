@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from latentvla_agent.data.nuscenes_splits import SPLITS, VAL, choose_scenes, find_version
+from latentvla_agent.data.nuscenes.splits import SPLITS, VAL, choose_scenes, find_version
 from latentvla_agent.errors import ConfigError, DataError
-from tests.data.nuscenes_drives import VERSION, make_drive, write_drives
+from tests.data.nuscenes.drives import VERSION, make_drive, write_drives
 
 MINI = sorted(SPLITS["mini_val"] | SPLITS["mini_train"])
 

@@ -15,7 +15,7 @@ from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
 import numpy as np
 
 from latentvla_agent.data.files import write_atomically
-from latentvla_agent.data.nuscenes_tables import NuScenesTables, Row
+from latentvla_agent.data.nuscenes.tables import NuScenesTables, Row
 from latentvla_agent.data.rotations import FloatArray, apply_transform, invert_transform, make_transform
 from latentvla_agent.data.sensor_files import LidarIndex, PointCloud, locate
 from latentvla_agent.data.sensors import LIDAR_NAME, NO_LIDAR, Cameras, Lidar, LogSensors
