@@ -117,7 +117,7 @@ class Browser:
         """Go there and wait until the page says that it is ready; seconds from the start of the navigation to that."""
         self.send("Page.navigate", url="about:blank")
         self.send("Page.navigate", url=address)
-        self.wait("document.documentElement.dataset.ready === '1'")
+        self.wait("document.documentElement?.dataset.ready === '1'")
         return float(self.ask("performance.now()")) / 1000.0
 
     def ask(self, expression: str) -> Any:
