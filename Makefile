@@ -26,6 +26,15 @@ EVAL_OPTIONS = \
 	$(if $(NUPLAN_ROOT),--nuplan-root "$(NUPLAN_ROOT)") \
 	$(if $(OUT),--out "$(OUT)")
 
+# Options of eval-nuscenes, which needs DATA, AGENTS and OUT.
+NUSCENES_OPTIONS = \
+	$(if $(DATA),--data "$(DATA)") \
+	$(if $(VERSION),--version "$(VERSION)") \
+	$(if $(SPLIT),--split "$(SPLIT)") \
+	$(foreach agent,$(subst $(comma), ,$(AGENTS)),--agent "$(agent)") \
+	$(if $(WORKERS),--workers "$(WORKERS)") \
+	$(if $(OUT),--out "$(OUT)")
+
 # Options of bench. DEVKIT_ROOTS names one devkit of v1.1, one of v2.2, or both with a comma.
 BENCH_OPTIONS = --out "$(or $(OUT),runs/bench)" \
 	$(if $(DATA),--data "$(DATA)") \
@@ -41,7 +50,7 @@ SEEDS ?= 0
 PLANNERS ?= ipad-tiny ipad-blind-tiny transfuser-tiny transfuser-blind-tiny ego-status-mlp
 
 .DEFAULT_GOAL := help
-.PHONY: help install eval-navsim train train-planners bench test test-fast test-all test-navsim lint types compat format clean
+.PHONY: help install eval-navsim eval-nuscenes train train-planners bench test test-fast test-all test-navsim lint types compat format clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +72,9 @@ $(STAMP): setup.cfg pyproject.toml
 
 eval-navsim: $(STAMP)  ## Score agents and print the table: minitown-val, or your data (variables below)
 	$(strip $(BIN)/latentvla eval $(EVAL_OPTIONS))
+
+eval-nuscenes: $(STAMP)  ## Evaluate agents on nuScenes: DATA AGENTS OUT, maybe VERSION SPLIT WORKERS
+	$(strip $(BIN)/latentvla eval-nuscenes $(NUSCENES_OPTIONS))
 
 train-planners: $(STAMP)  ## Train the tiny planners and their blind controls on minitown-train, SEEDS=0 (resumable)
 	$(foreach split,minitown-train minitown-dev,$(BIN)/latentvla world make --split $(split) &&) true

@@ -14,6 +14,7 @@ import torch
 from latentvla_agent.data.scene import LOG_INTERVAL_S, AgentInput, SensorConfig, Trajectory, TrajectorySampling
 from latentvla_agent.features.cameras import is_blank
 from latentvla_agent.features.trajectory import TrajectoryTargets
+from latentvla_agent.models.plan_details import describe_details
 from latentvla_agent.models.weights import load_weights
 
 Tensors = Dict[str, torch.Tensor]
@@ -49,6 +50,7 @@ class LatentVLAAgent(torch.nn.Module):
         self.targets = targets or TrajectoryTargets(self.trajectory_sampling.num_poses)
         self._stage_times: Dict[str, float] = {}
         self._missing_sensors: List[Dict[str, int]] = []  # of the scenes of the last pass
+        self._outputs: Tensors = {}  # of the model, in the last pass
 
     def name(self) -> str:
         """Class name, as NAVSIM's agents give it."""
@@ -83,8 +85,8 @@ class LatentVLAAgent(torch.nn.Module):
         seen = time.perf_counter()
         device = next(self.model.parameters()).device
         with torch.no_grad():
-            plans = self.forward({key: value.to(device) for key, value in batch.items()})["trajectory"]
-            poses = plans.float().cpu().numpy()  # the copy waits for the device
+            self._outputs = self.forward({key: value.to(device) for key, value in batch.items()})
+            poses = self._outputs["trajectory"].float().cpu().numpy()  # the copy waits for the device
         planned, count = time.perf_counter(), len(agent_inputs)
         told = float(getattr(self.model, "token_seconds", 0.0))
         times = {"features_ms": seen - begun, "tokens_ms": told, "planner_ms": planned - seen - told}
@@ -108,6 +110,10 @@ class LatentVLAAgent(torch.nn.Module):
         A kind that the features say nothing of (`camera_present`, `lidar_present`) is left out.
         """
         return dict(self._missing_sensors[plan]) if self._missing_sensors else {}
+
+    def plan_details(self, plan: int = -1) -> Dict[str, Any]:
+        """Proposals with scores, and latent actions, of a plan of the last pass: see `models.plan_details`."""
+        return describe_details(self.model, self._outputs, plan) if self._outputs else {}
 
     def forward(self, features: Tensors) -> Tensors:
         """The model's predictions for a batch."""

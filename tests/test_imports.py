@@ -38,6 +38,7 @@ ALLOWED: Dict[str, FrozenSet[str]] = {
     "evaluation": frozenset(
         {"data", "scoring", "agent", "agent_files", "baselines", "models"}
     ),  # models: where weights lie
+    "viewer": frozenset({"data", "scoring", "evaluation"}),
     "pipeline": frozenset({"data", "scoring", "features", "models", "training", "agent", "evaluation"}),
 }
 ALLOWED_INSIDE_FUNCTIONS: Dict[str, FrozenSet[str]] = {"agent": frozenset({"training"})}
@@ -47,8 +48,8 @@ DEVKIT = {"navsim", "nuplan"}
 DEVKIT_FILE = "navsim_bridge.py"
 
 BASE_LIBRARIES = "numpy, shapely, pyogrio, pyproj, yaml, typer, tqdm, safetensors.numpy, numba"
-LIGHT_ROOMS = ["__init__", "errors", "embedded", "data", "scoring", "baselines", "evaluation", "cli"]
-OPTIONAL = ["open_clip", "hydra", "ray", "lightning", "pytorch_lightning", "navsim"]
+LIGHT_ROOMS = ["__init__", "errors", "embedded", "data", "scoring", "baselines", "evaluation", "viewer", "cli"]
+OPTIONAL = ["open_clip", "hydra", "ray", "rerun", "lightning", "pytorch_lightning", "navsim"]
 HEAVY = {
     "rooms of the base install": (LIGHT_ROOMS, [*OPTIONAL, "nuplan", "torch", "pandas", "matplotlib"]),
     "the agent": (["agent"], OPTIONAL),

@@ -65,9 +65,11 @@ def test_the_wheel_holds_everything(wheel: Path) -> None:
     shipped = [
         *(ROOT / "latentvla_agent").rglob("training/**/*.yaml"),
         *(ROOT / "latentvla_agent").rglob("models/**/*.json"),
+        *(ROOT / "latentvla_agent" / "viewer" / "page").iterdir(),
     ]
     data = [path.relative_to(ROOT).as_posix() for path in shipped]
     assert "latentvla_agent/training/configs/ipad-tiny.yaml" in data
+    assert "latentvla_agent/viewer/page/index.html" in data
     for name in (*agents, *data, f"{checkpoint}/model.safetensors", "latentvla_agent/checkpoints/manifest.json"):
         assert name in names
     assert "hydra_plugins/latentvla_agent/__init__.py" in names and "hydra_plugins/__init__.py" not in names

@@ -13,8 +13,10 @@ from latentvla_agent.cli.compare import compare_command
 from latentvla_agent.cli.doctor import doctor_command
 from latentvla_agent.cli.evaluate import eval_command
 from latentvla_agent.cli.export import export_command
+from latentvla_agent.cli.nuscenes import eval_nuscenes_command
 from latentvla_agent.cli.options import report_errors
 from latentvla_agent.cli.score import score_command
+from latentvla_agent.cli.show import show_command
 from latentvla_agent.cli.submit import submit_command
 from latentvla_agent.cli.train import (
     train_app,
@@ -36,6 +38,7 @@ app = typer.Typer(
 
 COMMANDS: Dict[str, Callable[..., None]] = {
     "eval": eval_command,
+    "eval-nuscenes": eval_nuscenes_command,
     "cache": cache_command,
     "score": score_command,
     "doctor": doctor_command,
@@ -43,6 +46,7 @@ COMMANDS: Dict[str, Callable[..., None]] = {
     "submit": submit_command,
     "export": export_command,
     "compare": compare_command,
+    "show": show_command,
 }
 for name, command in COMMANDS.items():
     app.command(name)(report_errors(command))

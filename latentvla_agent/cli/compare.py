@@ -18,7 +18,7 @@ from latentvla_agent.evaluation.comparison_sources import read_results
 from latentvla_agent.evaluation.folders import make_folder
 from latentvla_agent.evaluation.provenance import hash_mapping
 from latentvla_agent.evaluation.scene_source import SplitRequest, open_source
-from latentvla_agent.scoring.versions import METRICS, find_metric
+from latentvla_agent.scoring.versions import ALL_METRICS, find_metric
 
 
 def compare_command(
@@ -33,7 +33,7 @@ def compare_command(
     ] = None,
     out: Annotated[Optional[Path], typer.Option("--out", help="Folder; default: runs/compare-<hash>.")] = None,
     metric: Annotated[
-        Optional[str], typer.Option("--metric", help=f"What the results must be of: {', '.join(METRICS)}.")
+        Optional[str], typer.Option("--metric", help=f"What the results must be of: {', '.join(ALL_METRICS)}.")
     ] = None,
     data: Data = None,
     maps: Maps = None,
@@ -57,7 +57,7 @@ def compare_command(
       latentvla compare --results mine=a.csv --results theirs=b.csv --data /data/openscene --split navtest
     """
     names = [name.strip() for entry in agents or () for name in entry.split(",") if name.strip()]
-    wanted = find_metric(metric) if metric else None
+    wanted = find_metric(metric, ALL_METRICS) if metric else None
     read = [result for argument in results for result in read_results(argument, wanted)]
     groups = choose_agents(read, names)
     check_comparable(groups)

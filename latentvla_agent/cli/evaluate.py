@@ -37,9 +37,10 @@ from latentvla_agent.evaluation.degradations import check_degradation, list_degr
 from latentvla_agent.evaluation.provenance import count_cores
 from latentvla_agent.evaluation.ray_workers import start_ray
 from latentvla_agent.evaluation.results import format_table
-from latentvla_agent.evaluation.run import EXECUTORS, Run, evaluate
+from latentvla_agent.evaluation.run import Run, evaluate
 from latentvla_agent.evaluation.scene_source import SplitRequest, open_source
 from latentvla_agent.evaluation.scorer_choice import ScorerRequest, choose_scorer
+from latentvla_agent.evaluation.stage_loop import EXECUTORS
 from latentvla_agent.evaluation.summary import describe_losses, is_complete
 from latentvla_agent.evaluation.two_stage import list_table_rows
 
@@ -76,6 +77,9 @@ def eval_command(
     degradation: Annotated[
         Optional[str], typer.Option("--degrade", help=f"What sensors lose, one of: {', '.join(list_degradations())}.")
     ] = None,
+    details: Annotated[
+        bool, typer.Option("--keep-details", help="Keep proposals and latent actions for latentvla show.")
+    ] = False,
 ) -> None:
     """Evaluate agents: every scene of a split, one table, exit status 0 only if all scenes were scored.
 
@@ -114,6 +118,7 @@ def eval_command(
         executor=executor,
         batch_size=batch_size,
         degradation=degradation,
+        keep_details=details,
     )
     run = run.into(out)
     source.prepare()

@@ -93,6 +93,15 @@ class MapLayer:
         return int(np.argmin(shapely.distance(self.geometry, point)))
 
 
+def empty_layer(name: str) -> MapLayer:
+    """A layer without rows, with the columns that it must have."""
+    columns: Dict[str, npt.NDArray[Any]] = {
+        column: np.empty(0, dtype=np.float64 if column == "speed_limit_mps" else np.int64)
+        for column in LAYER_COLUMNS.get(name, ())
+    }
+    return MapLayer(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.object_), columns)
+
+
 def read_projection(path: Path) -> str:
     """The map's UTM zone, such as `EPSG:32611`, from its table `meta`; raises `DataError` where it has none."""
     _, _, _, fields = _read(path, "meta", columns=("key", "value"))

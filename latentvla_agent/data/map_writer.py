@@ -22,7 +22,7 @@ from pyproj import Transformer
 from pyproj.exceptions import CRSError
 
 from latentvla_agent.data.files import write_atomically
-from latentvla_agent.data.map_layers import LAYER_COLUMNS, NO_ID, OPTIONAL_COLUMNS, MapLayer, has_layer
+from latentvla_agent.data.map_layers import LAYER_COLUMNS, NO_ID, OPTIONAL_COLUMNS, MapLayer, empty_layer, has_layer
 from latentvla_agent.data.maps import MAP_VERSIONS_FILE
 from latentvla_agent.errors import DataError
 
@@ -94,14 +94,6 @@ def write_map_versions(root: Path) -> None:
 def is_stub(path: Path) -> bool:
     """Whether a map file is one of these stubs."""
     return not has_layer(path, "lanes_polygons")
-
-
-def empty_layer(name: str) -> MapLayer:
-    """A layer without rows, with the columns that it must have."""
-    columns = {
-        column: np.empty(0, dtype=np.float64 if column == SPEED_COLUMN else np.int64) for column in LAYER_COLUMNS[name]
-    }
-    return MapLayer(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.object_), columns)
 
 
 def write_map(path: Path, layers: Mapping[str, MapLayer], projection: str, version: str = "") -> None:

@@ -11,7 +11,7 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Dict, List, Optional, Tuple
+from typing import Dict, List, Mapping, Optional, Tuple
 
 import numpy as np
 import numpy.typing as npt
@@ -75,12 +75,15 @@ class Roadblock:
 
 
 class CityMap:
-    """The map of one location. Layers are read on first use; objects are built on first use and shared."""
+    """The map of one location. Layers are read on first use; objects are built on first use and shared.
 
-    def __init__(self, path: Path):
+    `layers`: all of them, of a map that is no GeoPackage; `path` then is what error messages name.
+    """
+
+    def __init__(self, path: Path, layers: Optional[Mapping[str, MapLayer]] = None):
         self.path = path
-        self._projection = read_projection(path)
-        self._layers: Dict[str, MapLayer] = {}
+        self._projection = read_projection(path) if layers is None else ""
+        self._layers: Dict[str, MapLayer] = dict(layers or {})
         self._lanes: Dict[Tuple[int, bool], Lane] = {}
         self._roadblocks: Dict[Tuple[str, bool], Roadblock] = {}
 

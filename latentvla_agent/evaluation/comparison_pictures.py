@@ -127,12 +127,12 @@ class ExamplePainter:
         return f"data:image/jpeg;base64,{base64.b64encode(encode_image(image, PHOTO_QUALITY)).decode()}"
 
 
-def shrink(image: Image) -> Image:
-    """A picture (H, W, 3) at most `PHOTO_WIDTH` wide."""
+def shrink(image: Image, limit: int = PHOTO_WIDTH) -> Image:
+    """A picture (H, W, 3) at most `limit` px wide."""
     height, width = image.shape[:2]
-    if width <= PHOTO_WIDTH:
+    if width <= limit:
         return image
-    size = (PHOTO_WIDTH, max(1, round(height * PHOTO_WIDTH / width)))
+    size = (limit, max(1, round(height * limit / width)))
     pillow = import_pillow()
     small: Image = np.array(pillow.fromarray(image).resize(size, pillow.Resampling.BOX, reducing_gap=2.0))
     return small

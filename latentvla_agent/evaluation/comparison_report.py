@@ -13,7 +13,7 @@ from latentvla_agent.evaluation.cost_tables import explain_costs, tabulate_costs
 from latentvla_agent.evaluation.costs import COSTS
 from latentvla_agent.evaluation.report_sections import name_metric
 from latentvla_agent.evaluation.results import SHORT_NAMES
-from latentvla_agent.scoring.versions import METRICS
+from latentvla_agent.scoring.versions import ALL_METRICS
 
 Comparison = Mapping[str, Any]  # content of compare.json
 Rows = List[List[str]]
@@ -23,7 +23,7 @@ NONE = "-"  # printed too, and not every terminal takes more than ASCII
 
 def list_columns(comparison: Comparison) -> List[str]:
     """The sub-scores."""
-    names = METRICS[comparison["metric"]].columns
+    names = ALL_METRICS[comparison["metric"]].columns
     return [name + stage for stage in STAGES for name in names] if comparison["two_stage"] else list(names)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Collection, Dict, List, Mapping, Sequence, Tuple
+from typing import Any, Collection, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from latentvla_agent.data.roots import DataRoots
 from latentvla_agent.data.scene_loader import SceneRef, index_scenes
@@ -31,16 +31,22 @@ class Scenes:
     refs: Mapping[str, SceneRef]
 
 
-def open_scenes(result: Result, log_by_token: Mapping[str, str]) -> Scenes:
-    """Find scenes where the run of `result` had them; raises `DataError` where they no longer are."""
+def open_scenes(result: Result, log_by_token: Mapping[str, str], moved: Optional[DataRoots] = None) -> Scenes:
+    """Find scenes where the run of `result` had them, or where data that has `moved` is now.
+
+    Raises `DataError` where they no longer are.
+    """
     path = result.path.parent / "summary.json"
     try:
         summary = json.loads(path.read_text("utf-8"))
         described = summary["split"]
         window = {name: described["scene_filter"][name] for name in WINDOW}
         scene_filter = SceneFilter(**window, log_names=tuple(sorted(set(log_by_token.values()))))
-        split = Split(described["name"], Path(described["log_folder"]), scene_filter, f"as in {path}")
         roots, caches = _find_roots(summary)
+        logs = Path(described["log_folder"])
+        if moved is not None:
+            roots, logs = moved, moved.logs / logs.name
+        split = Split(described["name"], logs, scene_filter, f"as in {path}")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path}: does not say where the scenes lie ({type(error).__name__}: {error})") from error
     index = index_scenes(split, tokens=set(log_by_token), skip_bad_logs=True)

@@ -27,7 +27,7 @@ from latentvla_agent.evaluation.comparison_tables import (
 from latentvla_agent.evaluation.costs import COSTS
 from latentvla_agent.evaluation.report_sections import list_losses
 from latentvla_agent.evaluation.results import ResultRow, summarise_agent
-from latentvla_agent.scoring.versions import METRICS, Metric, find_metric
+from latentvla_agent.scoring.versions import ALL_METRICS, METRICS, Metric, find_metric
 
 SUMMARY_FIELDS = {
     **{"metric": str, "scorer": str, "split": dict, "versions": dict, "agents": list},
@@ -109,7 +109,7 @@ def _name_seed(result: Result, name: str) -> Result:
 
 def _read_run(table: Table) -> List[Result]:
     summary = _read_summary(table.path.parent / "summary.json")
-    metric = find_metric(summary["metric"])
+    metric = find_metric(summary["metric"], ALL_METRICS)
     table.require(["token", "log", *metric.columns, "score", "valid"])
     rows: Dict[str, List[ResultRow]] = {agent["agent"]: [] for agent in summary["agents"]}
     for line in table.lines:

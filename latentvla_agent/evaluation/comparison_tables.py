@@ -11,9 +11,11 @@ from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from latentvla_agent.errors import DataError
 from latentvla_agent.evaluation.results import ResultRow
+from latentvla_agent.scoring.config import NUM_STEPS
 
 MAY_BE_EMPTY = "two_frame_extended_comfort"  # the first scene of a log has none
 TOLERANCE = 1e-9  # by which rounding may carry a score out of 0…1
+STEPS = ("collision_idx", "ttc_idx", "off_road_idx")  # which only our own runs have
 TRUTH = {"True": True, "False": False}
 
 
@@ -76,7 +78,8 @@ def read_row(line: Line, agent: str, columns: Sequence[str], optional: Sequence[
     sub_scores = {name: read_score(line, name, name in optional) for name in columns}
     score = read_score(line, "score")
     assert score is not None, "it may not be empty"
-    return ResultRow(token, log, agent, score, valid=True, sub_scores=sub_scores)
+    collision, ttc, off_road = (read_step(line, name) for name in STEPS)
+    return ResultRow(token, log, agent, score, True, "", sub_scores, None, collision, ttc, off_road)
 
 
 def read_score(line: Line, name: str, may_be_empty: bool = False) -> Optional[float]:
@@ -91,6 +94,16 @@ def read_score(line: Line, name: str, may_be_empty: bool = False) -> Optional[fl
     if not -TOLERANCE <= value <= 1.0 + TOLERANCE:
         raise DataError(f"{line.place}: {name}: expected a score between 0 and 1, got {cell!r}")
     return value
+
+
+def read_step(line: Line, name: str) -> Optional[int]:
+    """A 10 Hz step of the scored horizon, or None for an empty cell or a table without that column."""
+    cell = line.cells.get(name, "")
+    if not cell:
+        return None
+    if not cell.isdecimal() or len(cell) > 3 or int(cell) > NUM_STEPS:
+        raise DataError(f"{line.place}: {name}: expected a step from 0 to {NUM_STEPS}, got {cell!r}")
+    return int(cell)
 
 
 def check_tokens(path: Path, agent: str, rows: Sequence[ResultRow]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, List
+from typing import Any, List, Tuple
 
 import numpy as np
 import numpy.typing as npt
@@ -25,16 +25,20 @@ LAYERS = (
 
 def draw_map(cache: MetricCache, window: Window) -> List[str]:
     """SVG elements of the map, bottom first."""
+    return [f'<path class="{style}" d="{data}"/>' for style, data in trace_map(cache, window)]
+
+
+def trace_map(cache: MetricCache, window: Window) -> List[Tuple[str, str]]:
+    """Class and path data of what the map is drawn of, bottom first; only what lies in the window."""
     areas = cache.areas
     near = find_near(areas, window)
-    elements = [
-        _draw_area(style, _shapes(areas, near[areas.kinds[near] == kind], window), window, kind != AreaKind.LANE)
+    paths = [
+        (style, _trace_area(_shapes(areas, near[areas.kinds[near] == kind], window), window, kind != AreaKind.LANE))
         for kind, style in LAYERS
     ]
-    elements.append(_draw_area("route", _shapes(areas, near[areas.on_route[near]], window), window, merge=True))
-    centerline = write_clipped_line(window.place(cache.centerline), window)
-    elements.append(f'<path class="center" d="{centerline}"/>' if centerline else "")
-    return [element for element in elements if element]
+    paths.append(("route", _trace_area(_shapes(areas, near[areas.on_route[near]], window), window, merge=True)))
+    paths.append(("center", write_clipped_line(window.place(cache.centerline), window)))
+    return [(style, data) for style, data in paths if data]
 
 
 def find_near(areas: Areas, window: Window) -> npt.NDArray[np.int64]:
@@ -62,9 +66,8 @@ def _build_polygon(areas: Areas, index: Any, window: Window) -> Any:
     return shape
 
 
-def _draw_area(style: str, shapes: List[Any], window: Window, merge: bool) -> str:
-    """One path for a kind; `merge` joins polygons that overlap or touch, others keep their outlines."""
+def _trace_area(shapes: List[Any], window: Window, merge: bool) -> str:
+    """Path data of a kind; `merge` joins polygons that overlap or touch, others keep their outlines."""
     if merge and shapes:
         shapes = [shapely.simplify(shapely.union_all(shapes, grid_size=0.01), window.tolerance)]
-    data = write_polygons(shapes)
-    return f'<path class="{style}" d="{data}"/>' if data else ""
+    return write_polygons(shapes)

@@ -41,9 +41,9 @@ def prepare_file(path: Path) -> None:
     make_folder(path.parent)
 
 
-def write_output(path: Path, content: bytes) -> None:
-    """Write atomically; raises `DataError` where the disk is full or the folder has gone."""
+def write_output(path: Path, content: bytes, durable: bool = True) -> None:
+    """Write atomically; raises `DataError` where the disk is full or the folder has gone. `durable`: as there."""
     try:
-        write_atomically(path, content)
+        write_atomically(path, content, durable)
     except OSError as error:
         raise DataError(f"{path}: cannot be written ({error.strerror}); what is finished is kept") from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Optional, Protocol, Sequence, Tuple
 
 import numpy as np
 
@@ -13,9 +13,10 @@ from latentvla_agent.data.scene import AgentInput, Scene, Trajectory, Trajectory
 from latentvla_agent.data.scene_loader import SceneIndex, SceneLoader, SceneRef
 from latentvla_agent.data.sensors import SensorConfig, SensorStore
 from latentvla_agent.errors import TrajectoryError
-from latentvla_agent.evaluation.agents import Agent, build_agent
+from latentvla_agent.evaluation.agents import Agent, AgentSpec, build_agent
 from latentvla_agent.evaluation.costs import describe_costs, describe_missing
 from latentvla_agent.evaluation.degradations import OTHER_SCENE, borrow_sensors, degrade
+from latentvla_agent.evaluation.plan_details import ask_details
 from latentvla_agent.evaluation.stages import Prediction, StageSetup
 
 
@@ -30,18 +31,32 @@ class PlanItem:
     ahead: Tuple[PlanItem, ...] = ()
 
 
-class PlanHandler:
-    """Runs agents; one instance per worker process."""
+class SceneBuilder(Protocol):
+    """Where scenes come from."""
 
-    def __init__(self, setup: StageSetup):
-        maps = MapStore(setup.roots.maps)
-        sensors = SensorStore(setup.roots.sensors, setup.sensor_source)
-        self._loader = SceneLoader(SceneIndex((), setup.scene_filter), maps, sensors)
-        self._degradation = setup.degradation
+    def build(self, ref: SceneRef) -> Scene:
+        """The scene of a reference."""
+
+
+class ScenePlanner:
+    """Runs agents in the scenes of a loader; one instance per worker process.
+
+    `degradation`, `keep_details`: see `StageSetup`.
+    """
+
+    def __init__(
+        self,
+        agents: Sequence[AgentSpec],
+        loader: SceneBuilder,
+        degradation: Optional[str] = None,
+        keep_details: bool = False,
+    ):
+        self._loader = loader
+        self._degradation, self._keep_details = degradation, keep_details
         self._agents: Dict[str, Agent] = {}
         self._sensor_configs: Dict[str, Any] = {}
         self._ahead: Dict[Tuple[str, str], Prediction] = {}
-        for spec in setup.agents:
+        for spec in agents:
             agent = build_agent(spec)
             agent.initialize()
             self._agents[spec.name], self._sensor_configs[spec.name] = agent, find_sensor_config(agent)
@@ -59,7 +74,7 @@ class PlanHandler:
         arguments = (agent_input, scene) if agent.requires_scene else (agent_input,)
         begun = time.perf_counter()
         trajectory = agent.compute_trajectory(*arguments)
-        return describe_plan(item.agent, agent, trajectory, time.perf_counter() - begun)
+        return self._describe(item.agent, trajectory, time.perf_counter() - begun)
 
     def _see(self, scene: Scene, item: PlanItem) -> AgentInput:
         """What the agent gets of the scene."""
@@ -83,7 +98,23 @@ class PlanHandler:
         except Exception:  # of a scene that is not named here: planned alone, it raises again, and is counted
             return
         for position, (item, plan) in enumerate(zip(items, plans)):
-            self._ahead[(name, item.ref.token)] = describe_plan(name, agent, plan, seconds, position)
+            self._ahead[(name, item.ref.token)] = self._describe(name, plan, seconds, position)
+
+    def _describe(self, name: str, trajectory: Any, seconds: float, *position: int) -> Prediction:
+        agent = self._agents[name]
+        prediction = describe_plan(name, agent, trajectory, seconds, *position)
+        details = ask_details(agent, *position) if self._keep_details else {}
+        return {**prediction, "details": details} if details else prediction
+
+
+class PlanHandler(ScenePlanner):
+    """Runs agents in scenes of OpenScene logs."""
+
+    def __init__(self, setup: StageSetup):
+        maps = MapStore(setup.roots.maps)
+        sensors = SensorStore(setup.roots.sensors, setup.sensor_source)
+        loader = SceneLoader(SceneIndex((), setup.scene_filter), maps, sensors)
+        super().__init__(setup.agents, loader, setup.degradation, setup.keep_details)
 
 
 def describe_plan(name: str, agent: Agent, trajectory: Any, seconds: float, *position: int) -> Prediction:

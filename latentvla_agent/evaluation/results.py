@@ -142,7 +142,12 @@ def format_table(summaries: Sequence[Mapping[str, Any]], metric: Metric) -> str:
         cells = [str(summary["agent"]), str(summary["expected"]), str(summary["failed"])]
         cells += [_percent(summary[name]) for name in metric.columns]
         lines.append(cells + [_percent(summary["score"])])
-    widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
+    return align_cells(lines)
+
+
+def align_cells(lines: Sequence[Sequence[str]]) -> str:
+    """Text of a table: a header, a rule, the other lines; the first column to the left, the others to the right."""
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     formatted = [
         "  ".join([line[0].ljust(widths[0])] + [c.rjust(w) for c, w in zip(line[1:], widths[1:])]) for line in lines
     ]

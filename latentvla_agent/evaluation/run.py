@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import sys
-from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Callable, Dict, Generator, List, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 from latentvla_agent.data.roots import DataRoots
 from latentvla_agent.data.scene_loader import SceneIndex
@@ -16,33 +14,29 @@ from latentvla_agent.data.sensors import SensorSource
 from latentvla_agent.data.splits import Split
 from latentvla_agent.errors import ConfigError
 from latentvla_agent.evaluation.agents import AgentSpec
-from latentvla_agent.evaluation.chunks import ItemMaker, Predictions, chunk_refs, look_ahead
+from latentvla_agent.evaluation.chunks import ItemMaker, Predictions
 from latentvla_agent.evaluation.degradations import OTHER_SCENE, find_partners
 from latentvla_agent.evaluation.devkit_process import complete_maps
 from latentvla_agent.evaluation.devkits import Devkit
 from latentvla_agent.evaluation.folders import open_folder, write_output
-from latentvla_agent.evaluation.journal import Journal
 from latentvla_agent.evaluation.official_scoring import OfficialHandler, OfficialSetup
-from latentvla_agent.evaluation.planning import PlanHandler, PlanItem
-from latentvla_agent.evaluation.progress import StageProgress
+from latentvla_agent.evaluation.planning import PlanHandler
 from latentvla_agent.evaluation.provenance import (
     describe_agent,
     hash_list,
     hash_mapping,
     list_versions,
 )
-from latentvla_agent.evaluation.ray_workers import run_in_ray
 from latentvla_agent.evaluation.report import make_report
 from latentvla_agent.evaluation.results import ResultRow, write_csv
 from latentvla_agent.evaluation.shadow import compare_with_embedded, warn_of_differences
-from latentvla_agent.evaluation.stages import ScoreHandler, StageSetup, failed_row
+from latentvla_agent.evaluation.stage_loop import StageLoop
+from latentvla_agent.evaluation.stages import ScoreHandler, StageSetup
 from latentvla_agent.evaluation.summary import summarise_run
 from latentvla_agent.evaluation.two_stage import finish_agents
-from latentvla_agent.evaluation.workers import Outcome, run_in_workers
 from latentvla_agent.scoring.versions import Metric
 
-PREDICTIONS, SCORES, DEVKIT_LOG = "predictions.journal", "scores.journal", "devkit.log"
-EXECUTORS = {"processes": run_in_workers, "ray": run_in_ray}
+DEVKIT_LOG = "devkit.log"
 
 
 @dataclass(frozen=True)
@@ -64,6 +58,7 @@ class Run:
     sensor_source: Optional[SensorSource] = None  # makes sensor files that are not there yet
     batch_size: int = 1  # scenes that a learned agent plans in one pass
     degradation: Optional[str] = None  # what agents' sensors lose: see `degradations`
+    keep_details: bool = False  # proposals and latent actions, in a file of their own: see `plan_details`
 
     @property
     def scorer(self) -> str:
@@ -103,6 +98,7 @@ class Run:
             self.metric.name,
             sensor_source=self.sensor_source,
             degradation=self.degradation,
+            keep_details=self.keep_details,
         )
 
     def official_setup(self) -> OfficialSetup:
@@ -111,6 +107,12 @@ class Run:
         folder = self.cache_folder / "official-maps" / hash_mapping({"maps": str(self.roots.maps)})
         maps = complete_maps(self.roots, folder)
         return OfficialSetup(self.setup(), self.devkit, maps, self.out / DEVKIT_LOG, self.is_two_stage)
+
+    def loop(self, identity: Mapping[str, Any]) -> StageLoop:
+        """What goes through the scenes."""
+        names = [spec.name for spec in self.agents]
+        workforce = (self.workers, self.time_limit, self.executor, self.batch_size)
+        return StageLoop(self.out, identity, self.index.all_refs, names, *workforce, keep_details=self.keep_details)
 
     def scoring_factory(self) -> Callable[[], Any]:
         """Makes what scores in a worker."""
@@ -153,58 +155,15 @@ def plan(run: Run) -> Dict[Tuple[str, str], Any]:
 
 def plan_scenes(run: Run, identity: Mapping[str, Any]) -> Dict[Tuple[str, str], Any]:
     """Stage 1: the prediction, or the failure, of every agent in every scene, synthetic ones too, by (agent, token)."""
-    with Journal(run.out / PREDICTIONS, identity) as journal:
-        _warn_damaged(journal)
-        done = {(entry["prediction"]["agent"], entry["token"]): entry["prediction"] for entry in journal.entries}
-        partners = find_partners(run.index.all_refs) if run.degradation == OTHER_SCENE else {}
-        chunks = [
-            look_ahead(
-                [
-                    PlanItem(ref, spec.name, partners.get(ref.token))
-                    for ref in chunk
-                    if (spec.name, ref.token) not in done
-                ],
-                run.batch_size,
-            )
-            for spec in run.agents
-            for chunk in chunk_refs(run.index.all_refs, run.workers)
-        ]
-        progress = StageProgress(
-            "plan",
-            total=len(run.agents) * len(run.index.all_refs),
-            finished=len(done),
-            failed=sum("error" in prediction for prediction in done.values()),
-        )
-        with closing(_run_stage(progress, chunks, partial(PlanHandler, run.setup()), run)) as outcomes:
-            for outcome in outcomes:
-                item: PlanItem = outcome.item
-                prediction = outcome.result or {"agent": item.agent, "error": outcome.error}
-                journal.append({"token": item.ref.token, "prediction": prediction})
-                done[(item.agent, item.ref.token)] = prediction
-        return done
+    partners = find_partners(run.index.all_refs) if run.degradation == OTHER_SCENE else {}
+    return replace(run.loop(identity), partners=partners).plan(partial(PlanHandler, run.setup()))
 
 
 def score_scenes(run: Run, identity: Mapping[str, Any], predictions: Predictions) -> Dict[str, List[Dict[str, Any]]]:
     """Stage 2: by token, a row for every agent as the handler gives it."""
-    names = [spec.name for spec in run.agents]
-    items = ItemMaker(run.index.refs, names, predictions, run.metric.has_predecessors and not run.is_two_stage)
-    with Journal(run.out / SCORES, identity) as journal:
-        _warn_damaged(journal)
-        done = {entry["token"]: entry["rows"] for entry in journal.entries}
-        chunks = [
-            [items.make(ref) for ref in chunk if ref.token not in done]
-            for chunk in chunk_refs(run.index.all_refs, run.workers)
-        ]
-        if run.devkit is not None:
-            chunks = [look_ahead(chunk) for chunk in chunks]
-        progress = StageProgress("score", len(run.index.all_refs), len(done))
-        with closing(_run_stage(progress, chunks, run.scoring_factory(), run)) as outcomes:
-            for outcome in outcomes:
-                ref = outcome.item.ref
-                rows = outcome.result or [failed_row(ref, name, outcome.error).to_json(run.metric) for name in names]
-                journal.append({"token": ref.token, "rows": rows})
-                done[ref.token] = rows
-        return done
+    loop = run.loop(identity)
+    items = ItemMaker(run.index.refs, loop.agents, predictions, run.metric.has_predecessors and not run.is_two_stage)
+    return loop.score(run.metric, items.make, run.scoring_factory(), ahead=run.devkit is not None)
 
 
 def finish_rows(
@@ -217,19 +176,3 @@ def finish_rows(
         extras = {agent: result.summary for agent, result in results.items()}
         return [row for result in results.values() for row in result.rows], extras
     return [ResultRow.from_json(scored[ref.token][i], run.metric) for i in range(len(run.agents)) for ref in refs], {}
-
-
-def _run_stage(
-    progress: StageProgress, chunks: List[List[Any]], factory: Callable[[], Any], run: Run
-) -> Generator[Outcome[Any], None, None]:
-    """Outcomes of a stage; closing it, as an error or Ctrl-C in its consumer does, ends the workers at once."""
-    with progress, closing(EXECUTORS[run.executor](chunks, factory, run.workers, run.time_limit)) as outcomes:
-        for outcome in outcomes:
-            yield outcome
-            progress.advance(failed=bool(outcome.error))
-
-
-def _warn_damaged(journal: Journal) -> None:
-    if journal.damaged_lines:
-        lines = ", ".join(map(str, journal.damaged_lines))
-        print(f"warning: {journal.path}: damaged line(s) {lines}; these scenes are done again", file=sys.stderr)

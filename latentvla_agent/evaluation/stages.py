@@ -19,6 +19,7 @@ from latentvla_agent.data.splits import SceneFilter
 from latentvla_agent.errors import DataError
 from latentvla_agent.evaluation.agents import AgentSpec
 from latentvla_agent.evaluation.results import ResultRow, row_of_scores
+from latentvla_agent.scoring.config import DEFAULT_CONFIG, ScoringConfig
 from latentvla_agent.scoring.metric_cache import (
     MetricCache,
     build_metric_cache,
@@ -28,7 +29,8 @@ from latentvla_agent.scoring.metric_cache import (
 )
 from latentvla_agent.scoring.scorer import PreviousPlan, Scorer
 
-# {"agent", "poses", "interval", "costs"}, "missing_sensors" where known; {"agent", "error"} of a failed one
+# {"agent", "poses", "interval", "costs"}, "missing_sensors" where known, "details" on their way to a file of their own;
+# {"agent", "error"} of a failed one
 Prediction = Mapping[str, Any]
 
 
@@ -44,6 +46,7 @@ class StageSetup:
     human_filter: bool = True
     sensor_source: Optional[SensorSource] = None  # what makes sensor files that are not there yet
     degradation: Optional[str] = None  # what agents' sensors lose: see `degradations`
+    keep_details: bool = False  # whether agents are asked what they weighed: see `plan_details`
 
 
 @dataclass(frozen=True)
@@ -113,8 +116,8 @@ class SourceHashes:
 class Grader(ABC):
     """Scores the predictions of a scene from a metric cache, wherever that comes from."""
 
-    def __init__(self, metric: str, human_filter: bool):
-        self._scorer = Scorer(metric, human_filter=human_filter)
+    def __init__(self, metric: str, human_filter: bool, config: ScoringConfig = DEFAULT_CONFIG):
+        self._scorer = Scorer(metric, config, human_filter)
         self._last: Dict[str, MetricCache] = {}  # the next scene asks for it again, as the one before
 
     @abstractmethod

@@ -21,7 +21,7 @@ from latentvla_agent.scoring.metrics.comfort import compare_plans
 from latentvla_agent.scoring.metrics.ego_progress import normalise_progress
 from latentvla_agent.scoring.rollouts import Rollouts, roll_out
 from latentvla_agent.scoring.state import FloatArray
-from latentvla_agent.scoring.versions import Metric, find_metric
+from latentvla_agent.scoring.versions import ALL_METRICS, Metric, find_metric
 
 COLUMN_OF = {
     "no_at_fault_collisions": SubScore.COLLISION,
@@ -67,7 +67,7 @@ class Scorer:
     def __init__(
         self, metric: str = "pdms-v1.1", config: ScoringConfig = DEFAULT_CONFIG, human_filter: bool = True
     ) -> None:
-        self.metric: Metric = find_metric(metric)
+        self.metric: Metric = find_metric(metric, ALL_METRICS)
         self.config = config
         self._human_filter = human_filter
         self._worlds: WeakKeyDictionary[MetricCache, World] = WeakKeyDictionary()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass
-from typing import Dict, Tuple
+from typing import Dict, Mapping, Tuple
 
 from latentvla_agent.errors import ConfigError
 from latentvla_agent.scoring.config import NUM_STATES
@@ -81,11 +81,15 @@ METRICS: Dict[str, Metric] = {
     )
 }
 
+# The score of v1.1 on nuScenes: other data, another car, routes found from the drive. Never beside one of NAVSIM.
+NUSCENES_METRIC = Metric("pdms-nuscenes", "PDMS on nuScenes", V1, _PDMS_COLUMNS)
+ALL_METRICS: Dict[str, Metric] = {**METRICS, NUSCENES_METRIC.name: NUSCENES_METRIC}
 
-def find_metric(name: str) -> Metric:
-    """The metric of that name; raises `ConfigError` with a suggestion."""
-    if name not in METRICS:
-        close = difflib.get_close_matches(name, METRICS, n=1)
-        hint = f", did you mean {close[0]}?" if close else f"; there are: {', '.join(METRICS)}"
+
+def find_metric(name: str, known: Mapping[str, Metric] = METRICS) -> Metric:
+    """The metric of that name, by default one of NAVSIM's; raises `ConfigError` with a suggestion."""
+    if name not in known:
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f", did you mean {close[0]}?" if close else f"; there are: {', '.join(known)}"
         raise ConfigError(f"unknown metric {name!r}{hint}")
-    return METRICS[name]
+    return known[name]
