@@ -84,6 +84,7 @@ train-planners: $(STAMP)  ## Train the tiny planners and their blind controls on
 train: PLANNERS := ipad-tiny transfuser-tiny
 train: train-planners  ## The whole chain, seed 0: planners, latent actions, teacher, students, fused planners (resumable)
 	$(BIN)/latentvla world make --split minitown-unlabelled
+	$(BIN)/latentvla world render --split minitown-unlabelled --sensor cam_f0 --frames window
 	$(BIN)/latentvla train latent-actions
 	$(BIN)/latentvla train teacher
 	$(foreach config,distillation-tiny distillation-transfuser-tiny,$(BIN)/latentvla train distill --config $(config) &&) true

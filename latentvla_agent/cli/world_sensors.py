@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, List, Optional, Tuple
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from latentvla_agent.world.rendering.cache import SensorRenderer
 
 SCENE_TIME_LIMIT_S = 600.0
-FRAME_CHOICES = ("current", "history", "all")
+FRAME_CHOICES = ("current", "history", "all", "window")
 
 
 def render_command(
@@ -37,7 +36,9 @@ def render_command(
         Optional[List[str]],
         typer.Option("--sensor", help=f"One of {', '.join(SENSOR_NAMES)}; repeat it. Default: all."),
     ] = None,
-    frames: Annotated[str, typer.Option("--frames", help=f"Of each scene: {', '.join(FRAME_CHOICES)}.")] = "history",
+    frames: Annotated[
+        str, typer.Option("--frames", help=f"Of each scene: {', '.join(FRAME_CHOICES)} (what latent actions look at).")
+    ] = "history",
     max_scenes: MaxScenes = None,
     workers: Workers = None,
 ) -> None:
@@ -54,7 +55,7 @@ def render_command(
         raise ConfigError(f"--frames: expected one of {', '.join(FRAME_CHOICES)}, got {frames!r}")
     source = open_source(SplitRequest(data, split=split, max_scenes=max_scenes))
     refs, count = source.index.refs, workers or count_cores()
-    factory = partial(SceneRenderer, source.roots, names, _frame_range(source, frames))
+    factory = partial(SceneRenderer, source.roots, names, _list_frames(source, frames))
     failures: List[str] = []
     with StageProgress("render", len(refs), 0) as progress:
         for outcome in run_in_workers(chunk_refs(refs, count), factory, count, SCENE_TIME_LIMIT_S):
@@ -92,18 +93,10 @@ def show_command(
     print(f"scene {ref.token} of {ref.log_name} -> {out}")
 
 
-@dataclass(frozen=True)
-class FrameRange:
-    """Frames of a scene's window, from its start."""
-
-    first: int
-    end: int
-
-
 class SceneRenderer:
-    """Renders the sensors of scenes; one instance per worker process."""
+    """Renders the sensors of scenes, of these frames from the start of each; one instance per worker process."""
 
-    def __init__(self, roots: DataRoots, names: Tuple[str, ...], frames: FrameRange):
+    def __init__(self, roots: DataRoots, names: Tuple[str, ...], frames: Tuple[int, ...]):
         self._source = _open_renderer(roots)
         self._roots, self._names, self._frames = roots, names, frames
 
@@ -111,8 +104,8 @@ class SceneRenderer:
         """Make sure that the files are there."""
         from latentvla_agent.world.rendering.cache import ensure_sensors
 
-        window = slice(ref.start + self._frames.first, ref.start + self._frames.end)
-        tokens = [str(frame["token"]) for frame in self._source.open_log(ref.log_path).frames[window]]
+        frames = self._source.open_log(ref.log_path).frames
+        tokens = [str(frames[ref.start + number]["token"]) for number in self._frames]
         ensure_sensors(self._roots, ref.log_path, tokens, self._names, renderer=self._source)
         return True
 
@@ -128,11 +121,19 @@ def _open_renderer(roots: DataRoots) -> SensorRenderer:
     return SensorRenderer(roots.maps)
 
 
-def _frame_range(source: SceneSource, frames: str) -> FrameRange:
+def _list_frames(source: SceneSource, frames: str) -> Tuple[int, ...]:
+    """Numbers of frames, from the start of a scene."""
+    from latentvla_agent.features.windows import WindowConfig  # loads torch
+
     window = source.index.scene_filter
-    history = window.num_history_frames
-    ranges = {"current": (history - 1, history), "history": (0, history), "all": (0, window.num_frames)}
-    return FrameRange(*ranges[frames])
+    current = window.num_history_frames - 1
+    choices = {
+        "current": (current,),
+        "history": tuple(range(current + 1)),
+        "all": tuple(range(window.num_frames)),
+        "window": tuple(current + offset for offset in WindowConfig.frames),
+    }
+    return choices[frames]
 
 
 def _check_names(names: Optional[List[str]]) -> Tuple[str, ...]:
