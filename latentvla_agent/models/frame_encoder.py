@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Tuple
+import hashlib
+from collections import OrderedDict
+from typing import List, Tuple
 
 import torch
 from torch import nn
@@ -10,9 +12,15 @@ from torch import nn
 from latentvla_agent.models.backbones import BackboneConfig, make_backbone, make_normalization
 from latentvla_agent.models.latent_tokens import Tensors
 
+REMEMBERED = 64  # frames
+
 
 class FrameEncoder(nn.Module):
-    """A frozen backbone, passed in by its config, and a mean over the cells of a grid (rows, columns)."""
+    """A frozen backbone, passed in by its config, and a mean over the cells of a grid (rows, columns).
+
+    Windows of one log overlap: a frame is in up to four of them. What the last frames gave is remembered, as long as
+    nobody trains.
+    """
 
     def __init__(self, backbone: BackboneConfig, grid: Tuple[int, int] = (6, 10)):
         super().__init__()
@@ -20,13 +28,32 @@ class FrameEncoder(nn.Module):
         self.normalization = make_normalization(backbone)
         self.backbone = make_backbone(backbone)
         self.pool = nn.AdaptiveAvgPool2d(grid)
+        self._remembered: OrderedDict[bytes, torch.Tensor] = OrderedDict()
 
     def encode(self, features: Tensors) -> Tensors:
         """`frames` (B, T, 3, H, W) uint8 to `frame_features` (B, T, rows * columns, C)."""
         frames = features["frames"]
-        maps = self.pool(self.backbone(self.normalization(frames.flatten(0, 1)))[-1])
-        return {"frame_features": maps.flatten(2).transpose(1, 2).unflatten(0, frames.shape[:2])}
+        flat = frames.flatten(0, 1)
+        found = self._see(flat) if torch.is_grad_enabled() else torch.stack(self._recall(flat))
+        return {"frame_features": found.unflatten(0, frames.shape[:2])}
 
     def forward(self, frames: torch.Tensor) -> torch.Tensor:
         """The same without names."""
         return self.encode({"frames": frames})["frame_features"]
+
+    def _see(self, frames: torch.Tensor) -> torch.Tensor:
+        """(B, 3, H, W) uint8 to (B, rows * columns, C)."""
+        maps: torch.Tensor = self.pool(self.backbone(self.normalization(frames))[-1])
+        return maps.flatten(2).transpose(1, 2)
+
+    def _recall(self, frames: torch.Tensor) -> List[torch.Tensor]:
+        return [self._recall_one(frame) for frame in frames]
+
+    def _recall_one(self, frame: torch.Tensor) -> torch.Tensor:
+        key = hashlib.blake2b(frame.cpu().numpy().tobytes(), digest_size=16).digest()
+        if key not in self._remembered:
+            self._remembered[key] = self._see(frame[None])[0]
+        self._remembered.move_to_end(key)
+        while len(self._remembered) > REMEMBERED:
+            self._remembered.popitem(last=False)
+        return self._remembered[key]
