@@ -8,7 +8,7 @@ from typing import Any, Dict
 import pytest
 
 from latentvla_agent.errors import DataError
-from latentvla_agent.evaluation.journal import Journal
+from latentvla_agent.evaluation.journal import Journal, read_lines
 from latentvla_agent.evaluation.plan_details import (
     DETAILS,
     ask_details,
@@ -17,6 +17,7 @@ from latentvla_agent.evaluation.plan_details import (
     open_details,
     read_details,
 )
+from tests.evaluation.commands import run
 
 POSES = [[1.0, 0.0, 0.0], [2.0, 0.0, 0.0]]
 WHOLE = {"proposals": [POSES], "proposal_scores": [0.5], "codes": [3, 4], "code_shares": [1.0, 0.25], "transitions": 2}
@@ -73,3 +74,17 @@ def test_another_file_is_refused_by_name(tmp_path: Path) -> None:
         journal.append({"token": "t", "agent": "a", "details": {"codes": [1]}})
     with pytest.raises(DataError, match=r"details.journal: not a journal of details \(KeyError: 'code_shares'\)"):
         read_details(tmp_path)
+
+
+@pytest.mark.parametrize("is_asked", [True, False])
+def test_the_command_keeps_what_an_agent_weighed(tmp_path: Path, metric_caches: Path, is_asked: bool) -> None:
+    (tmp_path / "telling.yaml").write_text("_target_: tests.evaluation.telling_agent.Telling\n")
+    command = ["eval", "--agent", tmp_path / "telling.yaml", "--agent", "stop", "--split", "embedded", "--workers", "1"]
+    options = ["--max-scenes", "2", "--cache", metric_caches, *(["--keep-details"] if is_asked else [])]
+    answer = run(*command, *options, "--out", tmp_path / "out")
+    assert answer.status == 0, answer.err
+    details = read_details(tmp_path / "out")
+    assert [agent for agent, _ in details] == (["telling", "telling"] if is_asked else []), "stop tells nothing"
+    assert all(kept["proposal_scores"] == [0.25, 0.75] for kept in details.values())
+    plans = [entry["prediction"] for entry in read_lines(tmp_path / "out" / "predictions.journal").entries[1:]]
+    assert len(plans) == 4 and not any("details" in plan for plan in plans), "plans stay small"
