@@ -33,6 +33,7 @@ class AreaConfig:
     closing_m: float = 0.6  # gaps in a junction's area that are half as wide are closed
     pavement_m: float = 0.1  # a pavement's border that still belongs to the junction
     border_m: float = 0.01  # borders lose vertices that change them by less
+    middle_m: float = 0.3  # leftmost borders of two directions that are no farther apart are one
     stop_before_m: float = 1.0  # a stop polygon, from before the end of its lanes
     stop_after_m: float = 0.3  # to behind it
 

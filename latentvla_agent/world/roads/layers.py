@@ -17,7 +17,6 @@ from shapely import Polygon
 from latentvla_agent.data.map_layers import NO_ID, MapLayer
 from latentvla_agent.world.roads.areas import (
     AreaConfig,
-    draw_borders,
     draw_connector_sides,
     draw_junction,
     draw_stop,
@@ -27,6 +26,7 @@ from latentvla_agent.world.roads.areas import (
 )
 from latentvla_agent.world.roads.curves import Line
 from latentvla_agent.world.roads.lanes import RoadConnector, RoadLane, Roads
+from latentvla_agent.world.roads.middles import draw_edge_borders
 from latentvla_agent.world.roads.parking import ParkingConfig, draw_parking
 
 GroupPair = Tuple[str, str]
@@ -91,6 +91,7 @@ class _Draft:
         self.roads = roads
         self.config = config
         self.edges = roads.edges()
+        self.borders = draw_edge_borders(self.edges, config.areas)
         self.layers: Dict[str, _Layer] = {name: _Layer() for name in COLUMNS}
         self._next = first_id
         pairs = [(roads.lanes[c.from_lane].edge, roads.lanes[c.to_lane].edge) for c in roads.connectors.values()]
@@ -169,8 +170,7 @@ def lay_out_map(
 
 
 def _add_group(draft: _Draft, edge: str, lanes: Sequence[RoadLane]) -> None:
-    borders = [thin_out(border, draft.config.areas) for border in draw_borders(lanes)]
-    sides = (0, len(lanes))
+    borders, sides = draft.borders[edge], (0, len(lanes))
     fids = [
         _add_border(draft, border, BorderKind.ROAD_SIDE if row in sides else BorderKind.LANES)
         for row, border in enumerate(borders)
