@@ -174,3 +174,22 @@ def test_ego_codes_carry_the_motion_that_nobody_told() -> None:
     fitted = design @ torch.linalg.lstsq(design, speed[:, None]).solution
     explained = 1.0 - (fitted[:, 0] - speed).square().mean() / speed.var()
     assert explained > 0.7
+
+
+def test_vectors_that_hardly_differ_are_spread_before_they_are_quantised() -> None:
+    torch.manual_seed(0)
+    quantise = Quantiser(16, 4, QuantiserConfig(size=8)).train()
+    tokens = 5.0 + 1e-3 * torch.randn(64, 16)
+    spread = quantise.spread(quantise.input(tokens))
+    assert (
+        float(spread.square().mean()) == pytest.approx(1.0, abs=1e-3) and float(spread.mean(dim=0).abs().max()) < 1e-3
+    )
+    for _ in range(200):
+        vectors = quantise(tokens).vectors
+    assert vectors.std(dim=0).norm() > 0.5, "codes are apart"
+    before = quantise.spread.mean.clone(), quantise.spread.square.clone()
+    quantise.freeze()
+    quantise.train()(tokens + 1.0)
+    assert torch.equal(quantise.spread.mean, before[0]) and torch.equal(quantise.spread.square, before[1])
+    quantise.eval()
+    torch.testing.assert_close(quantise.spread(quantise.input(tokens)), spread, atol=0.2, rtol=0.2)
