@@ -123,17 +123,15 @@ def _open_renderer(roots: DataRoots) -> SensorRenderer:
 
 def _list_frames(source: SceneSource, frames: str) -> Tuple[int, ...]:
     """Numbers of frames, from the start of a scene."""
-    from latentvla_agent.features.windows import WindowConfig  # loads torch
+    scene_filter = source.index.scene_filter
+    current = scene_filter.num_history_frames - 1
+    if frames == "window":
+        from latentvla_agent.features.windows import WindowConfig  # loads torch, which the others need not
 
-    window = source.index.scene_filter
-    current = window.num_history_frames - 1
-    choices = {
-        "current": (current,),
-        "history": tuple(range(current + 1)),
-        "all": tuple(range(window.num_frames)),
-        "window": tuple(current + offset for offset in WindowConfig.frames),
-    }
-    return choices[frames]
+        return tuple(current + offset for offset in WindowConfig.frames)
+    first = current if frames == "current" else 0
+    end = scene_filter.num_frames if frames == "all" else current + 1
+    return tuple(range(first, end))
 
 
 def _check_names(names: Optional[List[str]]) -> Tuple[str, ...]:

@@ -75,7 +75,7 @@ class Quantiser(nn.Module):
         """The codebook stays as it is from now on, and so do the statistics of what it quantises; what leads to it may
         still learn."""
         self.codebook.freeze_codebook = frozen
-        self.spread.train(self.training and not frozen)
+        self.train(self.training)
 
     def train(self, mode: bool = True) -> Quantiser:
         """As of any module; the statistics of a frozen one stay."""

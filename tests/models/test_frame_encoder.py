@@ -32,3 +32,7 @@ def test_a_frame_of_several_windows_is_seen_once(monkeypatch: pytest.MonkeyPatch
     assert sum(seen) == 6 and torch.equal(found[0][2:], found[1][:2])
     torch.testing.assert_close(torch.stack(found), encoder(windows).detach(), atol=1e-4, rtol=1e-4)
     assert sum(seen) == 6 + 8, "where somebody trains, nothing is remembered"
+    with torch.no_grad():
+        encoder.backbone.network.load_state_dict(encoder.backbone.network.state_dict())
+        encoder(frames[None, :1])
+    assert sum(seen) == 6 + 8 + 1, "nor after weights have been loaded"

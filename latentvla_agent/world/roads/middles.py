@@ -27,10 +27,11 @@ def draw_edge_borders(edges: Mapping[str, Sequence[RoadLane]], config: AreaConfi
     lines = [shapely.LineString(raw[edge][0]) for edge in names]
     tree = shapely.STRtree(lines)
     for number, edge in enumerate(names):
-        for other in tree.query(lines[number], predicate="dwithin", distance=config.middle_m):
-            shared = share_middle(raw[edge][0], raw[names[other]][0], config) if other > number else None
+        near = tree.query(lines[number], predicate="dwithin", distance=config.middle_m)
+        for other in (names[index] for index in near if index > number):
+            shared = share_middle(raw[edge][0], raw[other][0], config)
             if shared is not None:
-                borders[edge][0], borders[names[other]][0] = shared
+                borders[edge][0], borders[other][0] = shared
     return borders
 
 
