@@ -68,10 +68,13 @@ def report_latent_actions(
 def probe(
     inputs: torch.Tensor, motion: torch.Tensor, new_inputs: torch.Tensor, new_motion: torch.Tensor, config: ReportConfig
 ) -> Dict[str, float]:
-    """Share of the variance (R squared) of each motion, by a ridge regression with an intercept."""
+    """Share of the variance (R squared) of each motion, by a ridge regression with an intercept.
+
+    Inputs that are all alike, as those of a collapsed codebook, predict the mean and explain nothing.
+    """
     center, wanted = inputs.double().mean(dim=0), motion[:, : len(MOTIONS)].double()
     design, middle = inputs.double() - center, wanted.mean(dim=0)
-    penalty = config.ridge * design.square().sum(dim=0).mean()
+    penalty = config.ridge * design.square().sum(dim=0).mean().clamp(min=torch.finfo(torch.float64).eps)
     gram = design.T @ design + penalty * torch.eye(design.shape[1], dtype=torch.float64)
     weights = torch.linalg.solve(gram, design.T @ (wanted - middle))
     predicted = (new_inputs.double() - center) @ weights + middle

@@ -44,6 +44,13 @@ def test_the_probe_explains_what_is_there_and_nothing_else() -> None:
     assert found["dyaw"] < 0.05
 
 
+def test_inputs_that_are_all_alike_explain_nothing() -> None:
+    torch.manual_seed(0)
+    motion, others = torch.randn(40, 7), torch.randn(20, 7)
+    found = probe(torch.full((40, 5), 0.3), motion, torch.full((20, 5), 0.3), others, ReportConfig())
+    assert all(value == pytest.approx(0.0, abs=0.2) and value <= 0.0 for value in found.values())
+
+
 def test_the_report_of_an_untrained_model() -> None:
     torch.manual_seed(0)
     model = LatentActionModel(EGO).train()
