@@ -14,7 +14,10 @@ import torch
 from latentvla_agent.data.scene import PoseIndex, Scene, to_local_frame
 from latentvla_agent.data.sensors import CAMERA_NAMES
 from latentvla_agent.errors import ConfigError, DataError
+from latentvla_agent.features.cameras import project_to_picture
 from latentvla_agent.features.pictures import average_into
+
+PROJECTION = "window_projection"
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,8 @@ class WindowTargets:
         return f"latentvla_window_{config.camera}_{config.width}x{config.height}_{frames}"
 
     def compute_targets(self, scene: Scene) -> Dict[str, torch.Tensor]:
-        """frames (T, 3, H, W) uint8; motion (T - 1, 7) float32, see `data.scene.MOTION_SIZE`.
+        """frames (T, 3, H, W) uint8; motion (T - 1, 7) float32, see `data.scene.MOTION_SIZE`; `PROJECTION` (3, 4)
+        float32 of the camera in the first of them, as of `features.cameras`.
 
         Raises `DataError` where the scene has no such frame, or a frame no such picture.
         """
@@ -58,9 +62,14 @@ class WindowTargets:
         if not 0 <= indices[0] <= indices[-1] < len(scene.frames):
             raise DataError(f"scene {scene.token}: expected frames {config.frames} around the current one")
         pictures = np.zeros((len(indices), 3, config.height, config.width), np.uint8)
-        for out, index in zip(pictures, indices):
-            average_into(out, self._read(scene, index))
-        return {"frames": torch.from_numpy(pictures), "motion": measure_motion(scene, indices)}
+        cameras = [self._read(scene, index) for index in indices]
+        for out, camera in zip(pictures, cameras):
+            average_into(out, camera.image)
+        return {
+            "frames": torch.from_numpy(pictures),
+            "motion": measure_motion(scene, indices),
+            PROJECTION: torch.from_numpy(project_to_picture(cameras[0]).astype(np.float32)),
+        }
 
     def _read(self, scene: Scene, index: int) -> Any:
         frame, config = scene.frames[index], self.config
@@ -68,10 +77,10 @@ class WindowTargets:
             raise DataError(f"scene {scene.token}: no sensor files are open")
         size = config.width, config.height
         cameras, _ = scene.sensor_files.load(frame.token, frame.sensors, [config.camera], size)
-        image = getattr(cameras, config.camera).image
-        if image is None:
+        camera = getattr(cameras, config.camera)
+        if camera.image is None:
             raise DataError(f"scene {scene.token}: frame {frame.token} has no picture of {config.camera}")
-        return image
+        return camera
 
 
 def measure_motion(scene: Scene, indices: Sequence[int]) -> torch.Tensor:

@@ -7,62 +7,25 @@ new codes must carry the motion. Input and target are features of a frozen backb
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Dict, NamedTuple, Optional, Tuple
+from typing import Dict, NamedTuple, Optional
 
 import torch
 from torch import nn
 
-from latentvla_agent.data.scene import MOTION_SIZE
 from latentvla_agent.errors import ConfigError
-from latentvla_agent.models.blocks import Attention, Block
-from latentvla_agent.models.latent_tokens import ActionVocabulary
-from latentvla_agent.models.quantiser import Quantised, Quantiser, QuantiserConfig
-
-STEPS = ("environment", "ego")
-
-
-@dataclass(frozen=True)
-class LatentActionConfig:
-    """Sizes of UniVLA: features of DINOv2-B/14, 12 + 12 blocks."""
-
-    step: str = "ego"
-    feature_size: int = 768
-    num_tokens: int = 256  # of a frame
-    width: int = 768
-    num_heads: int = 12
-    encoder_depth: int = 12
-    decoder_depth: int = 12
-    vocabulary: ActionVocabulary = field(default_factory=ActionVocabulary)
-    quantiser: QuantiserConfig = field(default_factory=QuantiserConfig)
-
-    def __post_init__(self) -> None:
-        if self.step not in STEPS:
-            raise ConfigError(f"step: expected one of {', '.join(STEPS)}, got {self.step!r}")
-
-    @property
-    def kinds(self) -> Tuple[str, ...]:
-        """The codebooks of this step, the one that it trains last."""
-        return STEPS[: STEPS.index(self.step) + 1]
-
-
-@dataclass(frozen=True)
-class TinyLatentActionConfig(LatentActionConfig):
-    """Features of EfficientNet-lite0 on a coarse grid: two CPU cores, minutes."""
-
-    feature_size: int = 112
-    num_tokens: int = 60
-    width: int = 128
-    num_heads: int = 4
-    encoder_depth: int = 3
-    decoder_depth: int = 3
+from latentvla_agent.models.frame_decoder import FrameDecoder
+from latentvla_agent.models.latent_action_config import LatentActionConfig
+from latentvla_agent.models.quantiser import Quantised, Quantiser
+from latentvla_agent.models.transition_encoder import TransitionEncoder
 
 
 class Reconstruction(NamedTuple):
-    """`predicted` and `target` (B, T - 1, N, C), normalised features of the later frames; `latents` by codebook."""
+    """`predicted`, `target` and `before` (B, T - 1, n, C), normalised features of the cells that are predicted, of the
+    later frames and those before them; `latents` by codebook."""
 
     predicted: torch.Tensor
     target: torch.Tensor
+    before: torch.Tensor
     latents: Dict[str, Quantised]
 
 
@@ -84,10 +47,13 @@ class LatentActionModel(nn.Module):
         self.quantisers = nn.ModuleDict(quantisers)
         self.decoder = FrameDecoder(config)
 
-    def set_statistics(self, mean: torch.Tensor, deviation: torch.Tensor) -> None:
-        """Mean and deviation (C,) of the features of the training set: the model works on normalised ones."""
-        self.feature_mean.copy_(mean)
-        self.feature_deviation.copy_(deviation.clamp(min=1e-6))
+    def set_statistics(self, features: torch.Tensor, motion: torch.Tensor) -> None:
+        """Take mean and deviation of features (..., C) and motions (..., 7) of the training set: the model works on
+        normalised ones."""
+        flat = features.flatten(0, -2)
+        self.feature_mean.copy_(flat.mean(dim=0))
+        self.feature_deviation.copy_(flat.std(dim=0).clamp(min=1e-6))
+        self.decoder.set_statistics(motion)
 
     def start_from(self, environment: LatentActionModel) -> None:
         """Begin the second step where the first one ended: with all that both have, its codebook among it."""
@@ -95,115 +61,59 @@ class LatentActionModel(nn.Module):
         self.load_state_dict({name: known.get(name, tensor) for name, tensor in self.state_dict().items()})
 
     def normalise(self, features: torch.Tensor) -> torch.Tensor:
-        """Features as the model works on them, float32."""
-        return (features.float() - self.feature_mean) / self.feature_deviation
+        """Normalised maps (B, T, C, R, K), float32, of features (B, T, R * K, C)."""
+        flat = (features.float() - self.feature_mean) / self.feature_deviation
+        return flat.transpose(2, 3).unflatten(3, self.config.grid)
 
-    def encode(self, features: torch.Tensor, motion: Optional[torch.Tensor] = None) -> Dict[str, Quantised]:
-        """Latents of the T - 1 transitions by codebook; `motion` (B, T - 1, 7) in the first step, and there alone."""
-        return self._quantise(self.normalise(features), motion)
-
-    def forward(self, features: torch.Tensor, motion: Optional[torch.Tensor] = None) -> Reconstruction:
-        """Every later frame from the one before it and the codes of the transition."""
-        frames = self.normalise(features)
-        latents = self._quantise(frames, motion)
-        predicted = self.predict(frames[:, :-1], {kind: latent.vectors for kind, latent in latents.items()}, motion)
-        return Reconstruction(predicted, frames[:, 1:], latents)
-
-    def predict(
-        self, frames: torch.Tensor, vectors: Dict[str, torch.Tensor], motion: Optional[torch.Tensor] = None
-    ) -> torch.Tensor:
-        """Normalised later frames (B, T - 1, N, C) from those before and vectors (B, T - 1, Q, d) of each kind."""
-        flat = {kind: own.flatten(0, 1) for kind, own in vectors.items()}
-        predicted = self.decoder(frames.flatten(0, 1), flat, None if motion is None else motion.flatten(0, 1))
-        return predicted.unflatten(0, frames.shape[:2])
-
-    def _quantise(self, frames: torch.Tensor, motion: Optional[torch.Tensor]) -> Dict[str, Quantised]:
-        if (motion is None) != (self.config.step == "ego"):
-            raise ConfigError(f"step {self.config.step}: motion must {'not ' * (motion is not None)}be given")
-        raw = self.encoder(frames, motion)
-        return {kind: quantise(raw[kind]) for kind, quantise in self.quantisers.items()}
-
-
-class TransitionEncoder(nn.Module):
-    """Reads frames in space and, causally, in time; the action queries of a frame ask what led to it."""
-
-    def __init__(self, config: LatentActionConfig):
-        super().__init__()
-        self.config, width = config, config.width
-        self.input = nn.Linear(config.feature_size, width)
-        self.places = nn.Parameter(0.02 * torch.randn(config.num_tokens, width))
-        self.times = nn.Parameter(0.02 * torch.randn(config.vocabulary.num_transitions + 1, 1, width))
-        per_kind = config.vocabulary.codes_per_transition
-        self.queries = nn.ParameterDict(
-            {kind: nn.Parameter(0.02 * torch.randn(per_kind, width)) for kind in config.kinds}
-        )
-        self.motion = nn.Linear(MOTION_SIZE, width) if config.step == "environment" else None
-        self.blocks = nn.ModuleList(SpaceTimeBlock(width, config.num_heads) for _ in range(config.encoder_depth))
-        self.norm = nn.LayerNorm(width)
-
-    def forward(self, frames: torch.Tensor, motion: Optional[torch.Tensor]) -> Dict[str, torch.Tensor]:
-        """(B, T - 1, Q, width) by kind, of normalised features (B, T, N, C)."""
-        batch, time = frames.shape[:2]
-        parts = [self.queries[kind].expand(batch, time, -1, -1) for kind in self.config.kinds]
-        parts.append(self.input(frames) + self.places)
-        if self.motion is not None and motion is not None:
-            parts.append(nn.functional.pad(self.motion(motion), (0, 0, 1, 0))[:, :, None])  # of the way to each frame
-        tokens = torch.cat(parts, dim=2) + self.times[:time]
-        for block in self.blocks:
-            tokens = block(tokens)
-        per_kind = self.config.vocabulary.codes_per_transition
-        asked = self.norm(tokens[:, 1:, : per_kind * len(self.config.kinds)])
-        return dict(zip(self.config.kinds, asked.split(per_kind, dim=2)))
-
-
-class SpaceTimeBlock(nn.Module):
-    """Tokens (B, T, L, d) see those of their frame, then those of their place in earlier frames."""
-
-    def __init__(self, width: int, num_heads: int):
-        super().__init__()
-        self.time_norm, self.time = nn.LayerNorm(width), Attention(width, num_heads)
-        self.space = Block(width, num_heads)
-
-    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
-        """Tokens of the same shape."""
-        batch, time = tokens.shape[:2]
-        causal = torch.ones(time, time, dtype=torch.bool, device=tokens.device).tril()
-        along = self.time_norm(tokens).transpose(1, 2).flatten(0, 1)  # (B * L, T, d)
-        seen, _ = self.time(along, causal)
-        tokens = tokens + seen.unflatten(0, (batch, -1)).transpose(1, 2)
-        within, _ = self.space(tokens.flatten(0, 1))
-        output: torch.Tensor = within.unflatten(0, (batch, time))
-        return output
-
-
-class FrameDecoder(nn.Module):
-    """A frame and the codes of a transition to the frame after it; untrained, it says that nothing changes."""
-
-    def __init__(self, config: LatentActionConfig):
-        super().__init__()
-        width, kinds = config.width, config.kinds
-        self.input = nn.Linear(config.feature_size, width)
-        self.places = nn.Parameter(0.02 * torch.randn(config.num_tokens, width))
-        self.codes = nn.ModuleDict({kind: nn.Linear(config.quantiser.size, width) for kind in kinds})
-        slots = config.vocabulary.codes_per_transition
-        self.slots = nn.ParameterDict({kind: nn.Parameter(0.02 * torch.randn(slots, width)) for kind in kinds})
-        self.motion = nn.Linear(MOTION_SIZE, width) if config.step == "environment" else None
-        self.blocks = nn.ModuleList(Block(width, config.num_heads) for _ in range(config.decoder_depth))
-        self.norm = nn.LayerNorm(width)
-        self.output = nn.Linear(width, config.feature_size)
-        nn.init.zeros_(self.output.weight)
-        nn.init.zeros_(self.output.bias)
+    def encode(
+        self, features: torch.Tensor, projections: torch.Tensor, motion: Optional[torch.Tensor] = None
+    ) -> Dict[str, Quantised]:
+        """Latents of the T - 1 transitions by codebook; `projections` (B, 3, 4) of the camera, see `features.cameras`;
+        `motion` (B, T - 1, 7) in the first step, and there alone."""
+        return self._quantise(self.normalise(features), projections, motion)
 
     def forward(
-        self, frames: torch.Tensor, vectors: Dict[str, torch.Tensor], motion: Optional[torch.Tensor]
+        self,
+        features: torch.Tensor,
+        projections: torch.Tensor,
+        motion: Optional[torch.Tensor] = None,
+        foreign: Optional[str] = None,
+    ) -> Reconstruction:
+        """Every later frame from the one before it and the codes of the transition.
+
+        `foreign`: a kind of codes that is taken from the next window of the batch, to see what they are worth.
+        """
+        maps = self.normalise(features)
+        latents = self._quantise(maps, projections, motion)
+        vectors = {kind: latent.vectors.roll(int(kind == foreign), dims=0) for kind, latent in latents.items()}
+        predicted = self._decode(maps[:, :-1], vectors, projections, motion)
+        pooled = self.decoder.pool(maps.flatten(0, 1)).unflatten(0, maps.shape[:2]).flatten(3).transpose(2, 3)
+        return Reconstruction(predicted, pooled[:, 1:], pooled[:, :-1], latents)
+
+    def _decode(
+        self,
+        maps: torch.Tensor,
+        vectors: Dict[str, torch.Tensor],
+        projections: torch.Tensor,
+        motion: Optional[torch.Tensor],
     ) -> torch.Tensor:
-        """(B, N, C) from normalised features (B, N, C) and vectors (B, Q, d) of each kind."""
-        parts = [self.input(frames) + self.places]
-        parts += [self.codes[kind](own) + self.slots[kind] for kind, own in vectors.items()]
-        if self.motion is not None and motion is not None:
-            parts.append(self.motion(motion)[:, None])
-        tokens = torch.cat(parts, dim=1)
-        for block in self.blocks:
-            tokens, _ = block(tokens)
-        predicted: torch.Tensor = frames + self.output(self.norm(tokens[:, : frames.shape[1]]))
-        return predicted
+        flat = {kind: own.flatten(0, 1) for kind, own in vectors.items()}
+        cameras = projections.repeat_interleave(maps.shape[1], dim=0)
+        told = None if motion is None else motion.flatten(0, 1)
+        predicted: torch.Tensor = self.decoder(maps.flatten(0, 1), flat, cameras, told)
+        return predicted.flatten(2).transpose(1, 2).unflatten(0, maps.shape[:2])
+
+    def _quantise(
+        self, maps: torch.Tensor, projections: torch.Tensor, motion: Optional[torch.Tensor]
+    ) -> Dict[str, Quantised]:
+        if (motion is None) != (self.config.step == "ego"):
+            raise ConfigError(f"step {self.config.step}: motion must {'not ' * (motion is not None)}be given")
+        raw = self.encoder(maps, self._try_motions(maps, projections), motion)
+        return {kind: quantise(raw[kind]) for kind, quantise in self.quantisers.items()}
+
+    def _try_motions(self, maps: torch.Tensor, projections: torch.Tensor) -> torch.Tensor:
+        """(B, T - 1, M, R, K), see `StreetWarp.try_motions`."""
+        before, after = (part.flatten(0, 1) for part in (maps[:, :-1], maps[:, 1:]))
+        cameras = projections.repeat_interleave(maps.shape[1] - 1, dim=0)
+        tried = self.decoder.warp.try_motions(before, after, cameras)
+        return tried.unflatten(0, (len(maps), -1))

@@ -15,10 +15,11 @@ from safetensors.torch import load_file
 from latentvla_agent.data.files import write_atomically
 from latentvla_agent.evaluation.provenance import count_cores
 from latentvla_agent.features.ego_status import EgoStatusFeatures
-from latentvla_agent.features.windows import WindowTargets
+from latentvla_agent.features.windows import PROJECTION, WindowTargets
 from latentvla_agent.models.backbones import load_pretrained_backbones
 from latentvla_agent.models.frame_encoder import FrameEncoder
-from latentvla_agent.models.latent_action import STEPS, LatentActionModel
+from latentvla_agent.models.latent_action import LatentActionModel
+from latentvla_agent.models.latent_action_config import STEPS
 from latentvla_agent.pipeline.code_pictures import write_code_page
 from latentvla_agent.pipeline.scenes import (
     DataRequest,
@@ -47,7 +48,7 @@ def train_latent_actions(
     """See `cli.train.train_latent_actions_command`. No map, box or score is read: metric caches are not made."""
     training = read_training(config, LatentActionTraining, settings)
     torch.set_num_threads(training.threads or count_cores())
-    encoder = FrameEncoder(training.backbone, training.grid)
+    encoder = FrameEncoder(training.backbone, training.model.grid)
     load_pretrained_backbones(encoder)
     scenes = collect_splits(request, training)
     folder, facts = claim_run(config, seed, out, training, scenes)
@@ -79,8 +80,8 @@ def make_model(
     model = LatentActionModel(replace(training.model, step=step))
     if step == STEPS[0]:
         indices = np.linspace(0, len(cache) - 1, min(len(cache), STATISTICS_SCENES)).astype(int)
-        features = cache.read(indices.tolist())["frame_features"].flatten(0, 2)
-        model.set_statistics(features.mean(dim=0), features.std(dim=0))
+        sample = cache.read(indices.tolist())
+        model.set_statistics(sample["frame_features"], sample["motion"])
         return model
     first = LatentActionModel(replace(training.model, step=STEPS[0]))
     first.load_state_dict(load_file(folder / STEPS[0] / WEIGHTS))
@@ -94,7 +95,8 @@ def train_step(model: LatentActionModel, training: LatentActionTraining, plan: F
         model.load_state_dict(load_file(plan.out / WEIGHTS))
         return {"finished before": str(plan.out)}
     plan.out.mkdir(parents=True, exist_ok=True)
-    return fit(LatentActionModule(model, training), training, plan)
+    epochs = training.epochs if model.config.step == STEPS[-1] else training.environment_epochs
+    return fit(LatentActionModule(model, training), replace(training, epochs=epochs), plan)
 
 
 def encode_scenes(model: LatentActionModel, cache: FeatureCache) -> torch.Tensor:
@@ -103,6 +105,7 @@ def encode_scenes(model: LatentActionModel, cache: FeatureCache) -> torch.Tensor
     codes: List[torch.Tensor] = []
     with torch.no_grad():
         for part in torch.arange(len(cache)).split(CHUNK):
-            latents = model.encode(cache.read(part.tolist())["frame_features"])
+            batch = cache.read(part.tolist())
+            latents = model.encode(batch["frame_features"], batch[PROJECTION])
             codes.append(latents[STEPS[-1]].codes.flatten(1))
     return torch.cat(codes)

@@ -7,19 +7,18 @@ from typing import Tuple
 
 from latentvla_agent.features.windows import WindowConfig
 from latentvla_agent.models.backbones import LITE0, BackboneConfig
-from latentvla_agent.models.latent_action import LatentActionConfig, TinyLatentActionConfig
-from latentvla_agent.training.config import OptimizerConfig, TrainingConfig
+from latentvla_agent.models.latent_action_config import LatentActionConfig, TinyLatentActionConfig
+from latentvla_agent.training.config import TrainingConfig
 
 
 @dataclass(frozen=True)
 class LatentActionTraining(TrainingConfig):
-    """Both steps, on windows that nobody labelled. `epochs` are those of each step."""
+    """Both steps, on windows that nobody labelled. `epochs` are those of the second step."""
 
     train_split: str = "minitown-unlabelled"
     also: Tuple[str, ...] = ()  # further splits whose codes are written
     window: WindowConfig = field(default_factory=WindowConfig)
-    backbone: BackboneConfig = BackboneConfig(LITE0, (3,), pretrained="efficientnet-lite0", frozen=True)
-    grid: Tuple[int, int] = (6, 10)  # cells (rows, columns) of a frame
+    backbone: BackboneConfig = BackboneConfig(LITE0, (2,), pretrained="efficientnet-lite0", frozen=True)
     model: LatentActionConfig = field(default_factory=TinyLatentActionConfig)  # its `step` is set by the training
-    optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(gradient_clip=0.1))
+    environment_epochs: int = 1  # of the first step
     moving: float = 1.0  # m in a transition, beyond which a window counts as one in which the ego moves

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Optional
 
 import torch
 from torch.nn.functional import mse_loss
 
+from latentvla_agent.features.windows import PROJECTION
 from latentvla_agent.models.latent_action import LatentActionModel, Reconstruction
 from latentvla_agent.training.latent_action_config import LatentActionTraining
 from latentvla_agent.training.learner import Learner
@@ -17,7 +18,7 @@ EXPLAINED = "dev_explained"  # share of the change between frames that is predic
 
 
 class LatentActionModule(Learner):
-    """Trains one of the two steps on `frame_features` (B, T, N, C) and `motion` (B, T - 1, 7)."""
+    """Trains one of the two steps on `frame_features` (B, T, N, C), `motion` (B, T - 1, 7) and the camera."""
 
     model: LatentActionModel
 
@@ -26,10 +27,10 @@ class LatentActionModule(Learner):
         self.model, self._training = model, training
         self._used: Dict[str, List[torch.Tensor]] = {}
 
-    def forward(self, batch: Tensors) -> Reconstruction:
+    def forward(self, batch: Tensors, foreign: Optional[str] = None) -> Reconstruction:
         """Motion is told in the first step alone."""
         motion = batch["motion"] if self.model.config.step == "environment" else None
-        found: Reconstruction = self.model(batch["frame_features"], motion)
+        found: Reconstruction = self.model(batch["frame_features"], batch[PROJECTION], motion, foreign)
         return found
 
     def training_step(self, batch: Tensors, index: int) -> torch.Tensor:
@@ -54,22 +55,13 @@ class LatentActionModule(Learner):
         is_moving = batch["motion"][..., 0].abs() > self._training.moving  # (B, T - 1)
         if not bool(is_moving.any()):
             return
-        frames = self.model.normalise(batch["frame_features"])[:, :-1]
-        change = (frames - found.target)[is_moving].square().mean()
+        change = (found.before - found.target)[is_moving].square().mean()
         rest = (found.predicted - found.target)[is_moving].square().mean()
+        foreign = self(batch, self.model.config.step)
+        shuffled = (foreign.predicted - foreign.target)[is_moving].square().mean()
         count = int(is_moving.sum())
         self.log(EXPLAINED, 1.0 - rest / change, batch_size=count, prog_bar=True, sync_dist=True)
-        self.log("dev/shuffled", self._measure_shuffled(batch, found)[is_moving].mean() / change, batch_size=count)
-
-    def _measure_shuffled(self, batch: Tensors, found: Reconstruction) -> torch.Tensor:
-        """Squared error (B, T - 1) where the codes that this step trains are those of the next scene in the batch."""
-        kind = self.model.config.step
-        vectors = {name: latent.vectors for name, latent in found.latents.items()}
-        vectors[kind] = vectors[kind].roll(1, dims=0)
-        motion = batch["motion"] if kind == "environment" else None
-        frames = self.model.normalise(batch["frame_features"])[:, :-1]
-        error = self.model.predict(frames, vectors, motion) - found.target
-        return error.square().mean(dim=(2, 3))
+        self.log("dev/shuffled", shuffled / change, batch_size=count)
 
     def on_validation_epoch_end(self) -> None:
         """Perplexity of each codebook: as how many codes, used equally often, it is as good."""

@@ -7,7 +7,9 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Sequence
 
 import torch
 
-from latentvla_agent.models.latent_action import STEPS, LatentActionModel
+from latentvla_agent.features.windows import PROJECTION
+from latentvla_agent.models.latent_action import LatentActionModel
+from latentvla_agent.models.latent_action_config import STEPS
 from latentvla_agent.training.feature_cache import FeatureCache
 from latentvla_agent.training.latent_action_module import measure_perplexity
 
@@ -95,16 +97,14 @@ def collect(model: LatentActionModel, cache: FeatureCache, config: ReportConfig)
     with torch.no_grad():
         for batch in _read(cache, config.max_scenes):
             is_moving = batch["motion"][..., 0].abs() > config.moving
-            found = model(batch["frame_features"])
+            found, foreign = (model(batch["frame_features"], batch[PROJECTION], foreign=kind) for kind in (None, "ego"))
             motion.append(batch["motion"][is_moving])
             for kind in kinds:
                 vectors[kind].append(found.latents[kind].vectors[is_moving].flatten(1))
                 codes[kind].append(found.latents[kind].codes[is_moving])
-            before = model.normalise(batch["frame_features"])[:, :-1]
-            own = {kind: latent.vectors for kind, latent in found.latents.items()}
-            foreign = model.predict(before, {**own, "ego": own["ego"].roll(1, dims=0)})
-            for name, value in (("predicted", found.predicted), ("copied", before), ("shuffled", foreign)):
-                errors[name].append((value - found.target)[is_moving].square().mean(dim=(1, 2)))
+            guesses = {"predicted": found.predicted, "copied": found.before, "shuffled": foreign.predicted}
+            for name, guess in guesses.items():
+                errors[name].append((guess - found.target)[is_moving].square().mean(dim=(1, 2)))
     join = {name: {key: torch.cat(parts) for key, parts in own.items()} for name, own in (("v", vectors), ("c", codes))}
     joined = {name: torch.cat(parts) for name, parts in errors.items()}
     return Transitions(join["v"], torch.cat(motion), join["c"], joined)
@@ -115,13 +115,14 @@ def make_untrained(model: LatentActionModel, train: FeatureCache, seed: int) -> 
     with torch.random.fork_rng():
         torch.manual_seed(seed + 1)
         untrained = LatentActionModel(model.config)
-        untrained.set_statistics(model.feature_mean, model.feature_deviation)
+        for name in ("feature_mean", "feature_deviation"):
+            getattr(untrained, name).copy_(getattr(model, name))
         untrained.train()
         for quantiser in untrained.quantisers.values():
             quantiser.freeze(False)  # type: ignore[operator]
         with torch.no_grad():
             for batch in _read(train, 8 * CHUNK):
-                untrained.encode(batch["frame_features"])
+                untrained.encode(batch["frame_features"], batch[PROJECTION])
     return untrained.eval()
 
 

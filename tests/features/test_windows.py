@@ -14,9 +14,10 @@ from latentvla_agent.data.scene_loader import SceneLoader, index_scenes
 from latentvla_agent.data.sensors import NO_LIDAR, Camera, Cameras, Lidar
 from latentvla_agent.data.splits import resolve_split
 from latentvla_agent.errors import ConfigError, DataError
-from latentvla_agent.features.windows import WindowConfig, WindowTargets
+from latentvla_agent.features.windows import PROJECTION, WindowConfig, WindowTargets
 
 SMALL = WindowConfig(width=8, height=4)
+LOOK_AHEAD = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])  # right, down and ahead as columns
 
 
 class Files:
@@ -31,7 +32,9 @@ class Files:
         """Only the front camera."""
         self.asked.append((token, tuple(names)))
         image = np.full((8, 16, 3), self.tokens.index(token), np.uint8)
-        return Cameras(cam_f0=Camera(image=image)), NO_LIDAR
+        calibration = {"sensor2lidar_rotation": LOOK_AHEAD, "sensor2lidar_translation": np.array([1.6, 0.0, 1.5])}
+        camera = Camera(image=image, intrinsics=np.diag([16.0, 16.0, 1.0]), **calibration)
+        return Cameras(cam_f0=camera), NO_LIDAR
 
 
 class Forbidden:
@@ -64,6 +67,8 @@ def test_frames_and_motion(scene: Scene) -> None:
         7,
         9,
     ], "the current frame is the fourth, log frames are 0.5 s apart"
+    seen = found[PROJECTION].numpy() @ [11.6, -2.0, 1.0, 1.0]  # 10 m ahead of the camera, 2 to the right, 0.5 below
+    np.testing.assert_allclose(seen, [2.0, 1.0, 10.0], atol=1e-6)
     files: Any = scene.sensor_files
     assert {names for _, names in files.asked} == {("cam_f0",)}
 

@@ -56,7 +56,7 @@ def test_an_unknown_name_is_answered_with_a_known_one() -> None:
 def test_what_a_nested_config_does_not_say_is_as_it_was() -> None:
     training = read_training("latent-actions-tiny", LatentActionTraining, {"window.frames": [0, 1], "model.width": 64})
     assert training.window.frames == (0, 1) and training.window.camera == "cam_f0"
-    assert training.model.width == 64 and training.model.num_tokens == 60
+    assert training.model.width == 64 and training.model.num_tokens == 15
     with pytest.raises(ConfigError, match="model: expected LatentActionConfig, got 3"):
         read_training("latent-actions-tiny", LatentActionTraining, {"model": 3})
 

@@ -1,0 +1,85 @@
+"""A frame as it looks after the ego has moved, were everything else to stand still.
+
+What the ego's motion does to a picture depends on how far away things are, and is no sum of what they look like and of
+the motion: a transformer finds that out only slowly. So the frame is moved by geometry. How far things are begins as a
+street, ground between two walls, and is learnt from reconstruction alone, as in self-supervised structure from motion
+(Zhou et al. 2017). No source says how LatentVLA's decoder uses its latents; this is our default.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from latentvla_agent.models.latent_action_config import LatentActionConfig, StreetConfig
+
+NEARNESS_RATE = 10.0  # Adam moves every number by as much: distances need larger steps than weights
+MIN_ERROR = 0.02  # mean square of normalised features, below which a motion fits as well as any
+MIN_DEPTH = 1.0  # m: what came nearer to the camera, or behind it, is read at the picture's edge
+
+
+class StreetWarp(nn.Module):
+    """Maps of features (B, C, R, K) of the frame before, moved to where the ego is one transition later."""
+
+    def __init__(self, config: LatentActionConfig):
+        super().__init__()
+        rows, columns = config.grid
+        self.street = config.street
+        self.nearness = nn.Parameter(torch.zeros(rows, columns))
+        self.nearness_of_features = nn.Conv2d(config.feature_size, 1, 1)
+        nn.init.zeros_(self.nearness_of_features.weight)
+        nn.init.zeros_(self.nearness_of_features.bias)  # type: ignore[arg-type]
+        v, u = torch.meshgrid(_centres(rows), _centres(columns), indexing="ij")
+        self.register_buffer("pixels", torch.stack([u, v, torch.ones_like(u)]).flatten(1), persistent=False)
+        self.register_buffer("trials", torch.tensor(config.trials), persistent=False)
+        self.pixels: torch.Tensor
+        self.trials: torch.Tensor
+
+    def forward(self, maps: torch.Tensor, motion: torch.Tensor, projections: torch.Tensor) -> torch.Tensor:
+        """Maps of the same shape. `motion` (B, 3): dx, dy [m], dyaw [rad] in the ego frame before; `projections`
+        (B, 3, 4) as of `features.cameras`, the camera of both frames."""
+        to_ray = torch.linalg.inv(projections[:, :, :3])
+        centre = -to_ray @ projections[:, :, 3:]  # (B, 3, 1), the camera in the ego frame
+        rays = to_ray @ self.pixels  # (B, 3, R * K), of depth 1
+        # Depth of the cells of the later frame, for want of its features by those of the frame before.
+        learnt = NEARNESS_RATE * (self.nearness + self.nearness_of_features(maps)[:, 0]).flatten(1)
+        near = (measure_nearness(rays, centre, self.street).log() + learnt).exp()
+        depth = 1.0 / near.clamp(1.0 / self.street.far, 1.0 / self.street.near)
+        points = _to_frame_before(centre + rays * depth[:, None], motion)
+        seen = projections[:, :, :3] @ points + projections[:, :, 3:]
+        places = seen[:, :2] / seen[:, 2:].clamp(min=MIN_DEPTH)  # (B, 2, R * K), 0 to 1 within the picture
+        grid = (2.0 * places - 1.0).transpose(1, 2).unflatten(1, maps.shape[2:])
+        moved: torch.Tensor = nn.functional.grid_sample(maps, grid, padding_mode="border", align_corners=False)
+        return moved
+
+    @torch.no_grad()
+    def try_motions(self, before: torch.Tensor, after: torch.Tensor, projections: torch.Tensor) -> torch.Tensor:
+        """How badly each of the configured motions explains `after` (B, C, R, K) in each cell: (B, M, R, K), the
+        logarithm of the squared error, around its mean over the motions."""
+        errors = [
+            (self(before, motion.expand(len(before), -1), projections) - after).square().mean(dim=1)
+            for motion in self.trials
+        ]
+        badness = torch.stack(errors, dim=1).clamp(min=MIN_ERROR).log()
+        return badness - badness.mean(dim=1, keepdim=True)
+
+
+def measure_nearness(rays: torch.Tensor, centre: torch.Tensor, street: StreetConfig) -> torch.Tensor:
+    """Inverse depth (B, N) [1/m] at which rays (B, 3, N) from `centre` (B, 3, 1) meet the street's ground or walls."""
+    x, y, z = range(3)
+    ground = -rays[:, z] / (centre[:, z] - street.ground).clamp(min=0.1)
+    left = rays[:, y] / (street.wall - centre[:, y]).clamp(min=0.1)
+    right = -rays[:, y] / (street.wall + centre[:, y]).clamp(min=0.1)
+    return torch.stack([ground, left, right]).amax(dim=0).clamp(min=1.0 / street.far)
+
+
+def _to_frame_before(points: torch.Tensor, motion: torch.Tensor) -> torch.Tensor:
+    """Points (B, 3, N) of the later ego frame in the one before."""
+    x, y, z = points.unbind(dim=1)
+    dx, dy, dyaw = (motion[:, index, None] for index in range(3))
+    cosine, sine = dyaw.cos(), dyaw.sin()
+    return torch.stack([dx + cosine * x - sine * y, dy + sine * x + cosine * y, z], dim=1)
+
+
+def _centres(count: int) -> torch.Tensor:
+    return (torch.arange(count) + 0.5) / count
