@@ -20,6 +20,7 @@ from latentvla_agent.evaluation.folders import open_folder
 from latentvla_agent.evaluation.progress import StageProgress
 from latentvla_agent.evaluation.workers import run_in_workers
 from latentvla_agent.scoring.warm_up import compile_kernels
+from latentvla_agent.world.arithmetic import same_arithmetic
 from latentvla_agent.world.assembly import assemble
 from latentvla_agent.world.manifest import find_differences, read_committed
 from latentvla_agent.world.selection import choose_scenes, count_chosen, count_kinds
@@ -43,7 +44,8 @@ def make_world(config: SplitConfig, scenes: Optional[int], workers: int, out: Op
         (root / MANIFEST_FILE).unlink(missing_ok=True)
         parts = _open_parts(root, config)
         compile_kernels()
-        towns = _build_towns(config, parts, workers)
+        with same_arithmetic():
+            towns = _build_towns(config, parts, workers)
         chosen = choose_scenes(config, towns)
         assert chosen is not None, "towns were built until there were enough"
         folders = {Town(config, number): parts / str(number) for number in range(len(towns))}

@@ -56,9 +56,14 @@ class LatentActionModel(nn.Module):
         self.decoder.set_statistics(motion)
 
     def start_from(self, environment: LatentActionModel) -> None:
-        """Begin the second step where the first one ended: with all that both have, its codebook among it."""
+        """Begin the second step where the first one ended: with all that both have, its codebook among it.
+
+        Distances stay as the first step learnt them from true motions: a street half as large, driven along half as
+        fast, looks the same.
+        """
         known = environment.state_dict()
         self.load_state_dict({name: known.get(name, tensor) for name, tensor in self.state_dict().items()})
+        self.decoder.warp.requires_grad_(False)
 
     def normalise(self, features: torch.Tensor) -> torch.Tensor:
         """Normalised maps (B, T, C, R, K), float32, of features (B, T, R * K, C)."""

@@ -24,9 +24,8 @@ class StreetConfig:
 
 # Motions of the ego in a second (dx, dy [m], dyaw [rad]) that the encoder is shown the fit of.
 TRIALS: Tuple[Tuple[float, float, float], ...] = (
-    *((dx, 0.0, 0.0) for dx in (0.0, 1.5, 3.0, 4.5, 6.0, 7.5, 9.0, 10.5, 12.0)),
-    *((5.0, 0.0, dyaw) for dyaw in (-0.3, -0.15, -0.05, 0.05, 0.15, 0.3)),
-    *((9.0, 0.0, dyaw) for dyaw in (-0.05, 0.05)),
+    *((float(dx), 0.0, 0.0) for dx in range(17)),
+    *((dx, 0.0, dyaw) for dx in (4.0, 8.0, 12.0) for dyaw in (-0.3, -0.15, -0.05, 0.05, 0.15, 0.3)),
 )
 
 
@@ -86,4 +85,4 @@ class TinyLatentActionConfig(LatentActionConfig):
     num_heads: int = 4
     encoder_depth: int = 2
     decoder_depth: int = 2
-    quantiser: QuantiserConfig = field(default_factory=lambda: QuantiserConfig(size=16))
+    quantiser: QuantiserConfig = field(default_factory=lambda: QuantiserConfig(size=4))  # a bit for each number

@@ -9,6 +9,8 @@ import torch
 from torch import nn
 from vector_quantize_pytorch import VectorQuantize
 
+FLOOR = 1e-2  # of the mean variance, that every direction has
+
 
 @dataclass(frozen=True)
 class QuantiserConfig:
@@ -28,10 +30,11 @@ class Quantised(NamedTuple):
     loss: torch.Tensor
 
 
-class Spread(nn.Module):
-    """Vectors (N, size) around their mean, with a mean square of 1: all directions keep their shares of it.
+class Whitening(nn.Module):
+    """Vectors (N, size) around their mean, with all directions alike: covariance is the identity.
 
-    What queries bring differs little at first. As it is, codes would begin alike, and a decoder learn to do without.
+    What queries bring differs little at first: as it is, codes would begin alike, and a decoder learn to do without.
+    Later one direction outweighs the others (how the ego turns): codes would tell that one, finely, and nothing else.
     In eval mode, by running statistics.
     """
 
@@ -39,19 +42,26 @@ class Spread(nn.Module):
         super().__init__()
         self.momentum = momentum
         self.register_buffer("mean", torch.zeros(size))
-        self.register_buffer("square", torch.ones(()))
+        self.register_buffer("covariance", torch.eye(size))
+        self.register_buffer("num_batches", torch.zeros((), dtype=torch.int64))
         self.mean: torch.Tensor
-        self.square: torch.Tensor
+        self.covariance: torch.Tensor
+        self.num_batches: torch.Tensor
 
     def forward(self, vectors: torch.Tensor) -> torch.Tensor:
         """Vectors of the same shape."""
-        if not self.training:
-            return (vectors - self.mean) / self.square.sqrt()
-        mean = vectors.mean(dim=0)
-        square = (vectors - mean).square().mean().clamp(min=1e-12)
-        self.mean.lerp_(mean.detach(), self.momentum)
-        self.square.lerp_(square.detach(), self.momentum)
-        return (vectors - mean) / square.sqrt()
+        mean, covariance = self.mean, self.covariance
+        if self.training:
+            mean = vectors.mean(dim=0)
+            covariance = (vectors - mean).T @ (vectors - mean) / len(vectors)
+            self.num_batches += 1
+            share = max(self.momentum, 1.0 / int(self.num_batches))  # the first batches count alike
+            self.mean.lerp_(mean.detach(), share)
+            self.covariance.lerp_(covariance.detach(), share)
+        floor = (FLOOR * covariance.diagonal().mean()).clamp(min=1e-12)
+        root = torch.linalg.cholesky(covariance + floor * torch.eye(len(covariance), device=vectors.device))
+        white: torch.Tensor = torch.linalg.solve_triangular(root, (vectors - mean).T, upper=False).T
+        return white
 
 
 class Quantiser(nn.Module):
@@ -60,7 +70,7 @@ class Quantiser(nn.Module):
     def __init__(self, width: int, num_codes: int, config: QuantiserConfig = QuantiserConfig()):
         super().__init__()
         self.input = nn.Linear(width, config.size)
-        self.spread = Spread(config.size)
+        self.whiten = Whitening(config.size)
         self.codebook = VectorQuantize(
             dim=config.size,
             codebook_size=num_codes,
@@ -80,11 +90,11 @@ class Quantiser(nn.Module):
     def train(self, mode: bool = True) -> Quantiser:
         """As of any module; the statistics of a frozen one stay."""
         super().train(mode)
-        self.spread.train(mode and not self.codebook.freeze_codebook)
+        self.whiten.train(mode and not self.codebook.freeze_codebook)
         return self
 
     def forward(self, tokens: torch.Tensor) -> Quantised:
         """Codes, vectors and loss; the loss is 0 outside training."""
-        flat = self.spread(self.input(tokens).flatten(0, -2))[None]
+        flat = self.whiten(self.input(tokens).flatten(0, -2).float())[None]
         vectors, codes, loss = self.codebook(flat)
         return Quantised(codes[0].reshape(tokens.shape[:-1]), vectors[0].reshape(*tokens.shape[:-1], -1), loss.sum())

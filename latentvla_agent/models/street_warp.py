@@ -14,6 +14,7 @@ from torch import nn
 from latentvla_agent.models.latent_action_config import LatentActionConfig, StreetConfig
 
 NEARNESS_RATE = 10.0  # Adam moves every number by as much: distances need larger steps than weights
+DEPTH_WIDTH = 32  # of the layer that tells distances
 MIN_ERROR = 0.02  # mean square of normalised features, below which a motion fits as well as any
 MIN_DEPTH = 1.0  # m: what came nearer to the camera, or behind it, is read at the picture's edge
 
@@ -26,9 +27,11 @@ class StreetWarp(nn.Module):
         rows, columns = config.grid
         self.street = config.street
         self.nearness = nn.Parameter(torch.zeros(rows, columns))
-        self.nearness_of_features = nn.Conv2d(config.feature_size, 1, 1)
-        nn.init.zeros_(self.nearness_of_features.weight)
-        nn.init.zeros_(self.nearness_of_features.bias)  # type: ignore[arg-type]
+        self.nearness_of_features = nn.Sequential(
+            nn.Conv2d(config.feature_size, DEPTH_WIDTH, 3, padding=1), nn.GELU(), nn.Conv2d(DEPTH_WIDTH, 1, 1)
+        )
+        nn.init.zeros_(self.nearness_of_features[-1].weight)
+        nn.init.zeros_(self.nearness_of_features[-1].bias)
         v, u = torch.meshgrid(_centres(rows), _centres(columns), indexing="ij")
         self.register_buffer("pixels", torch.stack([u, v, torch.ones_like(u)]).flatten(1), persistent=False)
         self.register_buffer("trials", torch.tensor(config.trials), persistent=False)
@@ -38,30 +41,40 @@ class StreetWarp(nn.Module):
     def forward(self, maps: torch.Tensor, motion: torch.Tensor, projections: torch.Tensor) -> torch.Tensor:
         """Maps of the same shape. `motion` (B, 3): dx, dy [m], dyaw [rad] in the ego frame before; `projections`
         (B, 3, 4) as of `features.cameras`, the camera of both frames."""
-        to_ray = torch.linalg.inv(projections[:, :, :3])
-        centre = -to_ray @ projections[:, :, 3:]  # (B, 3, 1), the camera in the ego frame
-        rays = to_ray @ self.pixels  # (B, 3, R * K), of depth 1
-        # Depth of the cells of the later frame, for want of its features by those of the frame before.
-        learnt = NEARNESS_RATE * (self.nearness + self.nearness_of_features(maps)[:, 0]).flatten(1)
-        near = (measure_nearness(rays, centre, self.street).log() + learnt).exp()
-        depth = 1.0 / near.clamp(1.0 / self.street.far, 1.0 / self.street.near)
-        points = _to_frame_before(centre + rays * depth[:, None], motion)
-        seen = projections[:, :, :3] @ points + projections[:, :, 3:]
-        places = seen[:, :2] / seen[:, 2:].clamp(min=MIN_DEPTH)  # (B, 2, R * K), 0 to 1 within the picture
-        grid = (2.0 * places - 1.0).transpose(1, 2).unflatten(1, maps.shape[2:])
-        moved: torch.Tensor = nn.functional.grid_sample(maps, grid, padding_mode="border", align_corners=False)
-        return moved
+        return self._move(maps, motion, self._find_points(maps, projections), projections)
 
     @torch.no_grad()
     def try_motions(self, before: torch.Tensor, after: torch.Tensor, projections: torch.Tensor) -> torch.Tensor:
         """How badly each of the configured motions explains `after` (B, C, R, K) in each cell: (B, M, R, K), the
         logarithm of the squared error, around its mean over the motions."""
+        points = self._find_points(before, projections)
         errors = [
-            (self(before, motion.expand(len(before), -1), projections) - after).square().mean(dim=1)
+            (self._move(before, motion.expand(len(before), -1), points, projections) - after).square().mean(dim=1)
             for motion in self.trials
         ]
         badness = torch.stack(errors, dim=1).clamp(min=MIN_ERROR).log()
         return badness - badness.mean(dim=1, keepdim=True)
+
+    def _find_points(self, maps: torch.Tensor, projections: torch.Tensor) -> torch.Tensor:
+        """Where what the cells show is (B, 3, R * K) [m]: of the later frame, in its ego frame. For want of its features
+        those of the frame before tell how far away it is."""
+        to_ray = torch.linalg.inv(projections[:, :, :3])
+        centre = -to_ray @ projections[:, :, 3:]  # (B, 3, 1), the camera in the ego frame
+        rays = to_ray @ self.pixels  # (B, 3, R * K), of depth 1
+        learnt = NEARNESS_RATE * (self.nearness + self.nearness_of_features(maps)[:, 0]).flatten(1)
+        near = (measure_nearness(rays, centre, self.street).log() + learnt).exp()
+        depth = 1.0 / near.clamp(1.0 / self.street.far, 1.0 / self.street.near)
+        return centre + rays * depth[:, None]
+
+    @staticmethod
+    def _move(
+        maps: torch.Tensor, motion: torch.Tensor, points: torch.Tensor, projections: torch.Tensor
+    ) -> torch.Tensor:
+        seen = projections[:, :, :3] @ _to_frame_before(points, motion) + projections[:, :, 3:]
+        places = seen[:, :2] / seen[:, 2:].clamp(min=MIN_DEPTH)  # (B, 2, R * K), 0 to 1 within the picture
+        grid = (2.0 * places - 1.0).transpose(1, 2).unflatten(1, maps.shape[2:])
+        moved: torch.Tensor = nn.functional.grid_sample(maps, grid, padding_mode="border", align_corners=False)
+        return moved
 
 
 def measure_nearness(rays: torch.Tensor, centre: torch.Tensor, street: StreetConfig) -> torch.Tensor:

@@ -218,20 +218,19 @@ def test_ego_codes_carry_the_motion_that_nobody_told() -> None:
     assert explained["ego"] > 0.7 and explained["environment"] < explained["ego"] - 0.4
 
 
-def test_vectors_that_hardly_differ_are_spread_before_they_are_quantised() -> None:
+def test_vectors_that_hardly_differ_are_whitened_before_they_are_quantised() -> None:
     torch.manual_seed(0)
-    quantise = Quantiser(16, 4, QuantiserConfig(size=8)).train()
-    tokens = 5.0 + 1e-3 * torch.randn(64, 16)
-    spread = quantise.spread(quantise.input(tokens))
-    assert (
-        float(spread.square().mean()) == pytest.approx(1.0, abs=1e-3) and float(spread.mean(dim=0).abs().max()) < 1e-3
-    )
+    quantise = Quantiser(16, 4, QuantiserConfig(size=4)).train()
+    tokens = 5.0 + 1e-3 * torch.randn(256, 16) * torch.linspace(0.3, 3.0, 16)
+    white = quantise.whiten(quantise.input(tokens)).detach()
+    torch.testing.assert_close(white.mean(dim=0), torch.zeros(4), atol=1e-3, rtol=0.0)
+    torch.testing.assert_close(white.T @ white / len(white), torch.eye(4), atol=0.06, rtol=0.0)
     for _ in range(200):
         vectors = quantise(tokens).vectors
     assert vectors.std(dim=0).norm() > 0.5, "codes are apart"
-    before = quantise.spread.mean.clone(), quantise.spread.square.clone()
+    before = quantise.whiten.mean.clone(), quantise.whiten.covariance.clone()
     quantise.freeze()
     quantise.train()(tokens + 1.0)
-    assert torch.equal(quantise.spread.mean, before[0]) and torch.equal(quantise.spread.square, before[1])
+    assert torch.equal(quantise.whiten.mean, before[0]) and torch.equal(quantise.whiten.covariance, before[1])
     quantise.eval()
-    torch.testing.assert_close(quantise.spread(quantise.input(tokens)), spread, atol=0.2, rtol=0.2)
+    torch.testing.assert_close(quantise.whiten(quantise.input(tokens)), white, atol=0.2, rtol=0.2)
