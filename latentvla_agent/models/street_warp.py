@@ -27,11 +27,10 @@ class StreetWarp(nn.Module):
         rows, columns = config.grid
         self.street = config.street
         self.nearness = nn.Parameter(torch.zeros(rows, columns))
-        self.nearness_of_features = nn.Sequential(
-            nn.Conv2d(config.feature_size, DEPTH_WIDTH, 3, padding=1), nn.GELU(), nn.Conv2d(DEPTH_WIDTH, 1, 1)
-        )
-        nn.init.zeros_(self.nearness_of_features[-1].weight)
-        nn.init.zeros_(self.nearness_of_features[-1].bias)
+        look, tell = nn.Conv2d(config.feature_size, DEPTH_WIDTH, 3, padding=1), nn.Conv2d(DEPTH_WIDTH, 1, 1)
+        nn.init.zeros_(tell.weight)
+        nn.init.zeros_(tell.bias)  # type: ignore[arg-type]
+        self.nearness_of_features = nn.Sequential(look, nn.GELU(), tell)
         v, u = torch.meshgrid(_centres(rows), _centres(columns), indexing="ij")
         self.register_buffer("pixels", torch.stack([u, v, torch.ones_like(u)]).flatten(1), persistent=False)
         self.register_buffer("trials", torch.tensor(config.trials), persistent=False)
@@ -56,8 +55,8 @@ class StreetWarp(nn.Module):
         return badness - badness.mean(dim=1, keepdim=True)
 
     def _find_points(self, maps: torch.Tensor, projections: torch.Tensor) -> torch.Tensor:
-        """Where what the cells show is (B, 3, R * K) [m]: of the later frame, in its ego frame. For want of its features
-        those of the frame before tell how far away it is."""
+        """Where what the cells show is (B, 3, R * K) [m]: of the later frame, in its ego frame. For want of its
+        features those of the frame before tell how far away it is."""
         to_ray = torch.linalg.inv(projections[:, :, :3])
         centre = -to_ray @ projections[:, :, 3:]  # (B, 3, 1), the camera in the ego frame
         rays = to_ray @ self.pixels  # (B, 3, R * K), of depth 1
