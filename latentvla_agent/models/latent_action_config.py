@@ -85,4 +85,5 @@ class TinyLatentActionConfig(LatentActionConfig):
     num_heads: int = 4
     encoder_depth: int = 2
     decoder_depth: int = 2
-    quantiser: QuantiserConfig = field(default_factory=lambda: QuantiserConfig(size=4))  # a bit for each number
+    # A bit for each number; a code must earn a third of its share of a batch of 32 windows.
+    quantiser: QuantiserConfig = field(default_factory=lambda: QuantiserConfig(size=4, dead_below=8.0))
