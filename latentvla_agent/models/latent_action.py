@@ -40,8 +40,8 @@ class LatentActionModel(nn.Module):
         self.feature_mean: torch.Tensor
         self.feature_deviation: torch.Tensor
         self.encoder = TransitionEncoder(config)
-        num_codes = config.vocabulary.num_codes
-        quantisers = {kind: Quantiser(config.width, num_codes, config.quantiser) for kind in config.kinds}
+        sizes = config.width, config.vocabulary.codes_per_transition, config.vocabulary.num_codes
+        quantisers = {kind: Quantiser(*sizes, config.quantiser) for kind in config.kinds}
         for kind in config.kinds[:-1]:
             quantisers[kind].freeze()
         self.quantisers = nn.ModuleDict(quantisers)

@@ -65,12 +65,13 @@ class Whitening(nn.Module):
 
 
 class Quantiser(nn.Module):
-    """(..., width) to the nearest codes. A codebook moves in training, and revives dead codes, unless it is frozen."""
+    """Slots (..., slots, width) to the nearest codes. A codebook moves in training, and revives dead codes, unless it is
+    frozen. All slots are whitened together: each tells what those before it did not."""
 
-    def __init__(self, width: int, num_codes: int, config: QuantiserConfig = QuantiserConfig()):
+    def __init__(self, width: int, num_slots: int, num_codes: int, config: QuantiserConfig = QuantiserConfig()):
         super().__init__()
         self.input = nn.Linear(width, config.size)
-        self.whiten = Whitening(config.size)
+        self.whiten = Whitening(num_slots * config.size)
         self.codebook = VectorQuantize(
             dim=config.size,
             codebook_size=num_codes,
@@ -95,6 +96,7 @@ class Quantiser(nn.Module):
 
     def forward(self, tokens: torch.Tensor) -> Quantised:
         """Codes, vectors and loss; the loss is 0 outside training."""
-        flat = self.whiten(self.input(tokens).flatten(0, -2).float())[None]
-        vectors, codes, loss = self.codebook(flat)
-        return Quantised(codes[0].reshape(tokens.shape[:-1]), vectors[0].reshape(*tokens.shape[:-1], -1), loss.sum())
+        slots = self.input(tokens).float()  # (..., slots, size)
+        white = self.whiten(slots.flatten(-2).flatten(0, -2))
+        vectors, codes, loss = self.codebook(white.reshape(1, -1, slots.shape[-1]))
+        return Quantised(codes[0].reshape(tokens.shape[:-1]), vectors[0].reshape(slots.shape), loss.sum())

@@ -146,7 +146,7 @@ def test_dead_codes_are_revived_where_the_codebook_trains() -> None:
     torch.manual_seed(0)
     tokens = torch.randn(64, 3, 16)
     for frozen in (False, True):
-        quantiser = Quantiser(16, 4, QuantiserConfig(size=8)).train()
+        quantiser = Quantiser(16, 3, 4, QuantiserConfig(size=8)).train()
         quantiser(tokens)
         with torch.no_grad():
             quantiser.codebook._codebook.embed[0, 3] = 1000.0  # nothing is near
@@ -163,7 +163,7 @@ def test_dead_codes_are_revived_where_the_codebook_trains() -> None:
 
 def test_codes_are_those_of_the_nearest_vectors() -> None:
     torch.manual_seed(0)
-    quantiser, tokens = Quantiser(16, 4, QuantiserConfig(size=8)).eval(), torch.randn(5, 3, 16)
+    quantiser, tokens = Quantiser(16, 3, 4, QuantiserConfig(size=8)).eval(), torch.randn(5, 3, 16)
     quantiser(tokens)
     found = quantiser(tokens)
     book = quantiser.codebook.codebook
@@ -220,17 +220,23 @@ def test_ego_codes_carry_the_motion_that_nobody_told() -> None:
 
 def test_vectors_that_hardly_differ_are_whitened_before_they_are_quantised() -> None:
     torch.manual_seed(0)
-    quantise = Quantiser(16, 4, QuantiserConfig(size=4)).train()
-    tokens = 5.0 + 1e-3 * torch.randn(256, 16) * torch.linspace(0.3, 3.0, 16)
-    white = quantise.whiten(quantise.input(tokens)).detach()
+    quantise = Quantiser(16, 2, 4, QuantiserConfig(size=2)).train()
+    tokens = 5.0 + 1e-3 * torch.randn(256, 2, 16) * torch.linspace(0.3, 3.0, 16)
+    tokens[:, 1] += 0.7 * tokens[:, 0]  # slots that say nearly the same
+
+    def whiten() -> torch.Tensor:
+        white: torch.Tensor = quantise.whiten(quantise.input(tokens).flatten(1))
+        return white.detach()
+
+    white = whiten()
     torch.testing.assert_close(white.mean(dim=0), torch.zeros(4), atol=1e-3, rtol=0.0)
-    torch.testing.assert_close(white.T @ white / len(white), torch.eye(4), atol=0.06, rtol=0.0)
+    torch.testing.assert_close(white.T @ white / len(white), torch.eye(4), atol=0.15, rtol=0.0)
     for _ in range(200):
         vectors = quantise(tokens).vectors
-    assert vectors.std(dim=0).norm() > 0.5, "codes are apart"
+    assert vectors.flatten(0, 1).std(dim=0).norm() > 0.5, "codes are apart"
     before = quantise.whiten.mean.clone(), quantise.whiten.covariance.clone()
     quantise.freeze()
     quantise.train()(tokens + 1.0)
     assert torch.equal(quantise.whiten.mean, before[0]) and torch.equal(quantise.whiten.covariance, before[1])
     quantise.eval()
-    torch.testing.assert_close(quantise.whiten(quantise.input(tokens)), white, atol=0.2, rtol=0.2)
+    torch.testing.assert_close(whiten(), white, atol=0.2, rtol=0.2)
