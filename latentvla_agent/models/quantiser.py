@@ -65,8 +65,8 @@ class Whitening(nn.Module):
 
 
 class Quantiser(nn.Module):
-    """Slots (..., slots, width) to the nearest codes. A codebook moves in training, and revives dead codes, unless it is
-    frozen. All slots are whitened together: each tells what those before it did not."""
+    """Slots (..., slots, width) to the nearest codes. All slots are whitened together: each tells what those before it
+    did not. A codebook moves in training, and revives dead codes, unless it is frozen."""
 
     def __init__(self, width: int, num_slots: int, num_codes: int, config: QuantiserConfig = QuantiserConfig()):
         super().__init__()
