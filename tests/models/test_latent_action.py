@@ -177,7 +177,7 @@ def test_ego_codes_carry_the_motion_that_nobody_told() -> None:
     """A street that the ego drives along at some speed, and light that comes and goes: the codes tell the speed."""
     torch.manual_seed(0)
     small = {"width": 32, "quantiser": QuantiserConfig(size=2)}
-    street = replace(EGO, feature_size=7, grid=(8, 12), street=StreetConfig(wall=1000.0), **small)  # type: ignore[arg-type]
+    street = replace(EGO, feature_size=7, grid=(8, 12), street=StreetConfig(wall=1000.0), **small)
 
     def make_batch() -> Tuple[torch.Tensor, torch.Tensor]:
         speed, phases = 8.0 * torch.rand(64, 1), 6.0 * torch.rand(64, 6)
