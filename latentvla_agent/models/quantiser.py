@@ -97,6 +97,7 @@ class Quantiser(nn.Module):
     def forward(self, tokens: torch.Tensor) -> Quantised:
         """Codes, vectors and loss; the loss is 0 outside training."""
         slots = self.input(tokens).float()  # (..., slots, size)
-        white = self.whiten(slots.flatten(-2).flatten(0, -2))
-        vectors, codes, loss = self.codebook(white.reshape(1, -1, slots.shape[-1]))
+        with torch.autocast(slots.device.type, enabled=False):  # half precision has no roots of matrices
+            white = self.whiten(slots.flatten(-2).flatten(0, -2))
+            vectors, codes, loss = self.codebook(white.reshape(1, -1, slots.shape[-1]))
         return Quantised(codes[0].reshape(tokens.shape[:-1]), vectors[0].reshape(slots.shape), loss.sum())

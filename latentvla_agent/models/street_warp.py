@@ -40,17 +40,20 @@ class StreetWarp(nn.Module):
     def forward(self, maps: torch.Tensor, motion: torch.Tensor, projections: torch.Tensor) -> torch.Tensor:
         """Maps of the same shape. `motion` (B, 3): dx, dy [m], dyaw [rad] in the ego frame before; `projections`
         (B, 3, 4) as of `features.cameras`, the camera of both frames."""
-        return self._move(maps, motion, self._find_points(maps, projections), projections)
+        with torch.autocast(maps.device.type, enabled=False):  # metres in half precision are none
+            maps, motion = maps.float(), motion.float()
+            return self._move(maps, motion, self._find_points(maps, projections), projections)
 
     @torch.no_grad()
     def try_motions(self, before: torch.Tensor, after: torch.Tensor, projections: torch.Tensor) -> torch.Tensor:
         """How badly each of the configured motions explains `after` (B, C, R, K) in each cell: (B, M, R, K), the
         logarithm of the squared error, around its mean over the motions."""
-        points = self._find_points(before, projections)
-        errors = [
-            (self._move(before, motion.expand(len(before), -1), points, projections) - after).square().mean(dim=1)
-            for motion in self.trials
-        ]
+        with torch.autocast(before.device.type, enabled=False):
+            points = self._find_points(before, projections)
+            errors = [
+                (self._move(before, motion.expand(len(before), -1), points, projections) - after).square().mean(dim=1)
+                for motion in self.trials
+            ]
         badness = torch.stack(errors, dim=1).clamp(min=MIN_ERROR).log()
         return badness - badness.mean(dim=1, keepdim=True)
 

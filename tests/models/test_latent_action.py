@@ -85,6 +85,21 @@ def test_what_is_predicted_are_means_of_cells() -> None:
     torch.testing.assert_close(found.before[:, :, 0], maps[:, :-1, :2, :2].mean(dim=(2, 3)))
 
 
+def test_half_precision_leaves_geometry_and_codes_alone() -> None:
+    (features, _), projections = make_frames(32), make_projections(32)
+    model = make_model(EGO).train()
+    model(features, projections)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        halved = model(features, projections)
+    assert all(latent.vectors.dtype == torch.float32 for latent in halved.latents.values())
+    motion = torch.tensor([[3.0, 0.1, 0.02]]).expand(32, -1)
+    maps = model.normalise(features)[:, 0]
+    moved = model.decoder.warp(maps, motion, projections)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(model.decoder.warp(maps, motion, projections), moved)
+    (halved.predicted.float() - halved.target).square().mean().backward()
+
+
 def test_grids_that_do_not_make_whole_tokens_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"whole tokens of 4 x 4 cells \(pool times patch\), got \(4, 6\)"):
         replace(EGO, grid=(4, 6), patch=2)
