@@ -25,8 +25,6 @@ class FrameDecoder(nn.Module):
     def __init__(self, config: LatentActionConfig):
         super().__init__()
         width, self.config = config.width, config
-        rows, columns = config.predicted_grid
-        self.token_grid = rows // config.patch, columns // config.patch
         self.warp = StreetWarp(config)
         self.input = nn.Conv2d(2 * config.feature_size, width, config.patch, config.patch)  # before and after it moved
         self.places = nn.Parameter(0.02 * torch.randn(config.num_tokens, width))
@@ -61,7 +59,7 @@ class FrameDecoder(nn.Module):
         tokens = tokens + told[:, None]
         for block in self.blocks:
             tokens, _ = block(tokens)
-        rest = self.output(self.norm(tokens)).transpose(1, 2).unflatten(2, self.token_grid)
+        rest = self.output(self.norm(tokens)).transpose(1, 2).unflatten(2, self.config.token_grid)
         predicted: torch.Tensor = moved + nn.functional.pixel_shuffle(rest, self.config.patch)
         return predicted
 

@@ -22,7 +22,7 @@ class FrameEncoder(nn.Module):
     nobody trains.
     """
 
-    def __init__(self, backbone: BackboneConfig, grid: Tuple[int, int] = (6, 10)):
+    def __init__(self, backbone: BackboneConfig, grid: Tuple[int, int]):
         super().__init__()
         self.config, self.grid = backbone, grid
         self.normalization = make_normalization(backbone)

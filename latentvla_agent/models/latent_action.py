@@ -82,18 +82,27 @@ class LatentActionModel(nn.Module):
         features: torch.Tensor,
         projections: torch.Tensor,
         motion: Optional[torch.Tensor] = None,
-        foreign: Optional[str] = None,
     ) -> Reconstruction:
-        """Every later frame from the one before it and the codes of the transition.
-
-        `foreign`: a kind of codes that is taken from the next window of the batch, to see what they are worth.
-        """
+        """Every later frame from the one before it and the codes of the transition."""
         maps = self.normalise(features)
         latents = self._quantise(maps, projections, motion)
-        vectors = {kind: latent.vectors.roll(int(kind == foreign), dims=0) for kind, latent in latents.items()}
+        vectors = {kind: latent.vectors for kind, latent in latents.items()}
         predicted = self._decode(maps[:, :-1], vectors, projections, motion)
         pooled = self.decoder.pool(maps.flatten(0, 1)).unflatten(0, maps.shape[:2]).flatten(3).transpose(2, 3)
         return Reconstruction(predicted, pooled[:, 1:], pooled[:, :-1], latents)
+
+    def predict_foreign(
+        self,
+        features: torch.Tensor,
+        latents: Dict[str, Quantised],
+        foreign: str,
+        projections: torch.Tensor,
+        motion: Optional[torch.Tensor] = None,
+    ) -> torch.Tensor:
+        """`predicted` of `forward`, had codes of the kind `foreign` been those of another window of the batch: what
+        they are worth."""
+        vectors = {kind: latent.vectors.roll(int(kind == foreign), dims=0) for kind, latent in latents.items()}
+        return self._decode(self.normalise(features)[:, :-1], vectors, projections, motion)
 
     def _decode(
         self,

@@ -50,7 +50,7 @@ class LatentActionConfig:
     def __post_init__(self) -> None:
         if self.step not in STEPS:
             raise ConfigError(f"step: expected one of {', '.join(STEPS)}, got {self.step!r}")
-        side = self.pool * self.patch
+        side = self.token_side
         if side < 1 or any(cells < 1 or cells % side for cells in self.grid):
             raise ConfigError(
                 f"grid: expected whole tokens of {side} x {side} cells (pool times patch), got {self.grid}"
@@ -62,15 +62,19 @@ class LatentActionConfig:
         return STEPS[: STEPS.index(self.step) + 1]
 
     @property
-    def predicted_grid(self) -> Tuple[int, int]:
-        """Rows and columns of what is predicted."""
-        return self.grid[0] // self.pool, self.grid[1] // self.pool
+    def token_side(self) -> int:
+        """Cells of a side that are one token."""
+        return self.pool * self.patch
+
+    @property
+    def token_grid(self) -> Tuple[int, int]:
+        """Rows and columns of a frame's tokens."""
+        return self.grid[0] // self.token_side, self.grid[1] // self.token_side
 
     @property
     def num_tokens(self) -> int:
         """Tokens of a frame."""
-        rows, columns = self.predicted_grid
-        return (rows // self.patch) * (columns // self.patch)
+        return self.token_grid[0] * self.token_grid[1]
 
 
 @dataclass(frozen=True)

@@ -81,10 +81,10 @@ class StreetWarp(nn.Module):
 
 def measure_nearness(rays: torch.Tensor, centre: torch.Tensor, street: StreetConfig) -> torch.Tensor:
     """Inverse depth (B, N) [1/m] at which rays (B, 3, N) from `centre` (B, 3, 1) meet the street's ground or walls."""
-    x, y, z = range(3)
-    ground = -rays[:, z] / (centre[:, z] - street.ground).clamp(min=0.1)
-    left = rays[:, y] / (street.wall - centre[:, y]).clamp(min=0.1)
-    right = -rays[:, y] / (street.wall + centre[:, y]).clamp(min=0.1)
+    (_, across, up), (_, y, z) = rays.unbind(dim=1), centre.unbind(dim=1)
+    ground = -up / (z - street.ground).clamp(min=0.1)
+    left = across / (street.wall - y).clamp(min=0.1)
+    right = -across / (street.wall + y).clamp(min=0.1)
     return torch.stack([ground, left, right]).amax(dim=0).clamp(min=1.0 / street.far)
 
 

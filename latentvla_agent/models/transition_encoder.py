@@ -17,7 +17,7 @@ class TransitionEncoder(nn.Module):
 
     def __init__(self, config: LatentActionConfig):
         super().__init__()
-        self.config, width, side = config, config.width, config.pool * config.patch
+        self.config, width, side = config, config.width, config.token_side
         self.input = nn.Conv2d(config.feature_size, width, side, side)
         self.change = nn.Conv2d(config.feature_size, width, side, side)  # since the frame before
         # Which motions of the ego would explain it: here, and in the whole picture.
@@ -41,8 +41,11 @@ class TransitionEncoder(nn.Module):
         parts = [self.queries[kind].expand(batch, time, -1, -1) for kind in self.config.kinds]
         changes = make_tokens(self.change, maps[:, 1:] - maps[:, :-1]) + make_tokens(self.trials, trials)
         parts.append(make_tokens(self.input, maps) + _begin_with_none(changes) + self.places)
-        side = self.config.pool * self.config.patch
-        fit = nn.functional.avg_pool2d(trials.flatten(0, 1), side).flatten(1).unflatten(0, trials.shape[:2])
+        fit = (
+            nn.functional.avg_pool2d(trials.flatten(0, 1), self.config.token_side)
+            .flatten(1)
+            .unflatten(0, trials.shape[:2])
+        )
         parts.append(_begin_with_none(self.all_trials(fit)[:, :, None]))
         if self.motion is not None and motion is not None:
             parts.append(_begin_with_none(self.motion(motion)[:, :, None]))

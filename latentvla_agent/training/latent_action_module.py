@@ -27,11 +27,14 @@ class LatentActionModule(Learner):
         self.model, self._training = model, training
         self._used: Dict[str, List[torch.Tensor]] = {}
 
-    def forward(self, batch: Tensors, foreign: Optional[str] = None) -> Reconstruction:
-        """Motion is told in the first step alone."""
-        motion = batch["motion"] if self.model.config.step == "environment" else None
-        found: Reconstruction = self.model(batch["frame_features"], batch[PROJECTION], motion, foreign)
+    def forward(self, batch: Tensors) -> Reconstruction:
+        """Every later frame, see `LatentActionModel`."""
+        found: Reconstruction = self.model(batch["frame_features"], batch[PROJECTION], self._tell_motion(batch))
         return found
+
+    def _tell_motion(self, batch: Tensors) -> Optional[torch.Tensor]:
+        """In the first step alone."""
+        return batch["motion"] if self.model.config.step == "environment" else None
 
     def training_step(self, batch: Tensors, index: int) -> torch.Tensor:
         """Squared error of the later frames, and the losses of the codebooks."""
@@ -57,8 +60,9 @@ class LatentActionModule(Learner):
             return
         change = (found.before - found.target)[is_moving].square().mean()
         rest = (found.predicted - found.target)[is_moving].square().mean()
-        foreign = self(batch, self.model.config.step)
-        shuffled = (foreign.predicted - foreign.target)[is_moving].square().mean()
+        told = found.latents, self.model.config.step, batch[PROJECTION], self._tell_motion(batch)
+        foreign = self.model.predict_foreign(batch["frame_features"], *told)
+        shuffled = (foreign - found.target)[is_moving].square().mean()
         count = int(is_moving.sum())
         self.log(EXPLAINED, 1.0 - rest / change, batch_size=count, prog_bar=True, sync_dist=True)
         self.log("dev/shuffled", shuffled / change, batch_size=count)

@@ -97,12 +97,13 @@ def collect(model: LatentActionModel, cache: FeatureCache, config: ReportConfig)
     with torch.no_grad():
         for batch in _read(cache, config.max_scenes):
             is_moving = batch["motion"][..., 0].abs() > config.moving
-            found, foreign = (model(batch["frame_features"], batch[PROJECTION], foreign=kind) for kind in (None, "ego"))
+            found = model(batch["frame_features"], batch[PROJECTION])
+            foreign = model.predict_foreign(batch["frame_features"], found.latents, "ego", batch[PROJECTION])
             motion.append(batch["motion"][is_moving])
             for kind in kinds:
                 vectors[kind].append(found.latents[kind].vectors[is_moving].flatten(1))
                 codes[kind].append(found.latents[kind].codes[is_moving])
-            guesses = {"predicted": found.predicted, "copied": found.before, "shuffled": foreign.predicted}
+            guesses = {"predicted": found.predicted, "copied": found.before, "shuffled": foreign}
             for name, guess in guesses.items():
                 errors[name].append((guess - found.target)[is_moving].square().mean(dim=(1, 2)))
     join = {name: {key: torch.cat(parts) for key, parts in own.items()} for name, own in (("v", vectors), ("c", codes))}

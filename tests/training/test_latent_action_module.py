@@ -85,8 +85,9 @@ def test_codes_of_other_scenes_are_measured_with_the_codebook_that_trains() -> N
         torch.nn.init.normal_(module.model.decoder.output.weight, std=0.1)
         module.on_validation_epoch_start()
         module.validation_step(batch, 0)
-        found = module(batch, step)
-        error, change = ((own - found.target)[:3].square().mean().item() for own in (found.predicted, found.before))
+        found, motion = module(batch), batch["motion"] if step == "environment" else None
+        foreign = module.model.predict_foreign(batch["frame_features"], found.latents, step, batch[PROJECTION], motion)
+        error, change = ((own - found.target)[:3].square().mean().item() for own in (foreign, found.before))
         assert module.logged["dev/shuffled"] == pytest.approx(error / change, rel=1e-5)
 
 
