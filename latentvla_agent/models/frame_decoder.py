@@ -18,8 +18,9 @@ POSE_SIZE = PoseIndex.HEADING + 1  # dx, dy [m], dyaw [rad]
 class FrameDecoder(nn.Module):
     """Moves the frame before as the ego moved, and adds what a transformer says of the rest.
 
-    In the first step the motion is told. In the second one the ego's codes say it, and learn to because the moved frame
-    is right where they do. Untrained, it says that nothing but the ego moves.
+    In the first step the motion is told. In the second one the ego's codes say it, and are heard of nothing else: what
+    they could tell of the scene would pay better than how far the ego gets. Untrained, it says that nothing but the ego
+    moves.
     """
 
     def __init__(self, config: LatentActionConfig):
@@ -29,7 +30,7 @@ class FrameDecoder(nn.Module):
         self.input = nn.Conv2d(2 * config.feature_size, width, config.patch, config.patch)  # before and after it moved
         self.places = nn.Parameter(0.02 * torch.randn(config.num_tokens, width))
         numbers = config.vocabulary.codes_per_transition * config.quantiser.size
-        self.codes = nn.ModuleDict({kind: nn.Linear(numbers, width) for kind in config.kinds})
+        self.environment = nn.Linear(numbers, width)
         self.motion = nn.Linear(POSE_SIZE, width)
         self.motion_of_codes = nn.Linear(numbers, POSE_SIZE) if config.step == "ego" else None
         self.register_buffer("motion_mean", torch.zeros(POSE_SIZE))
@@ -55,8 +56,7 @@ class FrameDecoder(nn.Module):
         moves = self.tell_motion(flat, motion)
         moved = self.pool(self.warp(maps, self.motion_mean + self.motion_deviation * moves, projections))
         tokens = self.input(torch.cat([self.pool(maps), moved], dim=1)).flatten(2).transpose(1, 2) + self.places
-        told = self.motion(moves) + torch.stack([self.codes[kind](own) for kind, own in flat.items()]).sum(dim=0)
-        tokens = tokens + told[:, None]
+        tokens = tokens + (self.motion(moves) + self.environment(flat["environment"]))[:, None]
         for block in self.blocks:
             tokens, _ = block(tokens)
         rest = self.output(self.norm(tokens)).transpose(1, 2).unflatten(2, self.config.token_grid)

@@ -56,12 +56,12 @@ class LatentActionModel(nn.Module):
         self.decoder.set_statistics(motion)
 
     def start_from(self, environment: LatentActionModel) -> None:
-        """Begin the second step where the first one ended: with all that both have, its codebook among it.
+        """Begin the second step where the first one ended: with its decoder and its codebook.
 
-        Distances stay as the first step learnt them from true motions: a street half as large, driven along half as
-        fast, looks the same.
+        The encoder begins anew: that of the first step has learnt not to look for what it is told. Distances stay as
+        the first step learnt them from true motions: a street half as large, driven along half as fast, looks the same.
         """
-        known = environment.state_dict()
+        known = {name: tensor for name, tensor in environment.state_dict().items() if not name.startswith("encoder.")}
         self.load_state_dict({name: known.get(name, tensor) for name, tensor in self.state_dict().items()})
         self.decoder.warp.requires_grad_(False)
 
@@ -82,10 +82,12 @@ class LatentActionModel(nn.Module):
         features: torch.Tensor,
         projections: torch.Tensor,
         motion: Optional[torch.Tensor] = None,
+        trials: Optional[torch.Tensor] = None,
     ) -> Reconstruction:
-        """Every later frame from the one before it and the codes of the transition."""
+        """Every later frame from the one before it and the codes of the transition; `trials`: see `try_motions`, where
+        it is known already."""
         maps = self.normalise(features)
-        latents = self._quantise(maps, projections, motion)
+        latents = self._quantise(maps, projections, motion, trials)
         vectors = {kind: latent.vectors for kind, latent in latents.items()}
         predicted = self._decode(maps[:, :-1], vectors, projections, motion)
         pooled = self.decoder.pool(maps.flatten(0, 1)).unflatten(0, maps.shape[:2]).flatten(3).transpose(2, 3)
@@ -117,16 +119,24 @@ class LatentActionModel(nn.Module):
         predicted: torch.Tensor = self.decoder(maps.flatten(0, 1), flat, cameras, told)
         return predicted.flatten(2).transpose(1, 2).unflatten(0, maps.shape[:2])
 
+    def try_motions(self, features: torch.Tensor, projections: torch.Tensor) -> torch.Tensor:
+        """(B, T - 1, M, R, K), see `StreetWarp.try_motions`: what the second step leaves as it is."""
+        return self._try_motions(self.normalise(features), projections)
+
     def _quantise(
-        self, maps: torch.Tensor, projections: torch.Tensor, motion: Optional[torch.Tensor]
+        self,
+        maps: torch.Tensor,
+        projections: torch.Tensor,
+        motion: Optional[torch.Tensor],
+        trials: Optional[torch.Tensor] = None,
     ) -> Dict[str, Quantised]:
         if (motion is None) != (self.config.step == "ego"):
             raise ConfigError(f"step {self.config.step}: motion must {'not ' * (motion is not None)}be given")
-        raw = self.encoder(maps, self._try_motions(maps, projections), motion)
+        tried = self._try_motions(maps, projections) if trials is None else trials
+        raw = self.encoder(maps, tried, motion)
         return {kind: quantise(raw[kind]) for kind, quantise in self.quantisers.items()}
 
     def _try_motions(self, maps: torch.Tensor, projections: torch.Tensor) -> torch.Tensor:
-        """(B, T - 1, M, R, K), see `StreetWarp.try_motions`."""
         before, after = (part.flatten(0, 1) for part in (maps[:, :-1], maps[:, 1:]))
         cameras = projections.repeat_interleave(maps.shape[1] - 1, dim=0)
         tried = self.decoder.warp.try_motions(before, after, cameras)

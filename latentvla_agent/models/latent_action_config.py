@@ -89,5 +89,5 @@ class TinyLatentActionConfig(LatentActionConfig):
     num_heads: int = 4
     encoder_depth: int = 2
     decoder_depth: int = 2
-    # A bit for each number; a code must earn a third of its share of a batch of 32 windows.
-    quantiser: QuantiserConfig = field(default_factory=lambda: QuantiserConfig(size=4, dead_below=8.0))
+    # Sixteen levels of one number; a code must earn a third of its share of a batch of 32 windows.
+    quantiser: QuantiserConfig = field(default_factory=lambda: QuantiserConfig(size=1, dead_below=8.0))

@@ -14,7 +14,7 @@ from torch import nn
 from latentvla_agent.models.latent_action_config import LatentActionConfig, StreetConfig
 
 NEARNESS_RATE = 10.0  # Adam moves every number by as much: distances need larger steps than weights
-DEPTH_WIDTH = 32  # of the layer that tells distances
+DEPTH_WIDTH, DEPTH_LAYERS = 32, 3  # of what tells distances: it sees 7 x 7 cells
 MIN_ERROR = 0.02  # mean square of normalised features, below which a motion fits as well as any
 MIN_DEPTH = 1.0  # m: what came nearer to the camera, or behind it, is read at the picture's edge
 
@@ -27,10 +27,12 @@ class StreetWarp(nn.Module):
         rows, columns = config.grid
         self.street = config.street
         self.nearness = nn.Parameter(torch.zeros(rows, columns))
-        look, tell = nn.Conv2d(config.feature_size, DEPTH_WIDTH, 3, padding=1), nn.Conv2d(DEPTH_WIDTH, 1, 1)
+        sizes = config.feature_size, *DEPTH_LAYERS * (DEPTH_WIDTH,)
+        layers = [(nn.Conv2d(*pair, 3, padding=1), nn.GELU()) for pair in zip(sizes, sizes[1:])]
+        tell = nn.Conv2d(DEPTH_WIDTH, 1, 1)
         nn.init.zeros_(tell.weight)
         nn.init.zeros_(tell.bias)  # type: ignore[arg-type]
-        self.nearness_of_features = nn.Sequential(look, nn.GELU(), tell)
+        self.nearness_of_features = nn.Sequential(*(part for layer in layers for part in layer), tell)
         v, u = torch.meshgrid(_centres(rows), _centres(columns), indexing="ij")
         self.register_buffer("pixels", torch.stack([u, v, torch.ones_like(u)]).flatten(1), persistent=False)
         self.register_buffer("trials", torch.tensor(config.trials), persistent=False)

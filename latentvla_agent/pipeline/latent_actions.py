@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, List, Mapping, Optional
+from typing import Any, List, Mapping, Optional, Sequence
 
 import numpy as np
 import pytorch_lightning as lightning
@@ -31,12 +32,13 @@ from latentvla_agent.pipeline.scenes import (
 )
 from latentvla_agent.training.action_codes import write_codes
 from latentvla_agent.training.config import read_training
-from latentvla_agent.training.feature_cache import FeatureCache
+from latentvla_agent.training.feature_cache import FeatureCache, SceneCache
 from latentvla_agent.training.fitting import REPORT, RUN, WEIGHTS, FitPlan, fit
 from latentvla_agent.training.latent_action_config import LatentActionTraining
 from latentvla_agent.training.latent_action_module import EXPLAINED, LatentActionModule
 from latentvla_agent.training.latent_action_report import ReportConfig, report_latent_actions
 from latentvla_agent.training.scene_features import FeatureSource
+from latentvla_agent.training.trial_cache import TRIALS, cache_trials
 
 STATISTICS_SCENES = 1024  # that mean and deviation of the features are of
 CHUNK = 64  # scenes that are encoded in one pass
@@ -57,8 +59,9 @@ def train_latent_actions(
     caches = cache_features(source, scenes, request.cache)
     for step in STEPS:
         model = make_model(training, step, folder, seed, caches[0])
-        record = train_step(model, training, FitPlan(folder / step, seed, caches[0], caches[1], facts, EXPLAINED))
+        record = train_step(model, training, FitPlan(folder / step, seed, *read(model, caches, folder), facts, EXPLAINED))
         print(f"trained {step} codes, seed {seed}: {record}")
+    shutil.rmtree(folder / TRIALS, ignore_errors=True)  # half a gigabyte that nobody reads again
     report = report_latent_actions(model, caches[0], caches[1], seed, ReportConfig(moving=training.moving))
     write_atomically(folder / REPORT, (json.dumps(report, indent=1) + "\n").encode())
     print(f"report: {report}")
@@ -87,6 +90,13 @@ def make_model(
     first.load_state_dict(load_file(folder / STEPS[0] / WEIGHTS))
     model.start_from(first)
     return model
+
+
+def read(model: LatentActionModel, caches: Sequence[FeatureCache], folder: Path) -> List[SceneCache]:
+    """What a step is trained on: in the second one, trial motions have been tried before."""
+    if model.config.step == STEPS[0] or (folder / STEPS[1] / RUN).is_file():
+        return list(caches)
+    return [cache_trials(model, cache, folder / TRIALS / name) for name, cache in zip(("train", "dev"), caches)]
 
 
 def train_step(model: LatentActionModel, training: LatentActionTraining, plan: FitPlan) -> Mapping[str, Any]:

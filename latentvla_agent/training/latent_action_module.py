@@ -12,6 +12,7 @@ from latentvla_agent.models.latent_action import LatentActionModel, Reconstructi
 from latentvla_agent.training.latent_action_config import LatentActionTraining
 from latentvla_agent.training.learner import Learner
 from latentvla_agent.training.optimizers import schedule_adamw
+from latentvla_agent.training.trial_cache import TRIALS
 
 Tensors = Dict[str, torch.Tensor]
 EXPLAINED = "dev_explained"  # share of the change between frames that is predicted, on windows in which the ego moves
@@ -28,8 +29,9 @@ class LatentActionModule(Learner):
         self._used: Dict[str, List[torch.Tensor]] = {}
 
     def forward(self, batch: Tensors) -> Reconstruction:
-        """Every later frame, see `LatentActionModel`."""
-        found: Reconstruction = self.model(batch["frame_features"], batch[PROJECTION], self._tell_motion(batch))
+        """Every later frame, see `LatentActionModel`; `TRIALS` of a batch are those of `cache_trials`."""
+        told = self._tell_motion(batch), batch.get(TRIALS)
+        found: Reconstruction = self.model(batch["frame_features"], batch[PROJECTION], *told)
         return found
 
     def _tell_motion(self, batch: Tensors) -> Optional[torch.Tensor]:
