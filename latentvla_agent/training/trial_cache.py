@@ -29,7 +29,9 @@ def cache_trials(model: LatentActionModel, cache: FeatureCache, folder: Path) ->
     there yet. The folder is the training's own: that of a model whose warp stays as it is."""
     if not is_complete(folder):
         finished = count_finished(folder)
-        with tqdm(total=len(cache), initial=finished, desc=f"trial motions of {cache.folder.name}", unit="scene") as bar:
+        with tqdm(
+            total=len(cache), initial=finished, desc=f"trial motions of {cache.folder.name}", unit="scene"
+        ) as bar:
             recipe = CacheRecipe(cache.tokens, {"features": cache.folder.name})
             write_shards(folder, recipe, _try(model, cache, finished), bar.update, time.perf_counter)
     return JoinedCache([cache, FeatureCache(folder)])
