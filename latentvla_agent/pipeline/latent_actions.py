@@ -59,9 +59,8 @@ def train_latent_actions(
     caches = cache_features(source, scenes, request.cache)
     for step in STEPS:
         model = make_model(training, step, folder, seed, caches[0])
-        record = train_step(
-            model, training, FitPlan(folder / step, seed, *read(model, caches, folder), facts, EXPLAINED)
-        )
+        train, dev = read(model, caches, folder)
+        record = train_step(model, training, FitPlan(folder / step, seed, train, dev, facts, EXPLAINED))
         print(f"trained {step} codes, seed {seed}: {record}")
     shutil.rmtree(folder / TRIALS, ignore_errors=True)  # half a gigabyte that nobody reads again
     report = report_latent_actions(model, caches[0], caches[1], seed, ReportConfig(moving=training.moving))
