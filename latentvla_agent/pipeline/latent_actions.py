@@ -59,7 +59,7 @@ def train_latent_actions(
     caches = cache_features(source, scenes, request.cache)
     for step in STEPS:
         model = make_model(training, step, folder, seed, caches[0])
-        train, dev = read(model, caches, folder)
+        train, dev = join_trials(model, caches, folder)
         record = train_step(model, training, FitPlan(folder / step, seed, train, dev, facts, EXPLAINED))
         print(f"trained {step} codes, seed {seed}: {record}")
     shutil.rmtree(folder / TRIALS, ignore_errors=True)  # half a gigabyte that nobody reads again
@@ -93,7 +93,7 @@ def make_model(
     return model
 
 
-def read(model: LatentActionModel, caches: Sequence[FeatureCache], folder: Path) -> List[SceneCache]:
+def join_trials(model: LatentActionModel, caches: Sequence[FeatureCache], folder: Path) -> List[SceneCache]:
     """What a step is trained on: in the second one, trial motions have been tried before."""
     if model.config.step == STEPS[0] or (folder / STEPS[1] / RUN).is_file():
         return list(caches)
