@@ -119,10 +119,6 @@ class LatentActionModel(nn.Module):
         predicted: torch.Tensor = self.decoder(maps.flatten(0, 1), flat, cameras, told)
         return predicted.flatten(2).transpose(1, 2).unflatten(0, maps.shape[:2])
 
-    def try_motions(self, features: torch.Tensor, projections: torch.Tensor) -> torch.Tensor:
-        """(B, T - 1, M, R, K), see `StreetWarp.try_motions`: what the second step leaves as it is."""
-        return self._try_motions(self.normalise(features), projections)
-
     def _quantise(
         self,
         maps: torch.Tensor,
@@ -132,11 +128,12 @@ class LatentActionModel(nn.Module):
     ) -> Dict[str, Quantised]:
         if (motion is None) != (self.config.step == "ego"):
             raise ConfigError(f"step {self.config.step}: motion must {'not ' * (motion is not None)}be given")
-        tried = self._try_motions(maps, projections) if trials is None else trials
+        tried = self.try_motions(maps, projections) if trials is None else trials
         raw = self.encoder(maps, tried, motion)
         return {kind: quantise(raw[kind]) for kind, quantise in self.quantisers.items()}
 
-    def _try_motions(self, maps: torch.Tensor, projections: torch.Tensor) -> torch.Tensor:
+    def try_motions(self, maps: torch.Tensor, projections: torch.Tensor) -> torch.Tensor:
+        """(B, T - 1, M, R, K) of normalised maps, see `StreetWarp.try_motions`; the second step leaves them alone."""
         before, after = (part.flatten(0, 1) for part in (maps[:, :-1], maps[:, 1:]))
         cameras = projections.repeat_interleave(maps.shape[1] - 1, dim=0)
         tried = self.decoder.warp.try_motions(before, after, cameras)

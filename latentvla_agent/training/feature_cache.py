@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Protocol, Sequence, Tuple
@@ -17,6 +18,7 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Proto
 import numpy as np
 import numpy.typing as npt
 import torch
+from tqdm import tqdm
 
 from latentvla_agent.data.files import write_atomically
 from latentvla_agent.errors import DataError
@@ -118,6 +120,17 @@ def count_finished(folder: Path) -> int:
     while (folder / f"{shards:05d}.done").is_file():
         shards += 1
     return shards * SHARD
+
+
+def open_cache(
+    folder: Path, recipe: CacheRecipe, build: Callable[[int], Iterable[Tensors]], description: str
+) -> FeatureCache:
+    """The cache in this folder; where it is not finished, `build` gives batches of all scenes from a number on."""
+    if not is_complete(folder):
+        first = count_finished(folder)
+        with tqdm(total=len(recipe.tokens), initial=first, desc=description, unit="scene") as bar:
+            write_shards(folder, recipe, build(first), bar.update, time.perf_counter)
+    return FeatureCache(folder)
 
 
 def write_shards(

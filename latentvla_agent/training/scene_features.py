@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, Iterator, Mapping, Optional, Sequence
 
 import torch
 from torch.utils.data import DataLoader, Dataset
-from tqdm import tqdm
 
 from latentvla_agent.data.maps import MapStore
 from latentvla_agent.data.roots import DataRoots
@@ -17,14 +15,7 @@ from latentvla_agent.data.scene_loader import SceneIndex, SceneLoader, SceneRef
 from latentvla_agent.data.sensors import SensorSource, SensorStore
 from latentvla_agent.data.splits import SceneFilter
 from latentvla_agent.features.cameras import is_blank
-from latentvla_agent.training.feature_cache import (
-    CacheRecipe,
-    FeatureCache,
-    count_finished,
-    find_feature_cache,
-    is_complete,
-    write_shards,
-)
+from latentvla_agent.training.feature_cache import CacheRecipe, FeatureCache, find_feature_cache, open_cache
 
 PICTURES = ("images", "image", "frames", "teacher_images")
 
@@ -100,12 +91,9 @@ class FeatureSource:
         """The cache of these scenes below `base`, built where it is not there yet."""
         recipe = self._describe(scenes)
         folder = find_feature_cache(base, scenes.name, recipe)
-        if not is_complete(folder):
-            finished = count_finished(folder)
-            with tqdm(total=len(scenes.refs), initial=finished, desc=f"features of {scenes.name}", unit="scene") as bar:
-                batches = self._build(scenes, scenes.refs[finished:])
-                write_shards(folder, recipe, batches, bar.update, time.perf_counter)
-        return FeatureCache(folder)
+        return open_cache(
+            folder, recipe, lambda first: self._build(scenes, scenes.refs[first:]), f"features of {scenes.name}"
+        )
 
     def _describe(self, scenes: SceneSet) -> CacheRecipe:
         facts = {

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Dict, Iterator
 
 import torch
-from tqdm import tqdm
 
 from latentvla_agent.features.windows import PROJECTION
 from latentvla_agent.models.latent_action import LatentActionModel
-from latentvla_agent.training.feature_cache import (
-    CacheRecipe,
-    FeatureCache,
-    JoinedCache,
-    count_finished,
-    is_complete,
-    write_shards,
-)
+from latentvla_agent.training.feature_cache import CacheRecipe, FeatureCache, JoinedCache, open_cache
 
 TRIALS = "trials"
 CHUNK = 32  # scenes in one pass
@@ -27,14 +18,10 @@ CHUNK = 32  # scenes in one pass
 def cache_trials(model: LatentActionModel, cache: FeatureCache, folder: Path) -> JoinedCache:
     """`cache` with `TRIALS` (T - 1, M, R, K) of every scene, half of a step's work, written to `folder` where it is not
     there yet. The folder is the training's own: that of a model whose warp stays as it is."""
-    if not is_complete(folder):
-        finished = count_finished(folder)
-        with tqdm(
-            total=len(cache), initial=finished, desc=f"trial motions of {cache.folder.name}", unit="scene"
-        ) as bar:
-            recipe = CacheRecipe(cache.tokens, {"features": cache.folder.name})
-            write_shards(folder, recipe, _try(model, cache, finished), bar.update, time.perf_counter)
-    return JoinedCache([cache, FeatureCache(folder)])
+    name = cache.folder.name
+    recipe = CacheRecipe(cache.tokens, {"features": name})
+    tried = open_cache(folder, recipe, lambda first: _try(model, cache, first), f"trial motions of {name}")
+    return JoinedCache([cache, tried])
 
 
 def _try(model: LatentActionModel, cache: FeatureCache, first: int) -> Iterator[Dict[str, torch.Tensor]]:
@@ -42,4 +29,5 @@ def _try(model: LatentActionModel, cache: FeatureCache, first: int) -> Iterator[
     with torch.no_grad():
         for indices in torch.arange(first, len(cache)).split(CHUNK):
             batch = cache.read(indices.tolist())
-            yield {TRIALS: model.try_motions(batch["frame_features"].to(device), batch[PROJECTION].to(device))}
+            maps = model.normalise(batch["frame_features"].to(device))
+            yield {TRIALS: model.try_motions(maps, batch[PROJECTION].to(device))}

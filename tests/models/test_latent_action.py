@@ -126,7 +126,7 @@ def test_the_past_does_not_know_the_future() -> None:
 
     def read(own: torch.Tensor) -> torch.Tensor:
         maps = model.normalise(own)
-        tokens: torch.Tensor = model.encoder(maps, model._try_motions(maps, make_projections(BATCH)), None)["ego"]
+        tokens: torch.Tensor = model.encoder(maps, model.try_motions(maps, make_projections(BATCH)), None)["ego"]
         return tokens
 
     before, after = read(features), read(changed)

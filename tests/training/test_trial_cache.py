@@ -51,11 +51,10 @@ def test_what_was_tried_before_is_what_is_tried_now(tmp_path: Path) -> None:
     cache: Any = MemoryCache()
     model = make_model()
     batch = cache_trials(model, cache, tmp_path / "trials").read([0, 17, 299])
-    tried = model.try_motions(batch["frame_features"], batch[PROJECTION])
+    tried = model.try_motions(model.normalise(batch["frame_features"]), batch[PROJECTION])
     assert batch[TRIALS].shape == (3, 3, len(EGO.trials), *EGO.grid) and batch["motion"].shape == (3, 3, 7)
-    torch.testing.assert_close(
-        batch[TRIALS], tried, atol=2e-3, rtol=1e-3
-    )  # they are kept in half precision where large
+    # Where they are large, they are kept in half precision.
+    torch.testing.assert_close(batch[TRIALS], tried, atol=2e-3, rtol=1e-3)
     module = LatentActionModule(model, LatentActionTraining())
     model(batch["frame_features"], batch[PROJECTION])
     expected = model(batch["frame_features"], batch[PROJECTION], None, batch[TRIALS])
