@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -80,7 +81,7 @@ class OpenClipTeacher(Teacher):
             self.prompt = nn.Linear(self.text.transformer.width, width)
         self.ego = nn.Linear(len(EgoStatusIndex), width) if config.language == "tokens" else None
         self.seen = nn.Linear(_find_channels(self.visual), width)
-        self.cameras = nn.Parameter(0.02 * torch.randn(config.num_cameras, 1, width))
+        self.places = nn.Parameter(0.02 * torch.randn(config.num_cameras, _count_places(towers.visual), width))
         if config.frozen_tower:
             self.visual.requires_grad_(False).eval()
 
@@ -103,7 +104,7 @@ class OpenClipTeacher(Teacher):
         if "teacher_features" not in features:
             features = {**features, **self.encode(features)}
         tokens = features["teacher_features"].to(self.seen.weight.dtype)
-        visual = (self.seen(tokens) + self.cameras).flatten(1, 2)
+        visual = (self.seen(tokens) + self.places).flatten(1, 2)
         if self.text is not None:
             prompt = self.prompt(self.text(features["teacher_prompt"])[1][:, : self.config.prompt_length])
         else:
@@ -208,6 +209,15 @@ def _find_channels(visual: Any) -> int:
         return int(visual.num_features)
     pooled: Optional[Any] = getattr(visual, "attn_pool", None)
     return int(pooled.attn.embed_dim) if pooled is not None else int(visual.transformer.width)
+
+
+def _count_places(visual: Any) -> int:
+    """Tokens of a picture where its tower doesn't say which comes from where, as a convolutional one; else 1."""
+    trunk = getattr(visual, "trunk", None)
+    if trunk is None or hasattr(trunk, "pos_embed"):
+        return 1
+    stride = trunk.feature_info[-1]["reduction"]
+    return math.prod(math.ceil(side / stride) for side in visual.image_size)
 
 
 def _drop_pooling(text: Any) -> None:

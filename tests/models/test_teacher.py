@@ -62,6 +62,16 @@ def test_the_cached_decoder_is_open_clips_own() -> None:
     torch.testing.assert_close(torch.cat([found, rest], dim=1), expected, atol=1e-5, rtol=1e-4)
 
 
+def test_it_is_known_where_in_the_picture_something_is() -> None:
+    """A convolution gives the same for the same thing anywhere; a transformer's tower tells places itself."""
+    teacher, features = make_teacher(replace(SMALL, name="latentvla-tiny")), make_features("latentvla-tiny")
+    assert teacher.places.shape == (2, 6 * 11, teacher.width) and make_teacher(SMALL).places.shape == (2, 1, 32)
+    with torch.no_grad():
+        seen = teacher.encode(features)["teacher_features"]
+        here, there = ({**features, "teacher_features": tokens} for tokens in (seen, seen.roll(5, dims=2)))
+        assert (teacher(here).action - teacher(there).action).abs().max() > 1e-3
+
+
 def test_a_code_is_predicted_from_those_before_it_alone() -> None:
     teacher, features = make_teacher(SMALL), make_features("coca-mini")
     codes = torch.zeros(2, 12, dtype=torch.long)
