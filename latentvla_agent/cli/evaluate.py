@@ -44,7 +44,7 @@ from latentvla_agent.evaluation.stage_loop import EXECUTORS
 from latentvla_agent.evaluation.summary import describe_losses, is_complete
 from latentvla_agent.evaluation.two_stage import list_table_rows
 
-DEFAULT_AGENTS = ("human", "pdm_closed", "constant_velocity", "stop")
+DEFAULT_AGENTS = ("latentvla", "human", "pdm_closed", "constant_velocity", "stop")
 
 
 def eval_command(
