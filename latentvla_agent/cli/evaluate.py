@@ -87,7 +87,7 @@ def eval_command(
 
     \b
     Examples:
-      latentvla eval                                    four baselines on minitown-val
+      latentvla eval                                    latentvla and four others on minitown-val
       latentvla eval --data /data/openscene --split navtest --agent constant_velocity --workers 32
       latentvla eval --data ../shared/data/real/dev --split dev --agent human --agent stop --out runs/real
       latentvla eval --agent ipad --degrade fog --out runs/fog
