@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import time
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Dict, Iterator, Sequence
 
 import numpy as np
 import pytest
@@ -15,11 +19,13 @@ from latentvla_agent.data.nuscenes.map import NuScenesMaps
 from latentvla_agent.data.scene import BoxIndex, frame_from_log
 from latentvla_agent.data.sensors import SensorConfig
 from latentvla_agent.evaluation.nuscenes_setup import SCORING, NuScenesSetup
+from latentvla_agent.evaluation.workers import Outcome
 from latentvla_agent.scoring.metric_cache import build_metric_cache
 from latentvla_agent.scoring.scorer import Scorer
 from latentvla_agent.world.nuscenes import MiniatureConfig, write_miniature
+from latentvla_agent.world.nuscenes_drives import Drive, DriveSensors, list_drives
 from latentvla_agent.world.nuscenes_rig import FULL_SIZE, Placement, make_rig, mirror_camera
-from tests.evaluation.commands import call
+from tests.evaluation.commands import call, list_files, run, start
 from tests.evaluation.nuscenes_databases import MAPS, embedded_logs, write_mini
 
 SIZE = (80, 45)
@@ -131,3 +137,99 @@ def test_the_command_writes_a_database(tmp_path: Path) -> None:
     assert list((out / "maps" / "expansion").glob("*.json"))
     assert "expected a new or empty folder" in call("world", "nuscenes", "--out", out, *options).error
     assert "--traffic: expected one of right, left" in call("world", "nuscenes", "--out", out, "--traffic", "up").error
+
+
+def test_a_drive_ends_at_a_gap() -> None:
+    log = embedded_logs()[0]
+    (whole,) = list_drives([log], None)
+    assert (whole.name, len(whole)) == ("scene-0001", len(read_log(log)))
+    assert [(drive.name, len(drive)) for drive in list_drives(embedded_logs()[:2], 5)] == [
+        ("scene-0001", 5),
+        ("scene-0002", 5),
+    ]
+
+
+def read_files(root: Path) -> Dict[str, bytes]:
+    """All files of a database but the lock of the command, hidden ones too."""
+    return {str(path.relative_to(root)): path.read_bytes() for path in list_files(root) if path.name != ".lock"}
+
+
+def test_an_interrupted_call_goes_on(tmp_path: Path) -> None:
+    pytest.importorskip("embreex")
+    config, logs = MiniatureConfig(True, SIZE, max_frames=2), embedded_logs()[:1]
+    write = partial(write_miniature, maps=MAPS, logs=logs, config=config)
+
+    def render_half(drives: Sequence[Drive]) -> None:
+        DriveSensors(tmp_path / "half", MAPS, config)(replace(drives[0], end=drives[0].start + 1))
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write(tmp_path / "half", render=render_half)
+    pictures = sorted((tmp_path / "half").rglob("*.jpg"))
+    assert len(pictures) == 6 and not (tmp_path / "half" / "v1.0-mini").exists()
+    pictures[0].with_name(f".{pictures[0].name}.x1").write_bytes(b"half a picture")
+    times = [path.stat().st_mtime_ns for path in pictures]
+    assert write(tmp_path / "half") == write(tmp_path / "whole") == 1
+    assert [path.stat().st_mtime_ns for path in pictures] == times
+    assert read_files(tmp_path / "half") == read_files(tmp_path / "whole")
+
+
+def test_only_the_same_command_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    out = tmp_path / "db"
+    command = ("world", "nuscenes", "--split", "embedded", "--no-sensors", "--max-drives", 1, "--max-frames", 5)
+    with monkeypatch.context() as patch:
+        patch.setattr("latentvla_agent.world.nuscenes.write_database", interrupt)
+        assert call(*command, "--out", out).status == 130
+    assert (out / ".unfinished").is_file() and list(out.rglob("*.bin"))
+    for option, value, what in (
+        ("--traffic", "left", "traffic"),
+        ("--max-frames", 6, "max-frames"),
+        ("--max-drives", 2, "logs"),
+        ("--version", "v1.0-trainval", "version"),
+        ("--sensors", "--size=80x45", "size"),
+    ):
+        assert f"belongs to a run with another {what};" in call(*command, option, value, "--out", out).error
+    assert call(*command, "--out", out).status == 0 == call(*command, "--out", tmp_path / "whole").status
+    assert read_files(out) == read_files(tmp_path / "whole")
+    (out / ".unfinished").touch()  # killed when all was done
+    assert "expected a new or empty folder" in call(*command, "--out", out).error
+
+
+def test_the_drive_that_fails_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(chunks: Sequence[Sequence[Drive]], *_: object) -> Iterator[Outcome[Drive]]:
+        yield Outcome(chunks[0][0])
+        yield Outcome(chunks[1][0], error="OSError: no space left")
+
+    monkeypatch.setattr("latentvla_agent.cli.world_nuscenes.run_in_workers", fail)
+    options = ("--split", "embedded", "--max-frames", 3, "--size", "80x45", "--out", tmp_path / "db")
+    answer = call("world", "nuscenes", *options)
+    assert "drive scene-0002" in answer.error and answer.error.endswith("OSError: no space left")
+    assert not (tmp_path / "db" / "v1.0-mini").exists() and (tmp_path / "db" / ".unfinished").exists()
+
+
+@pytest.mark.slow
+def test_workers_and_kills_change_nothing(tmp_path: Path) -> None:
+    pytest.importorskip("embreex")
+    command = ("world", "nuscenes", "--split", "embedded", "--max-drives", 2, "--max-frames", 2, "--out")
+    one, two, killed = (tmp_path / name for name in ("one", "two", "killed"))
+    small = ("--size", f"{SIZE[0]}x{SIZE[1]}")
+    assert run(*command, one, *small, "--workers", 1).status == 0
+    assert run(*command, two, *small, "--workers", 2).status == 0
+    process = start(*command, killed, *small, "--workers", 1)
+    while not list(killed.rglob("*.jpg")):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+    process.kill()
+    process.communicate()
+    assert (killed / ".unfinished").is_file() and not (killed / "v1.0-mini").exists()
+    for option, value in (("size", "160x90"), ("traffic", "left"), ("max-frames", 3), ("max-drives", 1)):
+        answer = call(*command, killed, *small, f"--{option}", value)
+        assert f"another {'logs' if option == 'max-drives' else option};" in answer.error
+    kept = {path: path.stat().st_mtime_ns for path in killed.rglob("*.jpg") if not path.name.startswith(".")}
+    assert kept and run(*command, killed, *small).status == 0
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+    assert read_files(one) == read_files(two) == read_files(killed) and len(read_files(one)) > 28
+    assert "expected a new or empty folder" in call(*command, killed, *small).error

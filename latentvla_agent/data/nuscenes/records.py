@@ -18,9 +18,9 @@ class DriveRecord:
     """A drive: frames in time order, and of each frame maybe pictures (by channel, such as CAM_FRONT) and points.
 
     `rig`: the cameras by channel, in the ego frame. `points` (6, N) are those of `sensor_files.LidarIndex`, in the ego
-    frame; a frame without gets an empty file. Pictures and points are asked for once, frame by frame: they may be made
-    on demand. The frames' tokens become those of the samples. `has_motion`: the frames know velocity and acceleration
-    better than their poses tell, and these are written as messages of the CAN bus.
+    frame; a frame without gets an empty file. Each picture and cloud is asked for once, or not at all where its file is
+    kept: they may be made on demand. The frames' tokens become those of the samples. `has_motion`: the frames know
+    velocity and acceleration better than their poses tell, and these are written as messages of the CAN bus.
     """
 
     name: str

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import shutil
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence
@@ -17,16 +19,14 @@ import numpy as np
 from latentvla_agent.data.calibration import CameraCalibration
 from latentvla_agent.data.files import write_atomically
 from latentvla_agent.data.nuscenes.motion import CAN_FOLDER
-from latentvla_agent.data.nuscenes.records import DriveRecord, check_drive, check_picture
-from latentvla_agent.data.nuscenes.sensors import LIDAR_CHANNEL, write_sweep
+from latentvla_agent.data.nuscenes.records import DriveRecord, check_drive
+from latentvla_agent.data.nuscenes.sensor_writer import LIDAR_PLACE, LIDAR_YAW, name_file, write_sensors
+from latentvla_agent.data.nuscenes.sensors import LIDAR_CHANNEL
 from latentvla_agent.data.nuscenes.tables import TABLE_NAMES, Row
-from latentvla_agent.data.rotations import FloatArray, make_transform, quaternion_of_matrix, quaternion_of_yaw
+from latentvla_agent.data.rotations import FloatArray, quaternion_of_matrix, quaternion_of_yaw
 from latentvla_agent.data.scene import BoxIndex, Frame, PoseIndex, to_global_frame
-from latentvla_agent.data.sensor_files import LidarIndex, write_image
 from latentvla_agent.errors import DataError
 
-LIDAR_PLACE = (0.94, 0.0, 1.84)  # m in the ego frame, as on nuScenes' cars
-LIDAR_YAW = -np.pi / 2  # its x axis points to the right
 GRAVITY = 9.81  # what the sensor of acceleration feels in a standing car
 _CATEGORIES: Mapping[str, str] = MappingProxyType(
     {
@@ -42,26 +42,32 @@ _CATEGORIES: Mapping[str, str] = MappingProxyType(
 _VISIBILITY = ("v0-40", "v40-60", "v60-80", "v80-100")
 
 
-def write_database(root: Path, version: str, drives: Iterable[DriveRecord]) -> None:
-    """Write `<root>/<version>/` and `<root>/samples/`, the tables last; drives may be made one by one.
+def write_database(root: Path, version: str, drives: Iterable[DriveRecord], *, with_sensors: bool = True) -> None:
+    """Write `<root>/<version>/` and `<root>/samples/`, the tables last and at once; drives may be made one by one.
 
+    Without `with_sensors` no picture and no points are asked for: `write_sensors` has written those of every drive.
     Raises `DataError` where the tables are there already, for a drive without frames, for two of one name or token, and
     for pictures or points that do not fit frames and rig.
     """
-    folder = root / version
-    if folder.exists():
-        raise DataError(f"{folder}: expected no such folder, got one; a database is never written over")
+    check_unwritten(root, version)
     tables = _Tables()
     for drive in drives:
         check_drive(drive)
-        _add_drive(tables, root, drive)
+        _add_drive(tables, drive)
+        if with_sensors:
+            write_sensors(root, drive)
         if drive.has_motion:
             messages = [_describe_motion(frame) for frame in drive.frames]
             path = root / CAN_FOLDER / f"{drive.name}_pose.json"
             write_atomically(path, json.dumps(messages, indent=0).encode(), durable=False)
-    for name in TABLE_NAMES:
-        rows = list(tables.rows[name].values())
-        write_atomically(folder / f"{name}.json", json.dumps(rows, indent=0).encode(), durable=False)
+    tables.write(root / version)
+
+
+def check_unwritten(root: Path, version: str) -> None:
+    """Raise `DataError` where the tables of a version are there already."""
+    folder = root / version
+    if folder.exists():
+        raise DataError(f"{folder}: expected no such folder, got one; a database is never written over")
 
 
 class _Tables:
@@ -83,6 +89,15 @@ class _Tables:
         for token, before, after in zip(tokens, ["", *tokens], [*tokens[1:], ""]):
             self.rows[table][token].update(prev=before, next=after)
 
+    def write(self, folder: Path) -> None:
+        """Write all of them to a new folder, or, killed meanwhile, no folder of that name."""
+        unfinished = folder.with_name(f".{folder.name}")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        for name in TABLE_NAMES:
+            rows = list(self.rows[name].values())
+            write_atomically(unfinished / f"{name}.json", json.dumps(rows, indent=0).encode(), durable=False)
+        os.rename(unfinished, folder)
+
 
 def _add_log(tables: _Tables, drive: DriveRecord) -> str:
     """Token of the drive's log, which its map names."""
@@ -100,7 +115,7 @@ def _add_log(tables: _Tables, drive: DriveRecord) -> str:
     return log
 
 
-def _add_drive(tables: _Tables, root: Path, drive: DriveRecord) -> None:
+def _add_drive(tables: _Tables, drive: DriveRecord) -> None:
     tokens = [frame.token for frame in drive.frames]
     known = [token for token in tokens if token in tables.rows["sample"]]
     if known or len(set(tokens)) < len(tokens) or drive.name in [row["name"] for row in tables.rows["scene"].values()]:
@@ -118,28 +133,20 @@ def _add_drive(tables: _Tables, root: Path, drive: DriveRecord) -> None:
     for frame in drive.frames:
         tables.add("sample", token=frame.token, timestamp=frame.timestamp, prev="", next="", scene_token=scene)
     tables.chain("sample", tokens)
-    _add_sensor_data(tables, root, drive)
+    _add_sensor_data(tables, drive)
     _add_annotations(tables, drive)
 
 
-def _add_sensor_data(tables: _Tables, root: Path, drive: DriveRecord) -> None:
+def _add_sensor_data(tables: _Tables, drive: DriveRecord) -> None:
     found: Dict[str, List[str]] = {}
     for number, frame in enumerate(drive.frames):
-        points = drive.points[number] if drive.points else np.zeros((len(LidarIndex), 0), np.float32)
-        path = f"samples/{LIDAR_CHANNEL}/{drive.name}__{LIDAR_CHANNEL}__{frame.timestamp}.pcd.bin"
-        lidar2ego = make_transform(quaternion_of_yaw(LIDAR_YAW), LIDAR_PLACE)
-        write_sweep(root / path, points, lidar2ego)
-        found.setdefault(LIDAR_CHANNEL, []).append(_add_data(tables, drive, frame, LIDAR_CHANNEL, path))
-        for channel, picture in (drive.pictures[number] if drive.pictures else {}).items():
-            path = f"samples/{channel}/{drive.name}__{channel}__{frame.timestamp}.jpg"
-            check_picture(drive, channel, picture)
-            write_image(root / path, picture)
-            found.setdefault(channel, []).append(_add_data(tables, drive, frame, channel, path))
+        for channel in (LIDAR_CHANNEL, *(drive.pictures[number] if drive.pictures else {})):
+            found.setdefault(channel, []).append(_add_data(tables, drive, frame, channel))
     for tokens in found.values():
         tables.chain("sample_data", tokens)
 
 
-def _add_data(tables: _Tables, drive: DriveRecord, frame: Frame, channel: str, path: str) -> str:
+def _add_data(tables: _Tables, drive: DriveRecord, frame: Frame, channel: str) -> str:
     """A row of `sample_data` with the sensor, its calibration and the ego pose that it names."""
     camera = drive.rig.get(channel)
     modality = "lidar" if camera is None else "camera"
@@ -169,7 +176,7 @@ def _add_data(tables: _Tables, drive: DriveRecord, frame: Frame, channel: str, p
         is_key_frame=True,
         height=0 if camera is None else camera.height,
         width=0 if camera is None else camera.width,
-        filename=path,
+        filename=name_file(drive, frame, channel),
         prev="",
         next="",
     )

@@ -10,9 +10,11 @@ from typing import Any, Dict
 import numpy as np
 import pytest
 
-from latentvla_agent.data.files import hash_folder
+from latentvla_agent.data.files import hash_file, hash_folder
 from latentvla_agent.data.nuscenes.database import NuScenesDatabase
 from latentvla_agent.data.nuscenes.records import DriveRecord
+from latentvla_agent.data.nuscenes.sensor_writer import remove_leftovers, write_sensors
+from latentvla_agent.data.nuscenes.writer import write_database
 from latentvla_agent.data.scene import Annotations, BoxIndex
 from latentvla_agent.data.sensors import SensorConfig
 from latentvla_agent.errors import DataError
@@ -91,6 +93,60 @@ def test_a_database_is_never_written_over(tmp_path: Path) -> None:
     write_drives(tmp_path)
     with pytest.raises(DataError, match="never written over"):
         write_drives(tmp_path)
+
+
+def hash_files(root: Path) -> Dict[str, str]:
+    """Of all files below a folder, hidden ones too."""
+    return {str(path.relative_to(root)): hash_file(path) for path in root.rglob("*") if path.is_file()}
+
+
+def test_sensors_and_tables_can_be_written_apart(tmp_path: Path) -> None:
+    drive = make_drive(num_frames=3, sensors=True)
+    whole, parts = write_drives(tmp_path / "whole", drive), tmp_path / "parts"
+    write_sensors(parts, drive)
+    assert not (parts / VERSION).exists()
+    write_database(parts, VERSION, [drive], with_sensors=False)
+    assert hash_files(parts) == hash_files(whole)
+
+
+def test_sensor_files_are_kept_or_written_anew(tmp_path: Path) -> None:
+    drive = make_drive(num_frames=2, sensors=True)
+    write_sensors(tmp_path, drive)
+    before, picture = hash_files(tmp_path), next(tmp_path.rglob("*.jpg"))
+    sweep = next(tmp_path.rglob("*.bin"))
+    picture.write_bytes(b"mine")
+    sweep.unlink()
+    write_sensors(tmp_path, drive, keep=True)
+    assert picture.read_bytes() == b"mine" and sweep.is_file()
+    write_sensors(tmp_path, drive)
+    assert hash_files(tmp_path) == before
+
+
+def test_leftovers_of_killed_writers_are_removed(tmp_path: Path) -> None:
+    write_sensors(tmp_path, make_drive(num_frames=2, sensors=True))
+    before = hash_files(tmp_path)
+    for name in (".a.jpg.x1", ".a.pcd.bin.x2"):
+        (tmp_path / "samples" / "CAM_BACK" / name).write_bytes(b"half")
+    (tmp_path / "can_bus").mkdir()
+    (tmp_path / "can_bus" / ".a_pose.json.x3").write_bytes(b"half")
+    assert hash_files(tmp_path) != before
+    remove_leftovers(tmp_path)
+    assert hash_files(tmp_path) == before
+
+
+def test_tables_come_all_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(source: Path, target: Path) -> None:
+        raise KeyboardInterrupt
+
+    drive = make_drive(num_frames=2)
+    with monkeypatch.context() as patch:
+        patch.setattr("latentvla_agent.data.nuscenes.writer.os.rename", fail)
+        with pytest.raises(KeyboardInterrupt):
+            write_drives(tmp_path / "killed", drive)
+    assert not (tmp_path / "killed" / VERSION).exists()
+    resumed, whole = (write_drives(tmp_path / name, drive) for name in ("killed", "whole"))
+    assert sorted(path.name for path in resumed.iterdir()) == sorted(path.name for path in whole.iterdir())
+    assert hash_folder(resumed, ".json") == hash_folder(whole, ".json")
 
 
 def spoil(drive: DriveRecord, what: str) -> DriveRecord:
