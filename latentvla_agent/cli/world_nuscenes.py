@@ -92,11 +92,12 @@ def _has_files(folder: Path) -> bool:
 def _identify(logs: Sequence[Path], config: MiniatureConfig) -> Dict[str, Any]:
     """What the sensor files of a database depend on, apart from its split."""
     from latentvla_agent.world.nuscenes_rig import FULL_SIZE, MOUNTS, PRINCIPAL_POINT
+    from latentvla_agent.world.splits import format_size
 
     return {
         "logs": hash_list([f"{log.name} {hash_file(log)}" for log in logs]),
         "traffic": SIDES[config.left_hand],
-        "size": config.picture_size and "{}x{}".format(*config.picture_size),
+        "size": config.picture_size and format_size(config.picture_size),
         "max-frames": config.max_frames,
         "version": config.version,
         "rig": hash_mapping({**MOUNTS, "full": FULL_SIZE, "point": PRINCIPAL_POINT}),

@@ -6,6 +6,7 @@ import hashlib
 import os
 import tempfile
 from pathlib import Path
+from typing import Sequence
 
 
 def write_atomically(path: Path, content: bytes, durable: bool = True) -> None:
@@ -26,6 +27,12 @@ def write_atomically(path: Path, content: bytes, durable: bool = True) -> None:
     except BaseException:
         os.unlink(temporary)
         raise
+
+
+def is_leftover(path: Path, suffixes: Sequence[str]) -> bool:
+    """Whether this is what a killed `write_atomically` left of a file with one of the suffixes: .<name>.<random>."""
+    named = path.name.startswith(".") and any(f"{suffix}." in path.name for suffix in suffixes)
+    return named and path.is_file()
 
 
 def hash_file(path: Path) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from latentvla_agent.data.files import is_leftover
 from latentvla_agent.data.nuscenes.map import EXPANSION_FOLDER
 from latentvla_agent.data.nuscenes.motion import CAN_FOLDER
 from latentvla_agent.data.nuscenes.records import DriveRecord, check_drive, check_picture
@@ -50,5 +51,5 @@ def remove_leftovers(root: Path) -> None:
     """Remove what killed processes left of files that they were writing; nobody may be writing there."""
     for folder in (SAMPLES_FOLDER, EXPANSION_FOLDER, CAN_FOLDER):
         for path in sorted((root / folder).rglob(".*")):
-            if path.is_file() and any(f"{suffix}." in path.name for suffix in (".jpg", ".bin", ".json")):
+            if is_leftover(path, (".jpg", ".bin", ".json")):
                 path.unlink()

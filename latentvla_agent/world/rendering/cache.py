@@ -16,7 +16,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Set, 
 
 import numpy as np
 
-from latentvla_agent.data.files import write_atomically
+from latentvla_agent.data.files import is_leftover, write_atomically
 from latentvla_agent.data.logs import LogFrame, read_log
 from latentvla_agent.data.maps import MapStore
 from latentvla_agent.data.roots import DataRoots
@@ -120,15 +120,10 @@ class SensorRenderer:
         oldest = time.time() - LEFTOVER_AGE_S
         for path in sorted(folder.glob(".*")):
             try:
-                if path.is_file() and path.stat().st_mtime < oldest and _is_temporary(path.name):
+                if is_leftover(path, (".jpg", ".pcd")) and path.stat().st_mtime < oldest:
                     path.unlink()
             except FileNotFoundError:  # another process was faster
                 continue
-
-
-def _is_temporary(name: str) -> bool:
-    """Whether `write_atomically` gave a file this name: .<name of a sensor file>.<random>."""
-    return name.startswith(".") and any(f"{suffix}." in name for suffix in (".jpg", ".pcd"))
 
 
 def path_in_log(frame: Mapping[str, Any], name: str) -> Any:
