@@ -12,7 +12,10 @@ from latentvla_agent.evaluation.devkit_process import DevkitDied, DevkitProcess
 from latentvla_agent.evaluation.devkits import Devkit
 from latentvla_agent.evaluation.results import ResultRow
 from latentvla_agent.evaluation.stages import ScoreItem, SourceHashes, StageSetup, failed_row
+from latentvla_agent.scoring.metric_cache import cache_path
 from latentvla_agent.scoring.versions import METRICS
+
+CACHE_SUFFIX = ".cache"
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,7 @@ class OfficialHandler:
         }
         return {
             "token": ref.token,
-            "cache": str(self._setup.cache_folder / ref.log_name / f"{ref.token}.cache"),
+            "cache": str(cache_path(self._setup.cache_folder, ref.log_name, ref.token).with_suffix(CACHE_SUFFIX)),
             "source": self._hashes.source_of(ref),
             **({"file": str(ref.log_path)} if ref.is_synthetic else place),
         }

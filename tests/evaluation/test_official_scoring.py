@@ -5,14 +5,34 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Dict, List
 
 import pytest
 
+from latentvla_agent.data.scene_loader import SceneRef
+from latentvla_agent.data.splits import SceneFilter
+from latentvla_agent.errors import DataError
+from latentvla_agent.evaluation.official_scoring import OfficialHandler
+from latentvla_agent.evaluation.stages import ScoreItem
 from tests.devkit_stand_in import write_stand_in
 from tests.evaluation.commands import Answer, call, run
 
 SCENES = 6
+
+
+@pytest.mark.parametrize("log_name, token", [("/etc", "a"), ("..", "a"), ("log", "../a"), ("log", "/a")])
+def test_no_name_in_a_log_leads_out_of_the_cache_folder(tmp_path: Path, log_name: str, token: str) -> None:
+    """The devkit's caches are pickles: one that a log chose could do anything."""
+    setup: Any = SimpleNamespace(
+        stage=SimpleNamespace(metric="pdms-v1.1", roots=SimpleNamespace(maps=tmp_path), scene_filter=SceneFilter()),
+        cache_folder=tmp_path,
+        is_two_stage=False,
+        start=lambda: SimpleNamespace(ask=lambda request: pytest.fail(f"the devkit was asked for {request}")),
+    )
+    ref = SceneRef(tmp_path / "log.pkl", log_name, 0, token, "us-nv-las-vegas-strip", None)
+    with pytest.raises(DataError, match="no plain file name"):
+        OfficialHandler(setup)(ScoreItem(ref))
 
 
 def evaluate(folder: Path, generation: int, *options: object) -> Answer:
