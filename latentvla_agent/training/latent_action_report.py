@@ -128,7 +128,10 @@ def make_untrained(model: LatentActionModel, train: FeatureCache, seed: int) -> 
 
 
 def _read(cache: FeatureCache, max_scenes: int) -> Iterator[Dict[str, torch.Tensor]]:
+    """Batches in a drawn order, always the same: the next scene of a batch, whose codes are the foreign ones, is not
+    the next one of the drive."""
     count = min(len(cache), max_scenes)
-    indices: Sequence[int] = torch.linspace(0, len(cache) - 1, count).long().tolist()
+    spread = torch.linspace(0, len(cache) - 1, count).long()
+    indices: Sequence[int] = spread[torch.randperm(count, generator=torch.Generator().manual_seed(0))].tolist()
     for start in range(0, count, CHUNK):
         yield cache.read(indices[start : start + CHUNK])

@@ -9,7 +9,13 @@ import torch
 
 from latentvla_agent.features.windows import PROJECTION
 from latentvla_agent.models.latent_action import LatentActionModel
-from latentvla_agent.training.latent_action_report import ReportConfig, make_untrained, probe, report_latent_actions
+from latentvla_agent.training.latent_action_report import (
+    ReportConfig,
+    collect,
+    make_untrained,
+    probe,
+    report_latent_actions,
+)
 from tests.models.streets import make_projections
 from tests.models.test_latent_action import EGO, make_frames
 
@@ -19,6 +25,7 @@ class MemoryCache:
 
     def __init__(self, count: int):
         self.features, self.motion = make_frames(count)
+        self.asked: List[int] = []
         self.motion[..., 0] += 3.0 * (self.motion[..., 0].sign())  # nearly all of them move
 
     def __len__(self) -> int:
@@ -26,6 +33,7 @@ class MemoryCache:
 
     def read(self, indices: Sequence[int]) -> Dict[str, torch.Tensor]:
         rows: List[int] = list(indices)
+        self.asked += rows
         return {
             "frame_features": self.features[rows],
             "motion": self.motion[rows],
@@ -70,6 +78,15 @@ def test_the_report_of_an_untrained_model() -> None:
     assert all(1.0 <= value <= 4.0 for value in report["perplexity"].values())
     moving = int((dev.motion[..., 0].abs() > 1.0).sum())
     assert report["moving_transitions"]["dev"] == moving > 60
+
+
+def test_foreign_codes_are_not_those_of_the_next_window_of_the_drive() -> None:
+    cache, model = MemoryCache(40), LatentActionModel(EGO)
+    for _ in range(2):
+        collect(model, cache, ReportConfig())  # type: ignore[arg-type]
+    order = cache.asked[:40]
+    assert sorted(order) == list(range(40)) and cache.asked[40:] == order, "all of them, the same each time"
+    assert sum(abs(one - other) == 1 for one, other in zip(order, order[1:])) < 8
 
 
 def test_an_untrained_encoder_is_another_one_and_leaves_the_seed_alone() -> None:
