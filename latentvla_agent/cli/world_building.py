@@ -14,7 +14,8 @@ import typer
 
 from latentvla_agent.cli.options import EXIT_INCOMPLETE
 from latentvla_agent.data.files import hash_file, hash_folder
-from latentvla_agent.data.worlds import MANIFEST_FILE, worlds_folder
+from latentvla_agent.data.world_manifests import MANIFEST_FILE, describe_difference, read_published
+from latentvla_agent.data.worlds import worlds_folder
 from latentvla_agent.errors import DataError
 from latentvla_agent.evaluation.folders import open_folder
 from latentvla_agent.evaluation.progress import StageProgress
@@ -22,7 +23,6 @@ from latentvla_agent.evaluation.workers import run_in_workers
 from latentvla_agent.scoring.warm_up import compile_kernels
 from latentvla_agent.world.arithmetic import same_arithmetic
 from latentvla_agent.world.assembly import assemble
-from latentvla_agent.world.manifest import find_differences, read_committed
 from latentvla_agent.world.selection import choose_scenes, count_chosen, count_kinds
 from latentvla_agent.world.splits import DEFAULT_SIZE, SplitConfig, format_size, make_edition
 from latentvla_agent.world.sumo import load_libsumo
@@ -56,15 +56,15 @@ def make_world(config: SplitConfig, scenes: Optional[int], workers: int, out: Op
     counts = f"{manifest['scenes']} scenes of {manifest['logs']} logs in {manifest['towns']} towns"
     print(f"{config.name}: {counts} -> {root}")
     if config.picture_size == DEFAULT_SIZE:
-        _compare(config.name, manifest)
+        _compare(root, manifest)
     else:
         size = f"{format_size(config.picture_size)} px, not the published {format_size(DEFAULT_SIZE)}"
         print(f"{config.name}: pictures of {size}; name the folder with --data")
 
 
 def _open_parts(root: Path, config: SplitConfig) -> Path:
-    """Folder of finished towns; those of another state of code or config are removed, with the sensor files that were
-    rendered from them, as is what a kill left."""
+    """Folder of finished towns; those of another state of code or config are removed, as is what a kill left, and all
+    sensor files that were not rendered from these towns."""
     code = hash_folder(Path(__file__).resolve().parent.parent / "world", ".py")
     towns = replace(
         config, name=config.family, scenes=0, min_logs=0, least_share=0.0, part_of=""
@@ -72,9 +72,10 @@ def _open_parts(root: Path, config: SplitConfig) -> Path:
     roads = hash_file(Path(config.opendrive)) if config.opendrive else ""
     key = hashlib.sha256(f"{code} {towns} {roads}".encode()).hexdigest()[:12]
     parts = root / f"{TOWNS_PREFIX}{key}"
+    if not parts.is_dir() and (root / SENSORS_FOLDER).is_dir():
+        shutil.rmtree(root / SENSORS_FOLDER)
     for other in root.glob(f"{TOWNS_PREFIX}*"):
         if other != parts:
-            shutil.rmtree(root / SENSORS_FOLDER, ignore_errors=True)
             shutil.rmtree(other)
     for leftover in parts.glob(".*"):
         shutil.rmtree(leftover)
@@ -115,16 +116,10 @@ def _first_towns(found: Dict[int, List[Window]]) -> List[List[Window]]:
     return towns
 
 
-def _compare(split: str, manifest: Dict[str, Any]) -> None:
-    committed = read_committed(split)
-    if committed is None:
-        return
-    differences = find_differences(manifest, committed)
-    if differences:
-        print(
-            f"latentvla: {split} is not the published one: {len(differences)} of {len(committed['files'])} files"
-            f" differ, such as {differences[0]}; scores on it are not comparable",
-            file=sys.stderr,
-        )
+def _compare(root: Path, manifest: Dict[str, Any]) -> None:
+    difference = describe_difference(root)
+    if difference is not None:
+        print(f"latentvla: {difference}", file=sys.stderr)
         raise typer.Exit(EXIT_INCOMPLETE)
-    print(f"{split}: all {len(committed['files'])} files are those of the published manifest")
+    if read_published(manifest["split"]) is not None:
+        print(f"{manifest['split']}: all {len(manifest['files'])} files are those of the published manifest")

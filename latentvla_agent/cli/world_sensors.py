@@ -13,7 +13,7 @@ from latentvla_agent.cli.options import EXIT_INCOMPLETE, Data, MaxScenes, SplitN
 from latentvla_agent.data.roots import DataRoots
 from latentvla_agent.data.scene_loader import SceneRef
 from latentvla_agent.data.sensors import SENSOR_NAMES
-from latentvla_agent.data.worlds import MANIFEST_FILE
+from latentvla_agent.data.world_manifests import MANIFEST_FILE
 from latentvla_agent.errors import ConfigError, DataError
 from latentvla_agent.evaluation.chunks import chunk_refs
 from latentvla_agent.evaluation.folders import prepare_file

@@ -11,7 +11,7 @@ from typing import Iterator, Tuple
 from latentvla_agent.data.files import write_atomically
 from latentvla_agent.data.map_packing import list_maps, pack_map, unpack_map
 from latentvla_agent.data.map_writer import write_map_versions
-from latentvla_agent.data.worlds import MANIFEST_FILE
+from latentvla_agent.data.world_manifests import MANIFEST_FILE
 from latentvla_agent.errors import DataError
 
 PACKED_FILES = ("navsim_logs/*/*.pkl", "train_test_split/*", "scenes.csv", MANIFEST_FILE)

@@ -6,19 +6,22 @@ NAVSIM writes one (`train_test_split/<name>.yaml`), so that every reader, the de
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
 from pathlib import Path
 from typing import List, Mapping
 
-from latentvla_agent.data.files import hash_file
+from latentvla_agent.data.files import hash_file, hash_folder
+from latentvla_agent.data.world_manifests import describe_difference, read_manifest
 from latentvla_agent.errors import DataError
 
-SHIPPED_FOLDER = Path(__file__).resolve().parent.parent / "embedded"
+PACKAGE = Path(__file__).resolve().parent.parent
+SHIPPED_FOLDER = PACKAGE / "embedded"
+RENDERER_FOLDERS = tuple(PACKAGE / "world" / name for name in ("meshes", "rendering"))
 ARCHIVE_SUFFIX = ".tar.xz"
 WORLD_PREFIX = "minitown-"
 DEFAULT_WORLD = "minitown-val"
-MANIFEST_FILE = "manifest.json"  # written last: a world that has it is complete
 
 
 def cache_base(environ: Mapping[str, str] = os.environ) -> Path:
@@ -39,13 +42,15 @@ def is_world(split: str) -> bool:
 def find_world(split: str, environ: Mapping[str, str] = os.environ) -> Path:
     """Root of a split of the embedded world: the one that was made here, else the shipped one, unpacked once.
 
+    One that was made here and is not the published one, by an earlier edition say, gives way to the shipped one.
     Raises `DataError` naming the command that makes it where there is neither.
     """
     made = worlds_folder(environ) / split
-    if (made / MANIFEST_FILE).is_file():
-        return made
     archive = SHIPPED_FOLDER / f"{split}{ARCHIVE_SUFFIX}"
-    if archive.is_file():
+    is_shipped = archive.is_file()
+    if read_manifest(made) is not None and not (is_shipped and describe_difference(made)):
+        return made
+    if is_shipped:
         return _unpack_once(archive, cache_base(environ) / "shipped-worlds", split)
     state = "is not finished" if made.is_dir() else "was not made here yet"
     raise DataError(
@@ -54,13 +59,20 @@ def find_world(split: str, environ: Mapping[str, str] = os.environ) -> Path:
     )
 
 
+def hash_renderer() -> str:
+    """Names the version of what draws a world's pictures."""
+    return hashlib.sha256("".join(hash_folder(folder, ".py") for folder in RENDERER_FOLDERS).encode()).hexdigest()[:16]
+
+
 def list_shipped() -> List[str]:
     """Names of the splits that come with the package."""
     return sorted(path.name[: -len(ARCHIVE_SUFFIX)] for path in SHIPPED_FOLDER.glob(f"*{ARCHIVE_SUFFIX}"))
 
 
 def _unpack_once(archive: Path, base: Path, split: str) -> Path:
-    root = base / f"{split}-{hash_file(archive)[:12]}"
+    """Each edition has a folder of its own, and so have its pictures as each version of the renderer draws them."""
+    key = hashlib.sha256(f"{hash_file(archive)} {hash_renderer()}".encode()).hexdigest()[:12]
+    root = base / f"{split}-{key}"
     if root.is_dir():
         return root
     from latentvla_agent.data.world_archives import unpack_archive  # brings GDAL, which few commands need

@@ -12,6 +12,7 @@ from latentvla_agent.data.outlines import OutlineStore
 from latentvla_agent.data.roots import DataRoots, default_split, find_roots
 from latentvla_agent.data.scene_loader import SceneIndex, index_scenes
 from latentvla_agent.data.splits import Split, resolve_split
+from latentvla_agent.data.world_manifests import describe_difference
 from latentvla_agent.data.worlds import cache_base
 from latentvla_agent.errors import ConfigError
 from latentvla_agent.evaluation.doctor_devkit import find_config_folders
@@ -59,6 +60,9 @@ def open_source(
     Raises `ConfigError` for a two-stage split, unless the caller knows how to score `two_stages`.
     """
     roots = find_roots(request.data, request.maps, synthetic_scenes=request.synthetic_scenes, split=request.split)
+    difference = describe_difference(roots.logs.parent)
+    if difference is not None:
+        print(f"latentvla: {difference}", file=sys.stderr)
     split = find_split(request, roots)
     if split.synthetic_folder is not None and not two_stages:
         raise ConfigError(

@@ -91,6 +91,10 @@ class Normalization(nn.Module):
         self.scale: torch.Tensor
         self.offset: torch.Tensor
 
+    def extra_repr(self) -> str:
+        """The constants: whoever keeps features of normalised pictures must know them."""
+        return f"scale={self.scale.flatten().tolist()}, offset={self.offset.flatten().tolist()}"
+
     def forward(self, pictures: torch.Tensor) -> torch.Tensor:
         """In channels-last memory, which convolutions on a CPU and with tensor cores prefer."""
         values = pictures.to(self.scale.dtype, memory_format=torch.channels_last)

@@ -9,14 +9,16 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 import torch
 
-from latentvla_agent.data.files import hash_file
+from latentvla_agent.data.maps import MapStore
 from latentvla_agent.data.roots import DataRoots
 from latentvla_agent.data.sensors import SensorSource
+from latentvla_agent.data.worlds import hash_renderer
 from latentvla_agent.errors import DataError
 from latentvla_agent.evaluation.metric_caching import make_metric_caches
 from latentvla_agent.evaluation.provenance import count_cores
 from latentvla_agent.evaluation.scene_source import SplitRequest, open_source
-from latentvla_agent.models.backbones import Backbone
+from latentvla_agent.evaluation.stages import SourceHashes
+from latentvla_agent.models.backbones import Backbone, Normalization
 from latentvla_agent.scoring.metric_cache import cache_path
 from latentvla_agent.training.config import TrainingConfig
 from latentvla_agent.training.feature_cache import FeatureCache
@@ -56,7 +58,8 @@ def collect_scenes(
     failures = make_metric_caches(source, count_cores(), TIME_LIMIT_S) if scored else []
     if failures:
         raise DataError(f"no metric cache for {len(failures)} of {len(refs)} scenes, the first {failures[0]}")
-    logs = sorted({ref.log_path for ref in refs})
+    hashes, sensor_source = SourceHashes(MapStore(source.roots.maps)), request.find_sensor_source(source.roots)
+    facts = [*sorted({hashes.source_of(ref) for ref in refs}), *([hash_renderer()] if sensor_source else [])]
     caches: Dict[str, Path] = {}
     if scored:
         caches = {ref.token: cache_path(source.cache_folder, ref.log_name, ref.token) for ref in refs}
@@ -66,8 +69,8 @@ def collect_scenes(
         roots=source.roots,
         scene_filter=source.index.scene_filter,
         metric_caches=caches,
-        sensor_source=request.find_sensor_source(source.roots),
-        source=hash_tokens([hash_file(path) for path in logs]),
+        sensor_source=sensor_source,
+        source=hash_tokens(facts),
         feature_folder=source.cache_folder.parent / "features",
     )
 
@@ -93,11 +96,13 @@ def cache_features(source: FeatureSource, scenes: Sequence[SceneSet], base: Opti
 
 
 def hash_frozen(model: torch.nn.Module) -> str:
-    """Names the weights of the frozen part; empty where nothing is frozen and pictures are cached."""
+    """Names the weights of the frozen part and what lies before and behind it: how pictures are normalised, the cells
+    that features are pooled to. Empty where nothing is frozen and pictures are cached."""
     frozen = [module for module in model.modules() if isinstance(module, Backbone) and module.frozen]
     if not frozen:
         return ""
-    return hash_weights(frozen, repr([module.config for module in frozen]))
+    around = [repr(module) for module in model.modules() if isinstance(module, Normalization)]
+    return hash_weights(frozen, repr([[module.config for module in frozen], around, getattr(model, "grid", None)]))
 
 
 def hash_weights(modules: Sequence[torch.nn.Module], description: str) -> str:

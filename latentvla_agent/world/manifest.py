@@ -1,4 +1,4 @@
-"""What a split consists of, file by file: written with every world, committed for the full ones, compared at the end.
+"""What a split consists of, file by file: written with every world, committed for the full ones.
 
 Logs and splits are named by the SHA-256 of their bytes, maps by a digest of their content: the bytes of a GeoPackage
 depend on the version of GDAL that wrote it.
@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict
 
 from latentvla_agent.data.digests import digest_map
 from latentvla_agent.data.files import hash_file, write_atomically
 from latentvla_agent.data.map_writer import is_stub
-from latentvla_agent.data.worlds import MANIFEST_FILE
+from latentvla_agent.data.world_manifests import MANIFEST_FILE
 from latentvla_agent.world.splits import SplitConfig
 
-COMMITTED_FOLDER = Path(__file__).resolve().parent.parent / "embedded" / "manifests"
 PATTERNS = ("navsim_logs/*/*.pkl", "maps/*/*/map.gpkg", "maps/*.json", "train_test_split/*.yaml", "scenes.csv")
 
 
@@ -35,18 +34,6 @@ def describe_world(root: Path, config: SplitConfig, facts: Dict[str, Any]) -> Di
 def write_manifest(root: Path, manifest: Dict[str, Any]) -> None:
     """Mark a world as complete."""
     write_atomically(root / MANIFEST_FILE, (json.dumps(manifest, indent=1) + "\n").encode())
-
-
-def read_committed(name: str) -> Optional[Dict[str, Any]]:
-    """The manifest that comes with the package for the full split of that name, if there is one."""
-    path = COMMITTED_FOLDER / f"{name}.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
-
-
-def find_differences(manifest: Dict[str, Any], other: Dict[str, Any]) -> List[str]:
-    """Paths that only one of two manifests has, or that differ."""
-    mine, others = manifest["files"], other["files"]
-    return [path for path in sorted({*mine, *others}) if mine.get(path) != others.get(path)]
 
 
 def _digest(path: Path) -> str:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 from typing import Dict
 
 import pytest
 
 from latentvla_agent.data import worlds
-from latentvla_agent.data.worlds import MANIFEST_FILE, find_world, is_world, worlds_folder
+from latentvla_agent.data.world_manifests import MANIFEST_FILE, PUBLISHED_FOLDER
+from latentvla_agent.data.worlds import find_world, is_world, worlds_folder
 from latentvla_agent.errors import DataError
 from tests.data.archives import make_archive
 
@@ -46,8 +49,30 @@ def test_a_world_that_was_made_wins_once_it_is_finished(shipped: Path, environ: 
     made = worlds_folder(environ) / "minitown-val"
     made.mkdir(parents=True)
     assert find_world("minitown-val", environ) != made
-    (made / MANIFEST_FILE).write_text("{}")
+    shutil.copy(PUBLISHED_FOLDER / "minitown-val.json", made / MANIFEST_FILE)
     assert find_world("minitown-val", environ) == made
+
+
+def test_a_world_of_another_edition_gives_way_to_the_shipped_one(shipped: Path, environ: Dict[str, str]) -> None:
+    for name in ("minitown-val", "minitown-train"):
+        made = worlds_folder(environ) / name
+        made.mkdir(parents=True)
+        manifest = json.loads((PUBLISHED_FOLDER / f"{name}.json").read_text())
+        manifest["files"]["scenes.csv"] = "of another edition"
+        (made / MANIFEST_FILE).write_text(json.dumps(manifest))
+    assert find_world("minitown-val", environ).parent.name == "shipped-worlds"
+    assert find_world("minitown-train", environ) == worlds_folder(environ) / "minitown-train"  # none is shipped
+
+
+def test_pictures_of_another_renderer_are_not_taken(
+    shipped: Path, environ: Dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "renderer").mkdir()
+    monkeypatch.setattr(worlds, "RENDERER_FOLDERS", (tmp_path / "renderer",))
+    first = find_world("minitown-val", environ)
+    assert find_world("minitown-val", environ) == first
+    (tmp_path / "renderer" / "shading.py").write_text("BRIGHTNESS = 2\n")
+    assert find_world("minitown-val", environ) != first
 
 
 def test_a_world_that_is_not_there_names_the_command_that_makes_it(shipped: Path, environ: Dict[str, str]) -> None:

@@ -18,8 +18,8 @@ from latentvla_agent.data.maps import MapStore
 from latentvla_agent.data.roots import find_roots
 from latentvla_agent.data.scene_loader import SceneLoader, index_scenes
 from latentvla_agent.data.splits import resolve_split
+from latentvla_agent.data.world_manifests import find_differences, read_published
 from latentvla_agent.world.assembly import SPLIT_FOLDER, assemble
-from latentvla_agent.world.manifest import find_differences, read_committed
 from latentvla_agent.world.selection import choose_scenes
 from latentvla_agent.world.splits import SPLITS, WindowRules, find_split_config
 from latentvla_agent.world.towns import Town, read_windows
@@ -93,7 +93,7 @@ def test_the_manifest_tells_of_every_change(small_towns: Dict[Town, Path], world
 
 @pytest.mark.parametrize("name", sorted(SPLITS))
 def test_published_manifests_are_those_of_the_splits(name: str) -> None:
-    manifest = read_committed(name)
+    manifest = read_published(name)
     if manifest is None:
         pytest.skip(f"{name} is not published")
     config = find_split_config(name)
