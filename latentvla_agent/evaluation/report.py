@@ -29,6 +29,7 @@ from latentvla_agent.evaluation.report_pictures import (
 )
 from latentvla_agent.evaluation.report_sections import (
     name_metric,
+    name_split,
     write_failures,
     write_heading,
     write_losses,
@@ -83,7 +84,7 @@ def render_report(
     )
     body = [write_heading(summary), write_table(summary, num_logs), write_intervals(summary)]
     body += [f"<section>\n<h2>{title}</h2>\n{content}\n</section>" for title, content in sections if content]
-    title = f"{name_metric(summary)} on {summary['split']['name']}"
+    title = f"{name_metric(summary)} on {name_split(summary)}"
     return fill_page(escape(title), "\n".join(body))
 
 
