@@ -80,8 +80,8 @@ class Result:
 def read_results(argument: str, metric: Optional[Metric] = None) -> List[Result]:
     """The results of `[NAME=]PATH`: an output folder of `latentvla eval`, its scores.csv, or a CSV of NAVSIM.
 
-    A result called NAME-seed3 is of agent NAME, training seed 3; of NAME (degradation) where the run had one. `metric` is
-    what the user says that it is.
+    A result called NAME-seed3 is of agent NAME, training seed 3; of NAME (degradation) where the run had one. `metric`
+    is what the user says that it is.
 
     Raises `DataError` for a file that is broken, incomplete or of another format, `ConfigError` where name or metric do
     not fit it.
