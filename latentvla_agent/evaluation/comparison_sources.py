@@ -66,6 +66,7 @@ class Result:
     two_stage: bool = False
     is_stock: bool = False
     costs: Mapping[str, Any] = field(default_factory=dict)
+    batch_size: int = 1  # with which they were measured
     notes: Tuple[str, ...] = ()
     own_name: str = ""
     seed: Optional[int] = None
@@ -142,6 +143,7 @@ def _read_run(table: Table) -> List[Result]:
                 {**facts, "stages": "2" if two_stage else "1"},
                 two_stage,
                 costs=costs,
+                batch_size=summary.get("batch_size", 1),
                 notes=notes,
                 degradation=summary.get("degradation"),
             )
@@ -188,6 +190,8 @@ def _read_summary(path: Path) -> Dict[str, Any]:
     for name, kind in SUMMARY_FIELDS.items():
         if not isinstance(summary.get(name), kind):
             raise DataError(f"{path}: {name}: expected {kind.__name__}, got {type(summary.get(name)).__name__}")
+    if not isinstance(summary.get("batch_size", 1), int):
+        raise DataError(f"{path}: batch_size: expected a number, got {summary['batch_size']!r}")
     if not isinstance(summary.get("degradation"), (str, type(None))):
         raise DataError(f"{path}: degradation: expected a name or null, got {summary['degradation']!r}")
     agents = summary["agents"]

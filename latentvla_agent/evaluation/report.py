@@ -101,7 +101,8 @@ def write_costs(summary: Mapping[str, Any]) -> str:
     """What a plan takes, and how many scenes were planned with a blank sensor; empty where nobody knows."""
     agents = summary["agents"]
     rows = tabulate_costs(agents)
-    return f'{write_rows(rows, dots=True)}\n<p class="soft">{" ".join(explain_costs(agents))}</p>' if rows else ""
+    said = " ".join(explain_costs(agents, [summary.get("batch_size", 1)]))
+    return f'{write_rows(rows, dots=True)}\n<p class="soft">{said}</p>' if rows else ""
 
 
 def write_sub_scores(summary: Mapping[str, Any]) -> str:
