@@ -48,8 +48,9 @@ COMMANDS: Dict[str, Callable[..., None]] = {
     "compare": compare_command,
     "show": show_command,
 }
+BEGIN_ANEW = ("score", "doctor", "bench", "export", "compare", "show")  # nothing is kept of one that was interrupted
 for name, command in COMMANDS.items():
-    app.command(name)(report_errors(command))
+    app.command(name)(report_errors(command, resumes=name not in BEGIN_ANEW))
 app.add_typer(world_app, name="world")
 train_app.command("planner")(report_errors(train_planner_command))
 train_app.command("latent-actions")(report_errors(train_latent_actions_command))

@@ -54,8 +54,11 @@ TimeLimit = Annotated[float, typer.Option("--time-limit", min=0.1, help="Seconds
 Command = TypeVar("Command", bound=Callable[..., None])
 
 
-def report_errors(command: Command) -> Command:
-    """Turn errors that the user can mend into one line and an exit status."""
+def report_errors(command: Command, resumes: bool = True) -> Command:
+    """Turn errors that the user can mend into one line and an exit status.
+
+    `resumes`: whether what an interrupted command has finished is kept for the next one.
+    """
 
     @wraps(command)
     def run(*args: Any, **kwargs: Any) -> None:
@@ -69,7 +72,8 @@ def report_errors(command: Command) -> Command:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(EXIT_INCOMPLETE) from None
         except KeyboardInterrupt:
-            print("latentvla: interrupted; the same command goes on where this one stopped", file=sys.stderr)
+            what = "goes on where this one stopped" if resumes else "begins anew"
+            print(f"latentvla: interrupted; the same command {what}", file=sys.stderr)
             raise typer.Exit(EXIT_INTERRUPTED) from None
 
     return run  # type: ignore[return-value]

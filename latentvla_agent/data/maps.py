@@ -219,11 +219,19 @@ class MapStore:
 
     @cached_property
     def _versions(self) -> Dict[str, str]:
-        path = self.root / MAP_VERSIONS_FILE
-        if not path.is_file():
-            raise DataError(f"{path}: not found; is {self.root} a nuPlan maps folder?")
-        try:
-            table = json.loads(path.read_text())
-            return {location: str(entry["version"]) for location, entry in table.items()}
-        except (ValueError, AttributeError, TypeError, KeyError) as error:
-            raise DataError(f"{path}: expected {{location: {{version: …}}}}, got something else ({error})") from error
+        return read_map_versions(self.root)
+
+
+def read_map_versions(root: Path) -> Dict[str, str]:
+    """The version of every location that a maps root knows, whether or not its map is there.
+
+    Raises `DataError` where there is no table of them, or a broken one.
+    """
+    path = root / MAP_VERSIONS_FILE
+    if not path.is_file():
+        raise DataError(f"{path}: not found; is {root} a nuPlan maps folder?")
+    try:
+        table = json.loads(path.read_text())
+        return {location: str(entry["version"]) for location, entry in table.items()}
+    except (OSError, ValueError, AttributeError, TypeError, KeyError) as error:
+        raise DataError(f"{path}: expected {{location: {{version: …}}}}, got something else ({error})") from error

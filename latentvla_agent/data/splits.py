@@ -98,16 +98,20 @@ class Split:
         return mapped.union(*([reactive] if reactive is not None else [named or ()]))
 
     def describe(self) -> Dict[str, Any]:
-        """JSON-able record for `summary.json`; lists of names as count and SHA-256 of the sorted lines."""
+        """JSON-able record for `summary.json`; lists of names as count and SHA-256 of the sorted lines.
+
+        Folders are absolute, for whoever reads the summary somewhere else; links are kept, as sensor files go by the
+        folder's name.
+        """
         values = {field.name: getattr(self.scene_filter, field.name) for field in dataclasses.fields(SceneFilter)}
         values.update(frame_interval=self.scene_filter.interval)
         values.update({name: _summarise(values[name]) for name in _NAMES})
         return {
             "name": self.name,
-            "log_folder": str(self.log_folder),
+            "log_folder": str(self.log_folder.absolute()),
             "source": self.source,
             "scene_filter": values,
-            "synthetic_folder": None if self.synthetic_folder is None else str(self.synthetic_folder),
+            "synthetic_folder": None if self.synthetic_folder is None else str(self.synthetic_folder.absolute()),
             "mapping": _summarise([json.dumps(dataclasses.astuple(group)) for group in self.mapping]),
         }
 

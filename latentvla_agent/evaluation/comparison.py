@@ -124,6 +124,7 @@ def compare(
         "agents": agents,
         "differences": differences,
         "largest_differences": examples,
+        "batch_sizes": sorted({result.batch_size for result in itertools.chain(*groups.values()) if result.costs}),
         "two_stage": first.two_stage,
         "resampled_levels": _describe_levels(first.two_stage, bool(logs), num_logs, num_seeds),
         "seeds_by_agent": {name: len(group) for name, group in seeds.items()},

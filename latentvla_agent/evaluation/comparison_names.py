@@ -34,3 +34,8 @@ def split_seed(name: str) -> Tuple[str, Optional[int]]:
     """Agent and training seed of NAME-seed3; no seed where the name has none."""
     match = SEED.fullmatch(name)
     return (match["agent"], int(match["seed"])) if match else (name, None)
+
+
+def name_degraded(name: str, degradation: Optional[str]) -> str:
+    """What an agent is called beside its intact self: it is no training seed of that."""
+    return name if degradation is None else f"{name} ({degradation})"

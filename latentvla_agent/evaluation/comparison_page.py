@@ -89,7 +89,8 @@ def _write_costs(comparison: Comparison) -> str:
     rows = tabulate_costs(comparison["agents"])
     if not rows:
         return ""
-    return f'{write_rows(rows, dots=True)}\n<p class="soft">{escape(" ".join(explain_costs(comparison["agents"])))}</p>'
+    said = " ".join(explain_costs(comparison["agents"], comparison["batch_sizes"]))
+    return f'{write_rows(rows, dots=True)}\n<p class="soft">{escape(said)}</p>'
 
 
 def _draw_sub_scores(comparison: Comparison) -> List[str]:

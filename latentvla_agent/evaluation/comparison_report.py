@@ -73,7 +73,7 @@ def describe(comparison: Comparison) -> List[str]:
     return [
         f"{c['metric']}, {c['scorer']} scorer, {stages}{split}, {_count(c['scenes'], 'scene')}{clusters}.",
         f"Intervals resample {c['resampled_levels']}.",
-        *(explain_costs(c["agents"]) if tabulate_costs(c["agents"]) else []),
+        *(explain_costs(c["agents"], c["batch_sizes"]) if tabulate_costs(c["agents"]) else []),
         *(f"Note: {note}" for note in c["notes"]),
     ]
 

@@ -37,8 +37,13 @@ def drop_repeats(groups: Groups) -> Tuple[Dict[str, List[Result]], List[str]]:
 
 
 def check_seeds(name: str, group: Sequence[Result]) -> None:
-    """Raise `ConfigError` where two different results are said to be of one seed."""
+    """Raise `ConfigError` where two different results are said to be of one seed, or sensors were degraded in one."""
     for first, second in itertools.combinations(group, 2):
+        if first.degradation != second.degradation:
+            raise ConfigError(
+                f"{second.path}: expected sensors as in {first.path} ({first.degradation or 'intact'}) for {name}, got"
+                f" {second.degradation or 'intact'}; they are no training seeds of one agent, name them apart"
+            )
         if first.seed is not None and first.seed == second.seed and not _is_same(first, second):
             raise ConfigError(
                 f"{second.path}: expected another training seed than {first.path}, both are seed {first.seed} of {name}"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from latentvla_agent.errors import ConfigError, DataError
-from latentvla_agent.evaluation.comparison_names import name_agent, split_argument, split_seed
+from latentvla_agent.evaluation.comparison_names import name_agent, name_degraded, split_argument, split_seed
 from latentvla_agent.evaluation.comparison_tables import (
     MAY_BE_EMPTY,
     TOLERANCE,
@@ -50,6 +50,8 @@ MEAN_TOLERANCE = 1e-6
 class Result:
     """One agent in one file; `own_name` is what the file calls it, `seed` the training seed that this name says.
 
+    An agent whose sensors were degraded is another one, `agent (degradation)`, unless the user names it.
+
     `facts`: what must be equal between results that are compared, by name; what a file does not say is not in it.
     `means`: score and sub-scores in the headline, in 0…1. `costs`: see `costs.COSTS`.
     """
@@ -64,9 +66,11 @@ class Result:
     two_stage: bool = False
     is_stock: bool = False
     costs: Mapping[str, Any] = field(default_factory=dict)
+    batch_size: int = 1  # with which they were measured
     notes: Tuple[str, ...] = ()
     own_name: str = ""
     seed: Optional[int] = None
+    degradation: Optional[str] = None  # what the agent's sensors lost, of `latentvla eval --degrade`
 
     @property
     def failed(self) -> int:
@@ -77,7 +81,8 @@ class Result:
 def read_results(argument: str, metric: Optional[Metric] = None) -> List[Result]:
     """The results of `[NAME=]PATH`: an output folder of `latentvla eval`, its scores.csv, or a CSV of NAVSIM.
 
-    A result called NAME-seed3 is of agent NAME, training seed 3. `metric` is what the user says that it is.
+    A result called NAME-seed3 is of agent NAME, training seed 3; of NAME (degradation) where the run had one. `metric`
+    is what the user says that it is.
 
     Raises `DataError` for a file that is broken, incomplete or of another format, `ConfigError` where name or metric do
     not fit it.
@@ -100,7 +105,7 @@ def read_results(argument: str, metric: Optional[Metric] = None) -> List[Result]
 def _name_seed(result: Result, name: str) -> Result:
     """The result under `name`, if any, and its seed: as `name` says it, else as the file's own name does."""
     own, own_seed = split_seed(result.agent)
-    agent, seed = split_seed(name) if name else (own, own_seed)
+    agent, seed = split_seed(name) if name else (name_degraded(own, result.degradation), own_seed)
     return replace(result, agent=agent, seed=own_seed if seed is None else seed, own_name=result.agent)
 
 
@@ -138,7 +143,9 @@ def _read_run(table: Table) -> List[Result]:
                 {**facts, "stages": "2" if two_stage else "1"},
                 two_stage,
                 costs=costs,
+                batch_size=summary.get("batch_size", 1),
                 notes=notes,
+                degradation=summary.get("degradation"),
             )
         )
     return results
@@ -183,6 +190,10 @@ def _read_summary(path: Path) -> Dict[str, Any]:
     for name, kind in SUMMARY_FIELDS.items():
         if not isinstance(summary.get(name), kind):
             raise DataError(f"{path}: {name}: expected {kind.__name__}, got {type(summary.get(name)).__name__}")
+    if not isinstance(summary.get("batch_size", 1), int):
+        raise DataError(f"{path}: batch_size: expected a number, got {summary['batch_size']!r}")
+    if not isinstance(summary.get("degradation"), (str, type(None))):
+        raise DataError(f"{path}: degradation: expected a name or null, got {summary['degradation']!r}")
     agents = summary["agents"]
     if not agents or not all(isinstance(agent, dict) and isinstance(agent.get("agent"), str) for agent in agents):
         raise DataError(f"{path}: agents: expected at least one, each with its name in agent")

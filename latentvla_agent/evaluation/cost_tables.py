@@ -13,10 +13,10 @@ TITLES = {
     "parameters": "parameters",
     **{name: f"blank {kind}" for kind, name in BLANK_SCENES.items()},
 }
-EXPLANATION = (
-    "Milliseconds of a plan, one scene at a time (batch 1): median and 95th percentile. The network is tokens and "
-    "planner together."
-)
+ONE_BY_ONE = "one scene at a time (batch 1)"
+TOGETHER = "up to {0} scenes in one pass (batch {0}), of which each has an equal share,"
+EXPLANATION = "Milliseconds of a plan, {}: median and 95th percentile. The network is tokens and planner together."
+MIXED = "Results of different batch sizes are here: their milliseconds are not alike."
 BLANK = "Blank camera, blank lidar: scenes that were planned without a picture, or without a cloud, that was asked for."
 
 
@@ -29,10 +29,12 @@ def tabulate_costs(agents: Sequence[Mapping[str, Any]], none: str = "-") -> List
     return rows + [[agent["agent"], *(_format(name, agent.get(name), none) for name in known)] for agent in agents]
 
 
-def explain_costs(agents: Sequence[Mapping[str, Any]]) -> List[str]:
-    """What the columns of `tabulate_costs` are, in sentences."""
+def explain_costs(agents: Sequence[Mapping[str, Any]], batch_sizes: Sequence[int] = (1,)) -> List[str]:
+    """What the columns of `tabulate_costs` are, in sentences; `batch_sizes`: those with which agents planned."""
+    sizes = sorted(set(batch_sizes)) or [1]
+    ways = " or ".join(ONE_BY_ONE if size == 1 else TOGETHER.format(size) for size in sizes)
     has_blank = any(agent.get(name) is not None for agent in agents for name in BLANK_SCENES.values())
-    return [EXPLANATION, BLANK] if has_blank else [EXPLANATION]
+    return [EXPLANATION.format(ways.rstrip(",")), *[MIXED] * (len(sizes) > 1), *[BLANK] * has_blank]
 
 
 def _format(name: str, value: Optional[float], none: str) -> str:

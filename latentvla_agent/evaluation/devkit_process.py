@@ -6,12 +6,14 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Dict, List, Mapping, Optional, Type
 
-from latentvla_agent.data.maps import MAP_VERSIONS_FILE
+from latentvla_agent.data.files import write_atomically
+from latentvla_agent.data.maps import MAP_VERSIONS_FILE, read_map_versions
 from latentvla_agent.data.roots import DataRoots
 from latentvla_agent.errors import DataError
 
@@ -114,19 +116,37 @@ def read_last_line(path: Path) -> str:
 
 
 def complete_maps(roots: DataRoots, folder: Path) -> Path:
-    """A maps folder of links in which no location is missing: the devkit opens all of them, whatever it needs."""
-    table = json.loads((roots.maps / MAP_VERSIONS_FILE).read_text())
-    paths = {location: roots.maps / location / entry["version"] / "map.gpkg" for location, entry in table.items()}
+    """A maps folder of links in which no location is missing: the devkit opens all of them, whatever it needs.
+
+    Runs share `folder`, at the same time too: what is right there is not touched, and nothing is ever away. Raises
+    `DataError` for a table of locations that can't be read, and where no map is there.
+    """
+    versions = read_map_versions(roots.maps)
+    for location, version in versions.items():
+        if len(Path(location, version).parts) != 2 or ".." in (location, version):
+            raise DataError(f"{roots.maps / MAP_VERSIONS_FILE}: expected names of folders, got {location} {version!r}")
+    paths = {location: roots.maps / location / version / "map.gpkg" for location, version in versions.items()}
     if all(path.is_file() for path in paths.values()):
         return roots.maps
     stand_in = next((path for path in paths.values() if path.is_file()), None)
     if stand_in is None:
         raise DataError(f"{roots.maps}: expected the map of a location, got none")
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / MAP_VERSIONS_FILE).write_text(json.dumps(table))
-    for location, path in paths.items():
-        link = folder / location / table[location]["version"] / "map.gpkg"
-        link.parent.mkdir(parents=True, exist_ok=True)
-        link.unlink(missing_ok=True)
-        link.symlink_to((path if path.is_file() else stand_in).resolve())
+    try:
+        for location, path in paths.items():
+            target = (path if path.is_file() else stand_in).resolve()
+            _link(folder / location / versions[location] / "map.gpkg", target)
+        write_atomically(folder / MAP_VERSIONS_FILE, (roots.maps / MAP_VERSIONS_FILE).read_bytes(), durable=False)
+    except OSError as error:
+        raise DataError(f"{folder}: cannot hold links to maps ({error})") from error
     return folder
+
+
+def _link(link: Path, target: Path) -> None:
+    """Make `link` point to `target`, in one step where it has to change."""
+    if link.is_symlink() and os.readlink(link) == str(target):
+        return
+    link.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=link.parent, prefix=f".{link.name}.") as own:
+        temporary = Path(own) / link.name
+        temporary.symlink_to(target)
+        os.replace(temporary, link)

@@ -9,11 +9,13 @@ from typing import Iterator
 
 from latentvla_agent.errors import DataError
 
+LOCK_FILE = ".lock"
+
 
 @contextmanager
 def lock_folder(folder: Path) -> Iterator[None]:
-    """Hold `folder/.lock`; the system releases it with the process, however that ends. Raises `DataError` if taken."""
-    path = folder / ".lock"
+    """Hold its lock file; the system releases it with the process, however that ends. Raises `DataError` if taken."""
+    path = folder / LOCK_FILE
     try:
         file = path.open("a")
     except OSError as error:

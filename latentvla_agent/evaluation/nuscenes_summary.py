@@ -187,5 +187,5 @@ def format_differences(summary: Mapping[str, Any]) -> str:
         if scores is not None:
             low, high = 100.0 * scores["low"], 100.0 * scores["high"]
             parts.append(f"{NUSCENES_METRIC.name} {100.0 * scores['mean']:+.2f} [{low:+.2f}, {high:+.2f}]")
-        lines.append(f"{pair['agent']} minus {pair['than']}: {', '.join(parts) or 'no complete samples'}")
+        lines.append(f"{pair['agent']} minus {pair['than']}: {', '.join(parts) or 'nothing to compare'}")
     return "\n".join(lines)

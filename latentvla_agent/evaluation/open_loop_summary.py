@@ -1,6 +1,7 @@
 """What is said of measured plans: both summaries at every horizon, how far they can be trusted, and differences.
 
-Intervals resample logs, then samples; a log is a recording made in one go, of which nuScenes cuts several drives.
+Intervals resample logs, then samples; a log is a recording made in one go, of which nuScenes cuts several drives. They
+are of the very numbers beside them: every step is a mean over the samples that have it, in each replicate too.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ import numpy as np
 from latentvla_agent.data.nuscenes.database import FutureTruth
 from latentvla_agent.data.scene import FloatArray, Trajectory
 from latentvla_agent.evaluation.open_loop import BoolArray, MeasuredPlans, measure_plans
-from latentvla_agent.evaluation.open_loop_rules import HORIZONS_S, RULES, STEPS, OpenLoopRules, Summary
-from latentvla_agent.evaluation.statistics import bootstrap_difference, bootstrap_mean
+from latentvla_agent.evaluation.open_loop_rules import HORIZONS_S, NUM_STEPS, RULES, STEPS, OpenLoopRules, Summary
+from latentvla_agent.evaluation.statistics import bootstrap_ratios
 
 
 def evaluate_open_loop(
@@ -53,9 +54,8 @@ def _summarise_rules(plans: MeasuredPlans) -> Dict[str, Any]:
         "num_human_collisions": int((plans.human_hits & counted).sum()),
     }
     for metric, table in plans.values.items():
-        by_log = {log: list(values.values()) for log, values in headline_values(plans, metric).items()}
         result[metric] = _summarise(table, counted)
-        result[f"{metric}_interval"] = list(bootstrap_mean(by_log)) if by_log else None
+        result[f"{metric}_interval"] = _find_interval(plans, table)
     only = counted & plans.planned[:, None]
     result["planned_only"] = {metric: _summarise(table, only) for metric, table in plans.values.items()}
     result["planned_only"]["num_counted"] = _name_horizons([int(only[:, step - 1].sum()) for step in STEPS])
@@ -65,7 +65,8 @@ def _summarise_rules(plans: MeasuredPlans) -> Dict[str, Any]:
 def compare_plans(first: Mapping[str, MeasuredPlans], second: Mapping[str, MeasuredPlans]) -> Dict[str, Any]:
     """By rules and metric, mean and 95 % interval of second minus first, both the headline's `avg`, paired by sample.
 
-    Of samples all of whose steps count: `num_samples`. None where there is none.
+    `num_samples`: how many have a step that counts. None where a step has none. Raises `ValueError` where the two are
+    not of the same samples and steps.
     """
     return {
         name: {metric: _compare_values(first[name], second[name], metric) for metric in first[name].values}
@@ -74,29 +75,33 @@ def compare_plans(first: Mapping[str, MeasuredPlans], second: Mapping[str, Measu
 
 
 def _compare_values(first: MeasuredPlans, second: MeasuredPlans, metric: str) -> Optional[Dict[str, Any]]:
-    minuend, subtrahend = headline_values(second, metric), headline_values(first, metric)
-    if not minuend:
+    if list(first.tokens) != list(second.tokens) or not np.array_equal(first.counted, second.counted):
+        raise ValueError("expected the same samples and steps on both sides")
+    difference = second.values[metric] - first.values[metric]
+    interval = _find_interval(second, difference)
+    if interval is None:
         return None
-    pairs = [(value, subtrahend[log][token]) for log, values in minuend.items() for token, value in values.items()]
-    low, high = bootstrap_difference(minuend, subtrahend)
-    mean = float(np.mean([one - other for one, other in pairs]))
-    return {"mean": mean, "low": low, "high": high, "num_samples": len(pairs)}
+    mean = _summarise(difference, second.counted)[second.rules.headline.value]["avg"]
+    num_samples = int(second.counted.any(axis=1).sum())
+    return {"mean": mean, "low": interval[0], "high": interval[1], "num_samples": num_samples}
 
 
-def headline_values(plans: MeasuredPlans, metric: str) -> Dict[str, Dict[str, float]]:
-    """By log and token, a sample's share of the headline's `avg`; of samples all of whose steps count."""
-    weights = np.zeros(plans.counted.shape[1])
+def _find_interval(plans: MeasuredPlans, values: FloatArray) -> Optional[List[float]]:
+    """95 % interval of the headline's `avg` of values (N, T), over the very steps that it is the mean of."""
+    if not plans.counted.any(axis=0).all():
+        return None
+    return list(bootstrap_ratios(values, plans.counted, plans.logs, _weigh_steps(plans.rules)))
+
+
+def _weigh_steps(rules: OpenLoopRules) -> FloatArray:
+    """How much the mean of each step (T,) has in the headline's `avg`."""
+    weights = np.zeros(NUM_STEPS)
     for step in STEPS:
-        if plans.rules.headline is Summary.AT:
+        if rules.headline is Summary.AT:
             weights[step - 1] += 1.0 / len(STEPS)
         else:
             weights[:step] += 1.0 / (len(STEPS) * step)
-    by_log: Dict[str, Dict[str, float]] = {}
-    complete: List[bool] = np.all(plans.counted, axis=1).tolist()
-    for log, token, value, is_complete in zip(plans.logs, plans.tokens, plans.values[metric] @ weights, complete):
-        if is_complete:
-            by_log.setdefault(log, {})[token] = float(value)
-    return by_log
+    return weights
 
 
 def _summarise(values: FloatArray, counted: BoolArray) -> Dict[str, Dict[str, Optional[float]]]:

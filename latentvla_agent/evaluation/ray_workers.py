@@ -71,6 +71,7 @@ class _Worker:
         self.actor = actor
         self.queue: Deque[Job[Any]] = deque()
         self.job: Optional[Job[Any]] = None
+        self.has_started = False
         self.call = actor.start.remote()
         self.deadline = time.monotonic() + START_LIMIT_S
 
@@ -124,6 +125,7 @@ class _RayPool:
             return
         if kind == "broken":
             raise ConfigError(f"a worker could not start: {value}")
+        worker.has_started = True
         job, worker.job, worker.call = worker.job, None, None
         if job is not None:
             yield Outcome(job.item, value) if kind == "result" else Outcome(job.item, error=value)
@@ -135,7 +137,10 @@ class _RayPool:
         if worker.queue:
             self._waiting.appendleft(worker.queue)
         if worker.job is None:
-            raise ConfigError("a worker hung while it started")
+            if not any(other.has_started for other in self._workers):
+                raise ConfigError("a worker hung while it started")
+            self._limit -= 1  # the cluster has no core for it: the others do its work
+            return
         if retry and worker.job.attempts < MAX_ATTEMPTS:
             self._waiting.appendleft(deque([worker.job]))
         else:

@@ -29,6 +29,7 @@ from latentvla_agent.evaluation.report_pictures import (
 )
 from latentvla_agent.evaluation.report_sections import (
     name_metric,
+    name_split,
     write_failures,
     write_heading,
     write_losses,
@@ -83,7 +84,7 @@ def render_report(
     )
     body = [write_heading(summary), write_table(summary, num_logs), write_intervals(summary)]
     body += [f"<section>\n<h2>{title}</h2>\n{content}\n</section>" for title, content in sections if content]
-    title = f"{name_metric(summary)} on {summary['split']['name']}"
+    title = f"{name_metric(summary)} on {name_split(summary)}"
     return fill_page(escape(title), "\n".join(body))
 
 
@@ -100,7 +101,8 @@ def write_costs(summary: Mapping[str, Any]) -> str:
     """What a plan takes, and how many scenes were planned with a blank sensor; empty where nobody knows."""
     agents = summary["agents"]
     rows = tabulate_costs(agents)
-    return f'{write_rows(rows, dots=True)}\n<p class="soft">{" ".join(explain_costs(agents))}</p>' if rows else ""
+    said = " ".join(explain_costs(agents, [summary.get("batch_size", 1)]))
+    return f'{write_rows(rows, dots=True)}\n<p class="soft">{said}</p>' if rows else ""
 
 
 def write_sub_scores(summary: Mapping[str, Any]) -> str:

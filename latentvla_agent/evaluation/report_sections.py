@@ -23,13 +23,19 @@ def name_metric(summary: Mapping[str, Any]) -> str:
     return METRIC_NAMES.get(family, family)
 
 
+def name_split(summary: Mapping[str, Any]) -> str:
+    """The split, and what the agents' sensors lost there."""
+    loss = summary.get("degradation")
+    return f"{summary['split']['name']}{f', sensors degraded: {loss}' if loss else ''}"
+
+
 def write_heading(summary: Mapping[str, Any]) -> str:
     """Title, what was evaluated, and whether it is complete."""
-    agents, split = summary["agents"], summary["split"]["name"]
+    agents = summary["agents"]
     count = f"{len(agents)} agent{'s' * (len(agents) != 1)}"
     scenes = f"{summary['expected']:,} scene{'s' * (summary['expected'] != 1)}"
     return (
-        f"<h1>{name_metric(summary)} of {count} on {escape(str(split))}</h1>\n"
+        f"<h1>{name_metric(summary)} of {count} on {escape(name_split(summary))}</h1>\n"
         f'<p class="soft">{escape(str(summary["metric"]))}, {escape(str(summary["scorer"]))} scorer, {scenes}, '
         f"finished {escape(str(summary['finished']))}</p>\n{_write_status(summary)}"
     )

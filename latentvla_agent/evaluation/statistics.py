@@ -68,6 +68,30 @@ def bootstrap_difference(
     return _interval(first_means - second_means)
 
 
+def bootstrap_ratios(
+    values: FloatArray,
+    counted: npt.NDArray[np.bool_],
+    logs: Sequence[str],
+    weights: npt.ArrayLike,
+    num_samples: int = NUM_SAMPLES,
+    seed: int = 0,
+) -> Interval:
+    """95 % interval (low, high) of a weighted sum of means of which each is over the scenes that it counts.
+
+    `values` and `counted`: (scenes, columns); `logs`: of the scenes; `weights`: (columns,). A replicate divides sums by
+    counts of what it has drawn, for other scenes count in other columns; where a column has none, it is left out.
+    Scenes that count nowhere are not drawn. Raises `ValueError` where a column counts no scene.
+    """
+    if not counted.any(axis=0).all():
+        raise ValueError("expected scenes that count in every column, got a column without")
+    rows = [row for row in np.argsort(logs, kind="stable") if counted[row].any()]
+    _, sizes = np.unique(np.asarray(logs)[rows], return_counts=True)
+    columns = np.hstack([np.where(counted, values, 0.0), counted])[rows]
+    sums, counts = np.hsplit(_resample_means(columns, sizes, num_samples, seed), 2)
+    has_all = (counts > 0.0).all(axis=1)
+    return _interval(sums[has_all] / counts[has_all] @ np.asarray(weights, dtype=np.float64))
+
+
 def resampled_levels(num_logs: int, num_seeds: int = 1) -> str:
     """What an interval is over, in words."""
     levels = ["logs"] * (num_logs > 1) + ["scenes"] + ["seeds"] * (num_seeds > 1)

@@ -19,6 +19,8 @@ import numpy as np
 from latentvla_agent.data.pickle_writer import PortablePickler
 from latentvla_agent.data.pickles import Record, load_pickle, read_content
 from latentvla_agent.data.scene import Trajectory, TrajectorySampling
+from latentvla_agent.data.scene_loader import SceneIndex
+from latentvla_agent.data.splits import Split
 from latentvla_agent.errors import DataError, LatentVLAError
 from latentvla_agent.evaluation.chunks import Predictions
 from latentvla_agent.evaluation.folders import write_output
@@ -63,6 +65,23 @@ class Submission:
 
     team: Team
     stages: Tuple[Plans, ...] = field(default_factory=tuple)
+
+
+def check_scenes(split: Split, index: SceneIndex) -> None:
+    """Raise `DataError` unless the data hold every scene of the split: the leaderboards score all of them.
+
+    A split of one stage is none the worse for generation 2: the devkit's script, too, writes its second stage empty.
+    """
+    losses = [f"bad log {path}: {reason}" for path, reason in index.bad_logs[:1]]
+    for kind, names in (("logs", index.missing_logs), ("scenes", index.missing_tokens)):
+        losses += [f"{len(names)} {kind} are missing, e.g. {names[0]}"] if names else []
+    if split.synthetic_folder is not None and not index.synthetic_refs:
+        losses.append(f"no scene of the second stage is in {split.synthetic_folder}")
+    if losses:
+        raise DataError(
+            f"{split.log_folder}: expected every scene of split {split.name}, as a submission needs it, got"
+            f" {len(index.all_refs)} scenes: {'; '.join(losses)}"
+        )
 
 
 def collect_plans(tokens: Sequence[str], agent: str, predictions: Predictions) -> Dict[str, Trajectory]:

@@ -19,6 +19,7 @@ Handler = Callable[[Any], Any]
 HandlerFactory = Callable[[], Handler]  # picklable; called once in every worker
 
 START_LIMIT_S = 300.0  # imports, compilation and weights of a worker
+THREADS_VARIABLE = "OMP_NUM_THREADS"  # torch, numba and BLAS go by it
 EXIT_LIMIT_S = 5.0  # from the end of a worker's pipe to that of its process
 
 
@@ -33,11 +34,11 @@ class Job(Generic[Item]):
 class Worker:
     """A process with a pipe; handles one job at a time, from a queue of neighbouring jobs."""
 
-    def __init__(self, factory: HandlerFactory):
+    def __init__(self, factory: HandlerFactory, num_threads: Optional[int] = None):
         context = multiprocessing.get_context("spawn")
         self.connection, child = context.Pipe()
         self.process = context.Process(target=_serve, args=(child, factory), daemon=True)
-        with _interrupts_blocked():
+        with _interrupts_blocked(), _threads_limited(num_threads):
             self.process.start()
         child.close()
         self.ready = False
@@ -78,6 +79,22 @@ def _interrupts_blocked() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _threads_limited(num_threads: Optional[int]) -> Iterator[None]:
+    """Libraries in processes started meanwhile compute with so many threads, unless the user has set how many.
+
+    By the environment, as they read it when they are loaded: before any code of ours could tell them.
+    """
+    if num_threads is None or THREADS_VARIABLE in os.environ:
+        yield
+        return
+    os.environ[THREADS_VARIABLE] = str(num_threads)
+    try:
+        yield
+    finally:
+        del os.environ[THREADS_VARIABLE]
 
 
 def _serve(connection: Connection, factory: HandlerFactory) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Deque, Generator, Generic, Iterable, List, Optional, Tuple
 
 from latentvla_agent.errors import ConfigError
+from latentvla_agent.evaluation.provenance import count_cores
 from latentvla_agent.evaluation.worker_process import HandlerFactory, Item, Job, Worker, next_events
 
 MAX_ATTEMPTS = 2  # an item whose worker died is tried once more
@@ -45,6 +46,11 @@ def run_in_workers(
         pool.stop()
 
 
+def share_cores(num_workers: int) -> Optional[int]:
+    """Threads of each of several workers, so that they do not fight for cores; one alone has what it takes (None)."""
+    return max(1, count_cores() // num_workers) if num_workers > 1 else None
+
+
 class _Pool(Generic[Item]):
     """The workers, and the chunks that none of them has yet."""
 
@@ -53,6 +59,7 @@ class _Pool(Generic[Item]):
         self._waiting: Deque[Deque[Job[Item]]] = deque(deque(map(Job, chunk)) for chunk in chunks if chunk)
         self._factory, self._limit, self._time_limit = factory, limit, time_limit
         self._failed_starts = 0
+        self._num_threads = share_cores(min(limit, len(self._waiting)))
 
     def has_work(self) -> bool:
         """Whether an item has no outcome yet."""
@@ -67,7 +74,7 @@ class _Pool(Generic[Item]):
                 worker.begin(self._time_limit)
         starting = sum(not worker.ready for worker in self.workers)
         while len(self.workers) < self._limit and starting < len(self._waiting):
-            self.workers.append(Worker(self._factory))
+            self.workers.append(Worker(self._factory, self._num_threads))
             starting += 1
 
     def handle(self, worker: Worker, event: Tuple[str, Any]) -> Optional[Outcome[Item]]:

@@ -9,6 +9,7 @@ from typing import Dict, List, Mapping, Sequence, Tuple
 
 from latentvla_agent.errors import ConfigError, DataError
 from latentvla_agent.evaluation.comparison import check_comparable, find_logs
+from latentvla_agent.evaluation.comparison_names import name_degraded
 from latentvla_agent.evaluation.comparison_scenes import read_plans
 from latentvla_agent.evaluation.comparison_sources import Result, read_results
 from latentvla_agent.evaluation.plan_details import Details, read_details
@@ -34,7 +35,10 @@ def read_runs(folders: Sequence[Path]) -> ShownRuns:
     for folder in dict.fromkeys(folders):
         if not folder.is_dir():
             raise DataError(f"{folder}: expected the output folder of latentvla eval, got no folder")
-        results += [replace(result, agent=result.own_name, seed=None) for result in read_results(str(folder))]
+        results += [
+            replace(result, agent=name_degraded(result.own_name, result.degradation), seed=None)
+            for result in read_results(str(folder))
+        ]
     stock = next((result for result in results if result.is_stock), None)
     if stock is not None:
         raise ConfigError(f"{stock.path}: expected a result of latentvla eval, got a CSV of NAVSIM's own scripts")

@@ -210,6 +210,17 @@ def test_unquoted_tokens_are_refused(roots: DataRoots, tmp_path: Path) -> None:
         resolve_split(str(path), roots)
 
 
+def test_description_names_folders_for_readers_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A link keeps its name, which is that of the folder of sensor files."""
+    (tmp_path / "logs" / "real").mkdir(parents=True)
+    (tmp_path / "logs" / "test").symlink_to("real")
+    monkeypatch.chdir(tmp_path)
+    split = Split("test", Path("logs/test"), SceneFilter(), "test", synthetic_folder=Path("synthetic"))
+    described = split.describe()
+    assert described["log_folder"] == str(tmp_path / "logs" / "test")
+    assert described["synthetic_folder"] == str(tmp_path / "synthetic")
+
+
 def test_description_is_short_and_independent_of_order(roots: DataRoots) -> None:
     one = Split("a", roots.logs, SceneFilter(tokens=("y", "x")), "test").describe()
     other = Split("a", roots.logs, SceneFilter(tokens=("x", "y")), "test").describe()

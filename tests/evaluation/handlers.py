@@ -28,6 +28,8 @@ class EchoHandler:
         if item == "slow":
             time.sleep(0.3)
             return "slow"
+        if item == "threads":
+            return os.environ.get("OMP_NUM_THREADS", "-")
         return 2 * item
 
 

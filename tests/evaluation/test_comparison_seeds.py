@@ -39,6 +39,18 @@ def test_seeds_are_told_by_the_name_and_shown_in_their_order(tmp_path: Path) -> 
     assert note.startswith("a: taken as 3 training seeds: 0 of ") and f"({100 * scores[2]:.2f})" in note
 
 
+def test_a_degraded_run_is_no_training_seed_of_the_intact_one(tmp_path: Path) -> None:
+    intact = write_run(tmp_path / "intact", {"a-seed0": make_scores()})
+    foggy = write_run(
+        tmp_path / "foggy", {"a-seed0": make_scores(-0.2), "a-seed1": make_scores(-0.1)}, degradation="fog"
+    )
+    comparison = put_together(intact, foggy)
+    assert comparison["seed_numbers_by_agent"] == {"a": [0], "a (fog)": [0, 1]}
+    assert comparison["differences"][0]["mean"] == pytest.approx(0.15)
+    assert "name them apart" in refusal(f"a={intact}", f"a={foggy}")
+    assert put_together(f"a={intact}", f"foggy={foggy}")["seeds_by_agent"] == {"a": 1, "foggy": 2}
+
+
 def test_one_seed_can_have_one_result(tmp_path: Path) -> None:
     first, second = (
         write_run(tmp_path / str(shift), {"a-seed0": make_scores(shift), "a-seed1": make_scores(0.2)})

@@ -205,6 +205,7 @@ SUMMARY_FAULTS: Dict[str, Any] = {
     "a list": ("[]", "expected the summary of latentvla eval, got list"),
     "no metric": ({"metric": None}, "metric: expected str, got NoneType"),
     "unknown metric": ({"metric": "pdms-v1.2"}, "unknown metric 'pdms-v1.2', did you mean pdms-v1.1?"),
+    "odd degradation": ({"degradation": 3}, "degradation: expected a name or null, got 3"),
     "no agents": ({"agents": []}, "agents: expected at least one"),
     "agents are text": ({"agents": ["a"]}, "agents: expected at least one, each with its name"),
     "other agent": ({"agents": [{"agent": "z"}]}, "agent 'a' is not in summary.json"),

@@ -23,5 +23,15 @@ def test_of_the_columns_those_that_one_agent_knows() -> None:
     assert len(explain_costs(agents)) == 2 and len(explain_costs(agents[:1])) == 1
 
 
+def test_batches_are_told() -> None:
+    assert "one scene at a time (batch 1): median" in explain_costs([])[0]
+    (said,) = explain_costs([], [8, 8])
+    assert (
+        "batch 1" not in said and "up to 8 scenes in one pass (batch 8), of which each has an equal share: med" in said
+    )
+    both, warning = explain_costs([], [8, 1])
+    assert "(batch 1) or up to 8 scenes" in both and "not alike" in warning
+
+
 def test_no_table_where_nobody_knows_anything() -> None:
     assert tabulate_costs([{"agent": "a", "total_ms": None}, {"agent": "b"}]) == []

@@ -15,10 +15,10 @@ from latentvla_agent.data.nuscenes.database import FutureTruth, NuScenesDatabase
 from latentvla_agent.data.nuscenes.records import DriveRecord
 from latentvla_agent.data.scene import Trajectory, TrajectorySampling, frame_from_log
 from latentvla_agent.errors import ConfigError, DataError, TrajectoryError
-from latentvla_agent.evaluation.open_loop import read_plans, sample_plan
+from latentvla_agent.evaluation.open_loop import measure_plans, read_plans, sample_plan
 from latentvla_agent.evaluation.open_loop_collisions import find_collisions, overlap_exactly
 from latentvla_agent.evaluation.open_loop_rules import RULES, STANDARDISED, UNIAD, VAD
-from latentvla_agent.evaluation.open_loop_summary import evaluate_open_loop
+from latentvla_agent.evaluation.open_loop_summary import compare_plans, evaluate_open_loop, summarise_plans
 from tests.data.log_factory import SHARED_DATA
 from tests.data.nuscenes.drives import VERSION, write_drives
 
@@ -88,6 +88,37 @@ def test_ends_of_drives_count_as_each_protocol_has_it() -> None:
     assert [at["vad"][horizon] for horizon in ("1s", "2s", "3s")] == pytest.approx([1.0, 1.0, 1.0])
     assert [at["standardised"][horizon] for horizon in ("1s", "2s", "3s")] == pytest.approx([1.5, 1.0, 1.0])
     assert found["standardised"]["l2_m"]["up_to"]["3s"] == pytest.approx((3 * 1.5 + 3 * 1.0) / 6)
+
+
+def make_drives() -> List[FutureTruth]:
+    """Eight drives of five samples: two with the whole horizon to come, then one step less each."""
+    return [
+        replace(make_truth(f"{drive}-{k}", steps=min(6, 7 - k)), log_name=str(drive))
+        for drive in range(8)
+        for k in range(5)
+    ]
+
+
+def test_an_interval_is_of_the_number_beside_it() -> None:
+    """Plans err more where a drive ends: samples without 3 s to come are in the mean, and so in its interval."""
+    rng = np.random.default_rng(0)
+    truths = make_drives()
+    sides = [rng.uniform(0.9, 1.1) * (1.0 if truth.valid.all() else 4.0) for truth in truths]
+    near, far = (
+        {truth.token: make_plan(drive_straight(5.0, factor * side)) for truth, side in zip(truths, sides)}
+        for factor in (1.0, 1.5)
+    )
+    measured = [measure_plans(truths, plans) for plans in (near, far)]
+    for name, own in summarise_plans(measured[0]).items():
+        if name in RULES:
+            low, high = own["l2_m_interval"]
+            assert low <= own["l2_m"][own["rules"]["headline"]]["avg"] <= high, name
+    means = [summarise_plans(each)["standardised"]["l2_m"]["at"]["avg"] for each in measured]
+    found = compare_plans(*measured)["standardised"]["l2_m"]
+    assert found["mean"] == pytest.approx(means[1] - means[0]) and found["low"] <= found["mean"] <= found["high"]
+    assert found["num_samples"] == 40
+    with pytest.raises(ValueError, match="same samples"):
+        compare_plans(measured[0], measure_plans(truths[1:], {}))
 
 
 def test_nothing_that_counts_is_none_and_not_zero() -> None:

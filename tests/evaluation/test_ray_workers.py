@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
-from typing import Iterator
+from types import SimpleNamespace
+from typing import Any, Iterator, List
 
 import pytest
 
@@ -54,6 +56,57 @@ def test_an_item_that_always_kills_its_worker_fails(local_ray: None) -> None:
 def test_a_worker_that_cannot_start_says_why(local_ray: None) -> None:
     with pytest.raises(ConfigError, match="weights.safetensors is missing"):
         list(run_in_ray([[1]], handlers.broken_factory, 1, 30.0))
+
+
+class FullCluster:
+    """Stands in for Ray with so many free cores: actors beyond them never start, and their calls never end."""
+
+    exceptions = SimpleNamespace(RayActorError=RuntimeError)
+
+    def __init__(self, cores: int) -> None:
+        self.cores, self.actors, self.killed = cores, 0, 0
+
+    def remote(self, **_: Any) -> Any:
+        """What makes an actor of a class."""
+        return lambda kind: SimpleNamespace(remote=self._make_actor)
+
+    def _make_actor(self, factory: Any) -> Any:
+        self.actors += 1
+        number = self.actors
+        return SimpleNamespace(
+            start=SimpleNamespace(remote=lambda: (number, "ready", None)),
+            handle=SimpleNamespace(remote=lambda item: (number, "result", 2 * item)),
+        )
+
+    def wait(self, calls: List[Any], num_returns: int, timeout: float) -> Any:
+        """One call of an actor that runs, after a while; none if there is none."""
+        done = [call for call in calls if call[0] <= self.cores][:num_returns]
+        time.sleep(0.02 if done else timeout)
+        return done, []
+
+    def get(self, call: Any) -> Any:
+        """What the actor answers."""
+        return call[1:]
+
+    def kill(self, actor: Any) -> None:
+        """Count it."""
+        self.killed += 1
+
+
+def test_an_actor_that_finds_no_core_is_dropped_where_others_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray_workers, "START_LIMIT_S", 0.1)
+    cluster = FullCluster(cores=2)
+    monkeypatch.setattr(ray_workers, "start_ray", lambda: cluster)
+    outcomes = list(run_in_ray([[number] for number in range(40)], handlers.EchoHandler, 4, 60.0))
+    assert sorted(outcome.result for outcome in outcomes) == list(range(0, 80, 2))
+    assert (cluster.actors, cluster.killed) == (4, 4), "none is started in the place of one that found no core"
+
+
+def test_without_any_core_nobody_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray_workers, "START_LIMIT_S", 0.1)
+    monkeypatch.setattr(ray_workers, "start_ray", lambda: FullCluster(cores=0))
+    with pytest.raises(ConfigError, match="hung while it started"):
+        list(run_in_ray([[1], [2]], handlers.EchoHandler, 2, 60.0))
 
 
 def test_a_missing_ray_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:

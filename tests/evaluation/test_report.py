@@ -176,6 +176,13 @@ def test_complete_run_says_so() -> None:
     assert "of a single log (too narrow" in text
 
 
+def test_a_degraded_run_says_so_in_its_heading() -> None:
+    page = render({"one": make_rows("one", 50)}, degradation="fog")
+    assert "PDMS of 1 agent on navtest, sensors degraded: fog" in Reader(page).text
+    assert "<title>PDMS on navtest, sensors degraded: fog" in page
+    assert "degraded" not in render({"one": make_rows("one", 50)}, degradation=None)
+
+
 def test_latency_and_blank_sensors_are_shown_where_they_are_known() -> None:
     rows = {"one": make_rows("one", 50)}
     summary = make_summary(rows)

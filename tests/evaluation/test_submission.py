@@ -5,17 +5,22 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Dict
 
 import numpy as np
 import pytest
 
+from latentvla_agent.data.roots import EMBEDDED_FOLDER
 from latentvla_agent.data.scene import Trajectory, TrajectorySampling
+from latentvla_agent.data.scene_loader import SceneIndex, SceneRef
+from latentvla_agent.data.splits import SceneFilter, Split
 from latentvla_agent.errors import DataError, UnsafePickleError
 from latentvla_agent.evaluation.submission import (
     Submission,
     Team,
+    check_scenes,
     check_submission,
     collect_plans,
     read_submission,
@@ -121,6 +126,38 @@ def test_privileged_agents_are_refused(tmp_path: Path) -> None:
     assert "privileged" in answer.error and not (tmp_path / "s.pkl").exists()
 
 
+MISSING = """
+data_split: embedded
+scene_filter:
+  frame_interval: 1
+  log_names: [2021.09.09.09.46.00_veh-18_00172_05489, 2021.missing]
+  tokens: [1ff44c4252ddc66d, deadbeefdeadbeef]
+"""
+
+
+def test_data_that_lack_a_scene_are_refused_before_anything_is_planned(tmp_path: Path) -> None:
+    (tmp_path / "split.yaml").write_text(MISSING)
+    folders = ("--data", EMBEDDED_FOLDER, "--maps", EMBEDDED_FOLDER / "maps", "--cache", tmp_path / "cache")
+    options = (*TEAM_OPTIONS, *folders, "--split", tmp_path / "split.yaml", "--no-score")
+    answer = call("submit", "--agent", "stop", *options, "--out", tmp_path / "s.pkl")
+    assert "1 logs are missing, e.g. 2021.missing; 1 scenes are missing, e.g. deadbeefdeadbeef" in answer.error
+    assert not (tmp_path / "s.pkl").exists()
+
+
+def test_a_two_stage_split_without_second_stage_is_refused(tmp_path: Path) -> None:
+    split = Split("two", tmp_path / "logs", SceneFilter(), "YAML file", synthetic_folder=tmp_path / "synthetic")
+    ref = SceneRef(tmp_path / "logs" / "a.pkl", "a", 0, "t", "m", None)
+    index = SceneIndex((ref,), split.scene_filter)
+    check_scenes(replace(split, synthetic_folder=None), index)
+    check_scenes(split, replace(index, synthetic_refs=(replace(ref, is_synthetic=True),)))
+    with pytest.raises(
+        DataError, match=f"split two, .*got 1 scenes: no scene of the second stage is in {tmp_path}/synthetic"
+    ):
+        check_scenes(split, index)
+    with pytest.raises(DataError, match="bad log b.pkl: no log"):
+        check_scenes(replace(split, synthetic_folder=None), replace(index, bad_logs=((Path("b.pkl"), "no log"),)))
+
+
 @pytest.mark.parametrize("metric", ("pdms-v1.1", "epdms-v2.2"))
 def test_the_command(tmp_path: Path, metric: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
@@ -141,3 +178,4 @@ def test_the_command(tmp_path: Path, metric: str, monkeypatch: pytest.MonkeyPatc
     stages = read_submission(tmp_path / "s.pkl").stages
     assert [len(stage) for stage in stages] == ([64] if metric == "pdms-v1.1" else [64, 0])
     assert "read back and found equal" in answer.out
+    assert ("has one stage, the second is empty" in answer.err) == (metric == "epdms-v2.2")

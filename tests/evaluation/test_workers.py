@@ -13,7 +13,7 @@ from typing import Any, Dict, List
 import pytest
 
 from latentvla_agent.errors import ConfigError
-from latentvla_agent.evaluation import worker_process
+from latentvla_agent.evaluation import worker_process, workers
 from latentvla_agent.evaluation.workers import Outcome, run_in_workers
 from tests.evaluation.handlers import (
     DieAfterAnswerFactory,
@@ -104,6 +104,23 @@ def test_a_worker_that_cannot_start_says_why() -> None:
     with pytest.raises(ConfigError, match="could not start: FileNotFoundError: weights.safetensors is missing"):
         list(run_in_workers([[1], [2]], broken_factory, 2, 60.0))
     assert multiprocessing.active_children() == []
+
+
+@pytest.mark.parametrize(
+    ("num_workers", "set_by_user", "expected"), [(2, "", "3"), (9, "", "2"), (1, "", "-"), (2, "5", "5")]
+)
+def test_workers_share_the_cores(
+    monkeypatch: pytest.MonkeyPatch, num_workers: int, set_by_user: str, expected: str
+) -> None:
+    """Of three chunks, which is what limits nine workers; one worker is left alone, and so is what the user says."""
+    monkeypatch.setattr(workers, "count_cores", lambda: 6)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if set_by_user:
+        monkeypatch.setenv("OMP_NUM_THREADS", set_by_user)
+    before = dict(os.environ)
+    outcomes = run_in_workers([["threads"], ["threads"], ["threads"]], EchoHandler, num_workers, 60.0)
+    assert [outcome.result for outcome in outcomes] == [expected] * 3
+    assert dict(os.environ) == before
 
 
 def test_closing_early_leaves_no_worker() -> None:

@@ -24,7 +24,7 @@ from tests.scoring.scenes import Thing, make_cache
 METRIC = METRICS["pdms-v1.1"]
 SCENES_PER_LOG = 90
 SKETCHES = 16  # different ones; scenes take them in turn
-NUMBER = "#"  # in a script that is to be of any scene
+NUMBER, TOKEN = "#", "?"  # in a script that is to be of any scene
 KINDS = ("cut_in", "fog", "pedestrian")
 
 
@@ -53,12 +53,15 @@ def write_synthetic_site(folder: Path, size: SiteSize) -> ShownRuns:
             write_script("agent", str(number), pack_agent(result, list(runs.logs)))
         )
     rng = np.random.default_rng(3)
-    sketches = [write_script("scene", NUMBER, make_sketch(size, rng)) for _ in range(min(SKETCHES, count))]
+    sketches = [
+        write_script("scene", NUMBER, {"token": TOKEN, **make_sketch(size, rng)}) for _ in range(min(SKETCHES, count))
+    ]
     jpeg = encode_image(rng.integers(0, 255, (size.photo[1], size.photo[0], 3)).astype(np.uint8), 60)
-    for number in range(count):
+    for number, token in enumerate(runs.logs):
         script, photo = folder / scene_path(number, "js"), folder / scene_path(number, "jpg")
         script.parent.mkdir(parents=True, exist_ok=True)
-        script.write_bytes(sketches[number % len(sketches)].replace(NUMBER.encode(), str(number).encode(), 1))
+        own = sketches[number % len(sketches)].replace(NUMBER.encode(), str(number).encode(), 1)
+        script.write_bytes(own.replace(TOKEN.encode(), token.encode(), 1))
         photo.write_bytes(jpeg)
     return runs
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Iterator
 
 import pytest
 
+from latentvla_agent.viewer.site_data import scene_path
 from tests.evaluation.test_report import HOSTILE
 from tests.viewer.browser import Browser
 from tests.viewer.synthetic_site import SiteSize, make_shown_runs, write_synthetic_site
@@ -143,6 +145,22 @@ def test_pictures_are_a_list_too(page: str, browser: Browser) -> None:
     browser.wait("document.querySelectorAll('#list .tile .bev').length >= 6")
     browser.press("g")
     browser.wait("document.querySelectorAll('#list .row').length > 10")
+
+
+def test_a_file_of_another_scene_is_not_drawn(tmp_path: Path, browser: Browser) -> None:
+    write_synthetic_site(tmp_path, SIZE)
+    mine, other = (tmp_path / scene_path(number, "js") for number in (0, 1))
+    mine.write_bytes(other.read_bytes().replace(b'"1"', b'"0"', 1))
+    tokens = list(RUNS.logs)
+    browser.open(f"{(tmp_path / 'index.html').as_uri()}#scene={tokens[0]}")
+    assert text(browser, "#card .status") == f"Not drawn: its file is of scene {tokens[1]}"
+
+
+def test_a_site_that_is_not_finished_says_so(tmp_path: Path, window: Browser) -> None:
+    write_synthetic_site(tmp_path, SIZE)
+    (tmp_path / "site.js").unlink()
+    window.send("Page.navigate", url=(tmp_path / "index.html").as_uri())
+    window.wait("document.querySelector('#title')?.textContent.startsWith('This site is not finished')")
 
 
 def test_what_a_file_says_is_text(page: str, browser: Browser) -> None:

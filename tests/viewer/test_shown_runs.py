@@ -28,6 +28,12 @@ def test_agents_of_one_name_are_told_apart_by_their_runs(tmp_path: Path) -> None
         read_runs([folders[0], twin])
 
 
+def test_degraded_agents_are_called_so(tmp_path: Path) -> None:
+    intact = write_run(tmp_path / "intact", {"a": make_scores()})
+    foggy = write_run(tmp_path / "foggy", {"a": make_scores()}, degradation="fog")
+    assert list(read_runs([intact, foggy]).agents) == ["a", "a (fog)"]
+
+
 def test_runs_of_other_scenes_or_metrics_are_refused(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", {"a": make_scores()})
     short = write_run(tmp_path / "short", {"b": dict(list(make_scores().items())[:-1])})

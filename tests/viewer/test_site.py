@@ -9,6 +9,7 @@ import pytest
 
 from latentvla_agent.errors import DataError
 from latentvla_agent.evaluation.comparison_scenes import Scenes, open_scenes
+from latentvla_agent.viewer import site as site_module
 from latentvla_agent.viewer.shown_runs import collect_plans, read_runs
 from latentvla_agent.viewer.site import PAGE_FOLDER, SceneMaterial, SiteConfig, check_folder, write_site
 from tests.evaluation.comparison_runs import Runs
@@ -33,11 +34,12 @@ def test_every_scene_has_a_file(runs: Runs, tmp_path: Path) -> None:
     for number in range(2):
         kind, key, sketch = read_script((tmp_path / "site" / f"scenes/000/{number}.js").read_bytes())
         assert (kind, key) == ("scene", str(number))
+        assert sketch["token"] == site["tokens"][number]
         assert [plan["agent"] for plan in sketch["plans"]] == ["fast", "slow-seed0", "slow-seed1"]
         assert "no picture of the front camera" in sketch["noPhoto"] and sketch["projection"] is None
     shown = sorted(path.name for path in (tmp_path / "site").iterdir())
     scripts = [path.name for path in PAGE_FOLDER.glob("*.js")]
-    assert shown == sorted([*scripts, "agents", "index.html", "page.css", "scenes", "site.js"])
+    assert shown == sorted([*scripts, ".lock", "agents", "index.html", "page.css", "scenes", "site.js"])
     style = (tmp_path / "site" / "page.css").read_text()
     assert "--agent-0:" in style and ".panes" in style
 
@@ -58,6 +60,31 @@ def test_without_scenes_there_are_scores(runs: Runs, tmp_path: Path) -> None:
     site = read_script((tmp_path / "site" / "site.js").read_bytes())[2]
     assert not site["drawn"] and site["notes"] == ["no scene is drawn: gone"]
     assert (tmp_path / "site" / "agents" / "2.js").is_file() and not (tmp_path / "site" / "scenes").exists()
+
+
+def test_an_interrupted_site_has_nothing_to_show(runs: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown, material = read_runs([runs.folder]), SceneMaterial(None, {}, notes=["no scene is drawn: gone"])
+    config = SiteConfig(tmp_path / "site")
+    write_site(shown, material, config)
+
+    def interrupt(*_: Any) -> None:
+        with pytest.raises(DataError, match="another run is writing here"):
+            write_site(shown, material, config)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(site_module, "paint_scenes", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            write_site(shown, material, config)
+    assert not (tmp_path / "site" / "site.js").exists() and (tmp_path / "site" / "index.html").is_file()
+    write_site(shown, material, config)
+    assert (tmp_path / "site" / "site.js").is_file()
+
+
+def test_a_site_that_was_hardly_begun_is_made_again(tmp_path: Path) -> None:
+    (tmp_path / ".lock").write_text("")
+    (tmp_path / ".page.css.x1y2").write_text("")
+    check_folder(tmp_path)
 
 
 def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:

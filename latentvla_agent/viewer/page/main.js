@@ -17,6 +17,11 @@ async function start() {
   document.documentElement.dataset.ready = "1";
 }
 
+// The file that starts the page is the last one that is written.
+window.addEventListener("load", () => {
+  if (!store.site) byId("title").textContent = "This site is not finished. The command latentvla show makes it.";
+});
+
 // Everything anew: after another agent, filter or order.
 async function refresh() {
   const wanted = [state.a, state.b].filter((number) => number >= 0);

@@ -61,6 +61,7 @@ async function loadScene(number) {
   let scene;
   try {
     scene = await loadScript("scene", String(number), scenePath(number, "js"));
+    if (scene.token !== store.site.tokens[number]) throw new Error(`its file is of scene ${scene.token}`);
   } catch (error) {
     scene = { problem: error.message };
   }
