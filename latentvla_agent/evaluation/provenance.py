@@ -14,6 +14,7 @@ from typing import Any, Dict, Mapping, Optional, Sequence, Type
 
 from latentvla_agent import __version__
 from latentvla_agent.data.files import hash_file
+from latentvla_agent.errors import CheckpointError
 from latentvla_agent.evaluation.agents import AgentSpec, list_classes
 from latentvla_agent.models.checkpoint_files import find_checkpoint
 from latentvla_agent.scoring.config import DEFAULT_CONFIG
@@ -55,7 +56,10 @@ def _processor_name() -> str:
 
 
 def describe_agent(spec: AgentSpec) -> Dict[str, str]:
-    """Hashes of the agent's config, of the source files of its classes, and of every file that its config names."""
+    """Hashes of the agent's config, of the source files of its classes, and of every file that its config names.
+
+    Raises `CheckpointError` for a `checkpoint_path` that can't be read.
+    """
     sources = sorted({source for source in map(_source_file, list_classes(spec)) if source})
     code = hash_list([hash_file(Path(source)) for source in sources]) if sources else ""
     return {"agent": spec.name, "config": spec.digest(), "code": code, **_hash_files(spec.config)}
@@ -67,10 +71,17 @@ def _hash_files(config: Mapping[str, Any]) -> Dict[str, str]:
         if isinstance(value, dict):
             hashes.update(_hash_files(value))
         elif isinstance(value, str) and key == CHECKPOINT_ENTRY:
-            hashes[key] = hash_file(find_checkpoint(value))[:16]
+            hashes[key] = _hash_checkpoint(find_checkpoint(value))
         elif isinstance(value, str) and key != "_target_" and os.path.isfile(value):
             hashes[key] = hash_file(Path(value))[:16]
     return hashes
+
+
+def _hash_checkpoint(path: Path) -> str:
+    try:
+        return hash_file(path)[:16]
+    except OSError as error:
+        raise CheckpointError(f"{path}: expected a file of weights, got none ({error.strerror})") from error
 
 
 def _source_file(target: Type[Any]) -> Optional[str]:

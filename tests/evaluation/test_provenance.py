@@ -12,6 +12,7 @@ import pytest
 from latentvla_agent.data.roots import find_roots
 from latentvla_agent.data.scene_loader import index_scenes
 from latentvla_agent.data.splits import resolve_split
+from latentvla_agent.errors import CheckpointError
 from latentvla_agent.evaluation.agents import AgentSpec, find_agent
 from latentvla_agent.evaluation.devkit_process import DevkitCommand
 from latentvla_agent.evaluation.devkits import Devkit
@@ -55,6 +56,15 @@ def test_weights_are_part_of_an_agent(tmp_path: Path) -> None:
     weights.write_bytes(b"second")
     after = describe_agent(spec)
     assert {key for key in before if before[key] != after[key]} == {"checkpoint"}
+
+
+def test_weights_that_are_not_there_are_one_line(tmp_path: Path) -> None:
+    folder = tmp_path / "v1.0"
+    folder.mkdir()
+    for place in (tmp_path / "missing.safetensors", folder):
+        spec = AgentSpec("mine", {"_target_": STOP, "checkpoint_path": str(place)})
+        with pytest.raises(CheckpointError, match=f"{place}: expected a file of weights, got none"):
+            describe_agent(spec)
 
 
 def test_a_class_without_source() -> None:
