@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 from latentvla_agent.data.roots import DataRoots
-from latentvla_agent.data.scene_loader import SceneIndex
+from latentvla_agent.data.scene_loader import SceneIndex, SceneRef
 from latentvla_agent.data.sensors import SensorSource
 from latentvla_agent.data.splits import Split
 from latentvla_agent.errors import ConfigError
@@ -124,12 +124,10 @@ class Run:
 def evaluate(run: Run) -> Dict[str, Any]:
     """Run or resume the evaluation; returns the summary, and writes it into `run.out` with `scores.csv` and a report.
 
-    Raises `DataError` where `run.out` can't be written, is in use, or holds another run.
+    Raises `DataError` where `run.out` can't be written, is in use, or holds another run, and `ConfigError` before
+    anything is written for what `check_run` finds.
     """
-    if run.is_two_stage and not run.split.mapping:
-        raise ConfigError(
-            f"split {run.split.name}: expected reactive_all_mapping, which the two-stage score is made of"
-        )
+    check_run(run)
     with open_folder(run.out):
         identity = run.identity()
         predictions = plan_scenes(run, identity)
@@ -147,6 +145,20 @@ def evaluate(run: Run) -> Dict[str, Any]:
     return summary
 
 
+def check_run(run: Run) -> None:
+    """Raise `ConfigError` for a two-stage split without its mapping, and for scenes that have no partners."""
+    if run.is_two_stage and not run.split.mapping:
+        raise ConfigError(
+            f"split {run.split.name}: expected reactive_all_mapping, which the two-stage score is made of"
+        )
+    find_run_partners(run)
+
+
+def find_run_partners(run: Run) -> Dict[str, SceneRef]:
+    """By token, whose sensors agents get instead: empty but for the degradation that asks for it."""
+    return find_partners(run.index.all_refs) if run.degradation == OTHER_SCENE else {}
+
+
 def plan(run: Run) -> Dict[Tuple[str, str], Any]:
     """Run or resume the first stage alone."""
     with open_folder(run.out):
@@ -155,8 +167,8 @@ def plan(run: Run) -> Dict[Tuple[str, str], Any]:
 
 def plan_scenes(run: Run, identity: Mapping[str, Any]) -> Dict[Tuple[str, str], Any]:
     """Stage 1: the prediction, or the failure, of every agent in every scene, synthetic ones too, by (agent, token)."""
-    partners = find_partners(run.index.all_refs) if run.degradation == OTHER_SCENE else {}
-    return replace(run.loop(identity), partners=partners).plan(partial(PlanHandler, run.setup()))
+    loop = replace(run.loop(identity), partners=find_run_partners(run))
+    return loop.plan(partial(PlanHandler, run.setup()))
 
 
 def score_scenes(run: Run, identity: Mapping[str, Any], predictions: Predictions) -> Dict[str, List[Dict[str, Any]]]:

@@ -6,7 +6,7 @@ import sys
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Callable, Dict, Generator, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Generator, List, Mapping, Sequence, Tuple
 
 from latentvla_agent.data.scene_loader import SceneRef
 from latentvla_agent.evaluation.chunks import chunk_refs, look_ahead
@@ -37,9 +37,7 @@ class StageLoop:
     executor: str = "processes"
     batch_size: int = 1  # scenes that a learned agent plans in one pass
     keep_details: bool = False  # see `plan_details`
-    partners: Mapping[str, Optional[SceneRef]] = field(
-        default_factory=dict
-    )  # by token: whose sensors an agent gets instead
+    partners: Mapping[str, SceneRef] = field(default_factory=dict)  # by token: whose sensors an agent gets instead
 
     def plan(self, factory: HandlerFactory) -> Dict[Tuple[str, str], Any]:
         """The prediction, or the failure, of every agent in every scene, by (agent, token)."""

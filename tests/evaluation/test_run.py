@@ -186,6 +186,13 @@ def test_another_config_in_the_same_folder_is_refused(finished: Result, metric_c
     assert before == {path: path.read_bytes() for path in list_files(finished.out)}
 
 
+def test_sensors_of_other_scenes_need_another_log(tmp_path: Path, metric_caches: Path) -> None:
+    out = tmp_path / "out"
+    answer = evaluate_stop(out, metric_caches, "--degrade", "other-scene")
+    assert "--degrade other-scene: expected scenes of at least two logs, got 6 of one" in answer.error
+    assert not out.exists()
+
+
 def test_two_runs_in_one_folder_are_refused(tmp_path: Path, metric_caches: Path) -> None:
     with lock_folder(tmp_path):
         answer = evaluate_stop(tmp_path, metric_caches)
