@@ -134,15 +134,21 @@ def evaluate(run: Run) -> Dict[str, Any]:
         scored = score_scenes(run, identity, predictions)
         rows, extras = finish_rows(run, scored)
         summary = summarise_run(run, identity, rows, predictions, extras)
-        if run.devkit is not None and run.shadow_scenes and not run.is_two_stage:  # the embedded scorer replays traffic
-            shadow = compare_with_embedded(run.setup(), run.index.refs, predictions, rows, run.shadow_scenes)
-            warn_of_differences(shadow)
-            summary["shadow"] = shadow
         write_output(run.out / "scores.csv", write_csv(rows, run.metric))
-        write_output(run.out / "summary.json", (json.dumps(summary, indent=1) + "\n").encode())
+        write_summary(run, summary)
         report = make_report(summary, rows, predictions, run.setup(), run.index.refs)
         write_output(run.out / "report.html", report)
+        if run.devkit is not None and run.shadow_scenes and not run.is_two_stage:  # the embedded scorer replays traffic
+            shadow = compare_with_embedded(run.setup(), run.index.refs, predictions, rows, run.shadow_scenes)
+            summary["shadow"] = shadow  # last: what it finds is no reason to lose the results
+            write_summary(run, summary)
+            warn_of_differences(shadow)
     return summary
+
+
+def write_summary(run: Run, summary: Mapping[str, Any]) -> None:
+    """Write `summary.json`."""
+    write_output(run.out / "summary.json", (json.dumps(summary, indent=1) + "\n").encode())
 
 
 def check_run(run: Run) -> None:
