@@ -58,6 +58,7 @@ class Run:
     sensor_source: Optional[SensorSource] = None  # makes sensor files that are not there yet
     batch_size: int = 1  # scenes that a learned agent plans in one pass
     degradation: Optional[str] = None  # what agents' sensors lose: see `degradations`
+    retry_failed: bool = False  # do again what agents failed at in an earlier run, too: see `resumption`
     keep_details: bool = False  # proposals and latent actions, in a file of their own: see `plan_details`
 
     @property
@@ -112,7 +113,8 @@ class Run:
         """What goes through the scenes."""
         names = [spec.name for spec in self.agents]
         workforce = (self.workers, self.time_limit, self.executor, self.batch_size)
-        return StageLoop(self.out, identity, self.index.all_refs, names, *workforce, keep_details=self.keep_details)
+        loop = StageLoop(self.out, identity, self.index.all_refs, names, *workforce, keep_details=self.keep_details)
+        return replace(loop, retry_failed=self.retry_failed)
 
     def scoring_factory(self) -> Callable[[], Any]:
         """Makes what scores in a worker."""
