@@ -123,6 +123,7 @@ def eval_command(
         batch_size=batch_size,
         degradation=degradation,
         keep_details=details,
+        hashes=source.hashes,
         retry_failed=retry_failed,
     )
     run = run.into(out)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
+from latentvla_agent.data.file_hashes import HashStore
 from latentvla_agent.data.roots import DataRoots
 from latentvla_agent.data.scene_loader import SceneIndex, SceneRef
 from latentvla_agent.data.sensors import SensorSource
@@ -23,6 +24,7 @@ from latentvla_agent.evaluation.official_scoring import OfficialHandler, Officia
 from latentvla_agent.evaluation.planning import PlanHandler
 from latentvla_agent.evaluation.provenance import (
     describe_agent,
+    describe_data,
     hash_list,
     hash_mapping,
     list_versions,
@@ -59,6 +61,7 @@ class Run:
     batch_size: int = 1  # scenes that a learned agent plans in one pass
     degradation: Optional[str] = None  # what agents' sensors lose: see `degradations`
     retry_failed: bool = False  # do again what agents failed at in an earlier run, too: see `resumption`
+    hashes: HashStore = field(default_factory=HashStore)  # of logs and maps
     keep_details: bool = False  # proposals and latent actions, in a file of their own: see `plan_details`
 
     @property
@@ -72,12 +75,16 @@ class Run:
         return self.split.synthetic_folder is not None
 
     def identity(self) -> Dict[str, Any]:
-        """What must be equal for a run to be resumed; everything that can change a row."""
+        """What must be equal for a run to be resumed; everything that can change a row.
+
+        Not the number of workers nor the time limit: an answer is the same however long it was waited for.
+        """
         return {
             "metric": self.metric.name,
             "scorer": self.scorer,
             "split": self.split.describe(),
             "scenes": hash_list([ref.token for ref in self.index.all_refs]),
+            **describe_data(self.index, self.roots, self.hashes),
             "agents": [describe_agent(spec) for spec in self.agents],
             "batch_size": self.batch_size,
             "degradation": self.degradation,
@@ -132,6 +139,7 @@ def evaluate(run: Run) -> Dict[str, Any]:
     check_run(run)
     with open_folder(run.out):
         identity = run.identity()
+        run.hashes.save()
         predictions = plan_scenes(run, identity)
         scored = score_scenes(run, identity, predictions)
         rows, extras = finish_rows(run, scored)
