@@ -80,10 +80,14 @@ def eval_command(
     details: Annotated[
         bool, typer.Option("--keep-details", help="Keep proposals and latent actions for latentvla show.")
     ] = False,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Do again what agents failed at in an earlier run of this command.")
+    ] = False,
 ) -> None:
     """Evaluate agents: every scene of a split, one table, exit status 0 only if all scenes were scored.
 
-    Killed or interrupted, the same command goes on where it stopped.
+    Killed or interrupted, the same command goes on where it stopped. It does again what timed out or lost its worker,
+    with whatever --time-limit it is given then.
 
     \b
     Examples:
@@ -119,6 +123,8 @@ def eval_command(
         batch_size=batch_size,
         degradation=degradation,
         keep_details=details,
+        hashes=source.hashes,
+        retry_failed=retry_failed,
     )
     run = run.into(out)
     source.prepare()

@@ -102,6 +102,7 @@ def submit_command(
         workers=workers or count_cores(),
         time_limit=time_limit,
         sensor_source=find_sensor_source(source.roots),
+        hashes=source.hashes,
     )
     run = run.into(None)
     source.prepare()

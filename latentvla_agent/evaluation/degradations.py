@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
-from typing import Any, Callable, Dict, List, Optional, Sequence
+from typing import Any, Callable, Dict, List, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -68,15 +68,20 @@ def borrow_sensors(agent_input: AgentInput, other: AgentInput) -> AgentInput:
     return replace(agent_input, cameras=other.cameras, lidars=other.lidars)
 
 
-def find_partners(refs: Sequence[SceneRef]) -> Dict[str, Optional[SceneRef]]:
+def find_partners(refs: Sequence[SceneRef]) -> Dict[str, SceneRef]:
     """By token, the scene whose sensors it gets: half the split further on, and then on to the next other log.
 
-    Every scene lends about once. None where all scenes are of one log.
+    Every scene lends about once. Raises `ConfigError` where all scenes are of one log: they would keep their own.
     """
-    partners: Dict[str, Optional[SceneRef]] = {}
+    if len({ref.log_path for ref in refs}) < 2:
+        raise ConfigError(
+            f"--degrade {OTHER_SCENE}: expected scenes of at least two logs, got {len(refs)} of one; "
+            "take more scenes, or another degradation"
+        )
+    partners: Dict[str, SceneRef] = {}
     for index, ref in enumerate(refs):
         order = (refs[(index + len(refs) // 2 + step) % len(refs)] for step in range(len(refs)))
-        partners[ref.token] = next((other for other in order if other.log_path != ref.log_path), None)
+        partners[ref.token] = next(other for other in order if other.log_path != ref.log_path)
     return partners
 
 

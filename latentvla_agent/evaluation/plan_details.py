@@ -1,9 +1,9 @@
 """What agents weighed, kept beside the plans of a run for `latentvla show`: an optional file, `details.journal`.
 
-Every line is `{"token", "agent", "details"}`. An agent tells its details through `plan_details(position)`, a mapping
-with some of: `proposals` (N x T x 3, metres and radians in the ego frame), `proposal_scores` (N, 0 to 1), `codes`
-(latent actions in the order of time), `code_shares` (their probabilities), `transitions` (over how many the codes are
-spread).
+Every line is `{"token", "agent", "details"}`; every plan has one, with empty details where an agent tells none.
+An agent tells its details through `plan_details(position)`, a mapping with some of: `proposals` (N x T x 3, metres and
+radians in the ego frame), `proposal_scores` (N, 0 to 1), `codes` (latent actions in the order of time), `code_shares`
+(their probabilities), `transitions` (over how many the codes are spread).
 """
 
 from __future__ import annotations
@@ -39,20 +39,21 @@ def open_details(folder: Path, identity: Mapping[str, Any], is_kept: bool) -> It
 
 
 def keep_details(journal: Optional[Journal], token: str, prediction: Dict[str, Any]) -> None:
-    """Take the details out of a prediction and into their journal."""
-    details = prediction.pop("details", None)
-    if journal is not None and details:
+    """Take the details out of a prediction and into their journal: empty ones too, which say that it was asked."""
+    details = prediction.pop("details", {})
+    if journal is not None and "error" not in prediction:
         journal.append({"token": token, "agent": prediction["agent"], "details": details})
 
 
 def read_details(folder: Path) -> Dict[Tuple[str, str], Details]:
-    """Details by (agent, token), checked; empty where the run kept none. Raises `DataError` for another file."""
+    """Details by (agent, token), checked, of plans that have any; raises `DataError` for another file."""
     path = folder / DETAILS
     if not path.exists():
         return {}
     try:
         entries = read_lines(path).entries[1:]
-        return {(entry["agent"], entry["token"]): check_details(entry["details"]) for entry in entries}
+        found = {(entry["agent"], entry["token"]): check_details(entry["details"]) for entry in entries}
+        return {key: details for key, details in found.items() if details}
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
     except (ValueError, KeyError, TypeError) as error:

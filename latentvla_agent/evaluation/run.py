@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
+from latentvla_agent.data.file_hashes import HashStore
 from latentvla_agent.data.roots import DataRoots
-from latentvla_agent.data.scene_loader import SceneIndex
+from latentvla_agent.data.scene_loader import SceneIndex, SceneRef
 from latentvla_agent.data.sensors import SensorSource
 from latentvla_agent.data.splits import Split
 from latentvla_agent.errors import ConfigError
@@ -23,6 +24,7 @@ from latentvla_agent.evaluation.official_scoring import OfficialHandler, Officia
 from latentvla_agent.evaluation.planning import PlanHandler
 from latentvla_agent.evaluation.provenance import (
     describe_agent,
+    describe_data,
     hash_list,
     hash_mapping,
     list_versions,
@@ -58,6 +60,8 @@ class Run:
     sensor_source: Optional[SensorSource] = None  # makes sensor files that are not there yet
     batch_size: int = 1  # scenes that a learned agent plans in one pass
     degradation: Optional[str] = None  # what agents' sensors lose: see `degradations`
+    retry_failed: bool = False  # do again what agents failed at in an earlier run, too: see `resumption`
+    hashes: HashStore = field(default_factory=HashStore)  # of logs and maps
     keep_details: bool = False  # proposals and latent actions, in a file of their own: see `plan_details`
 
     @property
@@ -71,12 +75,16 @@ class Run:
         return self.split.synthetic_folder is not None
 
     def identity(self) -> Dict[str, Any]:
-        """What must be equal for a run to be resumed; everything that can change a row."""
+        """What must be equal for a run to be resumed; everything that can change a row.
+
+        Not the number of workers nor the time limit: an answer is the same however long it was waited for.
+        """
         return {
             "metric": self.metric.name,
             "scorer": self.scorer,
             "split": self.split.describe(),
             "scenes": hash_list([ref.token for ref in self.index.all_refs]),
+            **describe_data(self.index, self.roots, self.hashes),
             "agents": [describe_agent(spec) for spec in self.agents],
             "batch_size": self.batch_size,
             "degradation": self.degradation,
@@ -112,7 +120,8 @@ class Run:
         """What goes through the scenes."""
         names = [spec.name for spec in self.agents]
         workforce = (self.workers, self.time_limit, self.executor, self.batch_size)
-        return StageLoop(self.out, identity, self.index.all_refs, names, *workforce, keep_details=self.keep_details)
+        loop = StageLoop(self.out, identity, self.index.all_refs, names, *workforce, keep_details=self.keep_details)
+        return replace(loop, retry_failed=self.retry_failed)
 
     def scoring_factory(self) -> Callable[[], Any]:
         """Makes what scores in a worker."""
@@ -124,27 +133,46 @@ class Run:
 def evaluate(run: Run) -> Dict[str, Any]:
     """Run or resume the evaluation; returns the summary, and writes it into `run.out` with `scores.csv` and a report.
 
-    Raises `DataError` where `run.out` can't be written, is in use, or holds another run.
+    Raises `DataError` where `run.out` can't be written, is in use, or holds another run, and `ConfigError` before
+    anything is written for what `check_run` finds.
     """
-    if run.is_two_stage and not run.split.mapping:
-        raise ConfigError(
-            f"split {run.split.name}: expected reactive_all_mapping, which the two-stage score is made of"
-        )
+    check_run(run)
     with open_folder(run.out):
         identity = run.identity()
+        run.hashes.save()
         predictions = plan_scenes(run, identity)
         scored = score_scenes(run, identity, predictions)
         rows, extras = finish_rows(run, scored)
         summary = summarise_run(run, identity, rows, predictions, extras)
-        if run.devkit is not None and run.shadow_scenes and not run.is_two_stage:  # the embedded scorer replays traffic
-            shadow = compare_with_embedded(run.setup(), run.index.refs, predictions, rows, run.shadow_scenes)
-            warn_of_differences(shadow)
-            summary["shadow"] = shadow
         write_output(run.out / "scores.csv", write_csv(rows, run.metric))
-        write_output(run.out / "summary.json", (json.dumps(summary, indent=1) + "\n").encode())
+        write_summary(run, summary)
         report = make_report(summary, rows, predictions, run.setup(), run.index.refs)
         write_output(run.out / "report.html", report)
+        if run.devkit is not None and run.shadow_scenes and not run.is_two_stage:  # the embedded scorer replays traffic
+            shadow = compare_with_embedded(run.setup(), run.index.refs, predictions, rows, run.shadow_scenes)
+            summary["shadow"] = shadow  # last: what it finds is no reason to lose the results
+            write_summary(run, summary)
+            warn_of_differences(shadow)
     return summary
+
+
+def write_summary(run: Run, summary: Mapping[str, Any]) -> None:
+    """Write `summary.json`."""
+    write_output(run.out / "summary.json", (json.dumps(summary, indent=1) + "\n").encode())
+
+
+def check_run(run: Run) -> None:
+    """Raise `ConfigError` for a two-stage split without its mapping, and for scenes that have no partners."""
+    if run.is_two_stage and not run.split.mapping:
+        raise ConfigError(
+            f"split {run.split.name}: expected reactive_all_mapping, which the two-stage score is made of"
+        )
+    find_run_partners(run)
+
+
+def find_run_partners(run: Run) -> Dict[str, SceneRef]:
+    """By token, whose sensors agents get instead: empty but for the degradation that asks for it."""
+    return find_partners(run.index.all_refs) if run.degradation == OTHER_SCENE else {}
 
 
 def plan(run: Run) -> Dict[Tuple[str, str], Any]:
@@ -155,8 +183,8 @@ def plan(run: Run) -> Dict[Tuple[str, str], Any]:
 
 def plan_scenes(run: Run, identity: Mapping[str, Any]) -> Dict[Tuple[str, str], Any]:
     """Stage 1: the prediction, or the failure, of every agent in every scene, synthetic ones too, by (agent, token)."""
-    partners = find_partners(run.index.all_refs) if run.degradation == OTHER_SCENE else {}
-    return replace(run.loop(identity), partners=partners).plan(partial(PlanHandler, run.setup()))
+    loop = replace(run.loop(identity), partners=find_run_partners(run))
+    return loop.plan(partial(PlanHandler, run.setup()))
 
 
 def score_scenes(run: Run, identity: Mapping[str, Any], predictions: Predictions) -> Dict[str, List[Dict[str, Any]]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Collection, Optional
 
+from latentvla_agent.data.file_hashes import HashStore
 from latentvla_agent.data.maps import MapStore
 from latentvla_agent.data.outlines import OutlineStore
 from latentvla_agent.data.roots import DataRoots, default_split, find_roots
@@ -44,6 +45,11 @@ class SceneSource:
     index: SceneIndex
     cache_folder: Path
     outlines: OutlineStore
+
+    @property
+    def hashes(self) -> HashStore:
+        """Hashes of files, kept beside the metric caches."""
+        return HashStore(self.cache_folder.parent / "file-hashes")
 
     def prepare(self) -> None:
         """Make the folder of metric caches, keep what was read of the logs, compile the kernels."""

@@ -10,7 +10,8 @@ import numpy as np
 from latentvla_agent.data.scene_loader import SceneRef
 from latentvla_agent.evaluation.chunks import ItemMaker, Predictions
 from latentvla_agent.evaluation.results import ResultRow
-from latentvla_agent.evaluation.stages import ScoreHandler, StageSetup
+from latentvla_agent.evaluation.stages import ScoreHandler, ScoreItem, StageSetup, failed_row
+from latentvla_agent.evaluation.worker_process import describe_error
 from latentvla_agent.scoring.versions import METRICS, Metric
 
 TOLERANCE = 1e-6
@@ -22,17 +23,18 @@ def compare_with_embedded(
 ) -> Dict[str, Any]:
     """Score `num_scenes` scenes, evenly spread, from the same poses; {"scenes", "rows", "differences"}.
 
-    Rows that the devkit could not score are left out; a difference names token, agent, column and both values.
+    Rows that the devkit could not score are left out, and so are scenes without any other; a difference names token,
+    agent, column and both values. A scene that only the embedded scorer fails at differs in the column `error`.
     """
     metric = METRICS[setup.metric]
     names = [spec.name for spec in setup.agents]
     items, handler = ItemMaker(refs, names, predictions, metric.has_predecessors), ScoreHandler(setup)
     official = {(row.agent, row.token): row for row in rows if row.valid}
-    chosen = np.unique(np.linspace(0, len(refs) - 1, min(num_scenes, len(refs))).round().astype(int))
+    chosen = _spread([ref for ref in refs if any((name, ref.token) in official for name in names)], num_scenes)
     differences: List[Dict[str, Any]] = []
     compared = 0
-    for ref in (refs[i] for i in chosen):
-        for row in handler.score(items.make(ref)):
+    for ref in chosen:
+        for row in _score(handler, items.make(ref), names):
             other = official.get((row.agent, row.token))
             compared += other is not None
             differences += list_differences(other, row, metric) if other is not None else []
@@ -44,8 +46,23 @@ def compare_with_embedded(
     }
 
 
+def _spread(refs: Sequence[SceneRef], count: int) -> List[SceneRef]:
+    places = np.unique(np.linspace(0, len(refs) - 1, min(count, len(refs))).round().astype(int))
+    return [refs[place] for place in places]
+
+
+def _score(handler: ScoreHandler, item: ScoreItem, names: Sequence[str]) -> List[ResultRow]:
+    try:
+        return handler.score(item)
+    except Exception as error:  # as in a worker: whatever it is, the official rows stand, and this is a finding
+        return [failed_row(item.ref, name, describe_error(error)) for name in names]
+
+
 def list_differences(official: ResultRow, embedded: ResultRow, metric: Metric) -> List[Dict[str, Any]]:
-    """Columns in which two rows differ by more than the tolerance, or one has no value."""
+    """Columns in which two rows differ by more than the tolerance, or one has no value; of a failed row its reason."""
+    if not embedded.valid:
+        place = {"token": official.token, "agent": official.agent, "column": "error"}
+        return [{**place, "official": official.error, "embedded": embedded.error}]
     first, second = official.to_json(metric), embedded.to_json(metric)
     return [
         {
@@ -73,8 +90,9 @@ def warn_of_differences(shadow: Mapping[str, Any]) -> None:
         print(f"{text}, all equal", file=sys.stderr)
         return
     first = shadow["differences"][0]
+    official = "valid" if first["column"] == "error" else first["official"]
     print(
         f"warning: {text}: {shadow['num_differences']} values differ, first {first['agent']} in {first['token']}: "
-        f"{first['column']} official {first['official']}, embedded {first['embedded']}; all in summary.json",
+        f"{first['column']} official {official}, embedded {first['embedded']}; all in summary.json",
         file=sys.stderr,
     )

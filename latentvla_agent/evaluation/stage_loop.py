@@ -6,7 +6,7 @@ import sys
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Callable, Dict, Generator, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Collection, Dict, Generator, List, Mapping, Sequence, Tuple
 
 from latentvla_agent.data.scene_loader import SceneRef
 from latentvla_agent.evaluation.chunks import chunk_refs, look_ahead
@@ -15,6 +15,7 @@ from latentvla_agent.evaluation.plan_details import keep_details, open_details
 from latentvla_agent.evaluation.planning import PlanItem
 from latentvla_agent.evaluation.progress import StageProgress
 from latentvla_agent.evaluation.ray_workers import run_in_ray
+from latentvla_agent.evaluation.resumption import finished_plans, finished_scores, score_entry
 from latentvla_agent.evaluation.stages import ScoreItem, failed_row
 from latentvla_agent.evaluation.worker_process import HandlerFactory
 from latentvla_agent.evaluation.workers import Outcome, run_in_workers
@@ -37,9 +38,8 @@ class StageLoop:
     executor: str = "processes"
     batch_size: int = 1  # scenes that a learned agent plans in one pass
     keep_details: bool = False  # see `plan_details`
-    partners: Mapping[str, Optional[SceneRef]] = field(
-        default_factory=dict
-    )  # by token: whose sensors an agent gets instead
+    retry_failed: bool = False  # do again what agents failed at, too: see `resumption`
+    partners: Mapping[str, SceneRef] = field(default_factory=dict)  # by token: whose sensors an agent gets instead
 
     def plan(self, factory: HandlerFactory) -> Dict[Tuple[str, str], Any]:
         """The prediction, or the failure, of every agent in every scene, by (agent, token)."""
@@ -47,26 +47,15 @@ class StageLoop:
             self.out, self.identity, self.keep_details
         ) as details:
             _warn_damaged(journal)
-            done = {(entry["prediction"]["agent"], entry["token"]): entry["prediction"] for entry in journal.entries}
-            chunks = [
-                look_ahead(
-                    [
-                        PlanItem(ref, agent, self.partners.get(ref.token))
-                        for ref in chunk
-                        if (agent, ref.token) not in done
-                    ],
-                    self.batch_size,
-                )
-                for agent in self.agents
-                for chunk in chunk_refs(self.refs, self.workers)
-            ]
+            told = None if details is None else {(entry["agent"], entry["token"]) for entry in details.entries}
+            done = finished_plans(journal.entries, self.retry_failed, told)
             progress = StageProgress(
                 "plan",
                 total=len(self.agents) * len(self.refs),
                 finished=len(done),
                 failed=sum("error" in prediction for prediction in done.values()),
             )
-            with closing(self._work(progress, chunks, factory)) as outcomes:
+            with closing(self._work(progress, self._chunk_plans(done), factory)) as outcomes:
                 for outcome in outcomes:
                     item: PlanItem = outcome.item
                     prediction = outcome.result or {"agent": item.agent, "error": outcome.error}
@@ -74,6 +63,17 @@ class StageLoop:
                     journal.append({"token": item.ref.token, "prediction": prediction})
                     done[(item.agent, item.ref.token)] = prediction
             return done
+
+    def _chunk_plans(self, done: Collection[Tuple[str, str]]) -> List[List[PlanItem]]:
+        """What is left to plan, as it goes to the workers."""
+        return [
+            look_ahead(
+                [PlanItem(ref, agent, self.partners.get(ref.token)) for ref in chunk if (agent, ref.token) not in done],
+                self.batch_size,
+            )
+            for agent in self.agents
+            for chunk in chunk_refs(self.refs, self.workers)
+        ]
 
     def score(
         self,
@@ -86,9 +86,10 @@ class StageLoop:
         """By token, a row for every agent as the handler gives it. `ahead`: items know what comes after them."""
         with Journal(self.out / SCORES, self.identity) as journal:
             _warn_damaged(journal)
-            done = {entry["token"]: entry["rows"] for entry in journal.entries}
+            items = {ref.token: make_item(ref) for ref in self.refs}
+            done = finished_scores(journal.entries, items, self.retry_failed)
             chunks = [
-                [make_item(ref) for ref in chunk if ref.token not in done]
+                [items[ref.token] for ref in chunk if ref.token not in done]
                 for chunk in chunk_refs(self.refs, self.workers)
             ]
             if ahead:
@@ -96,12 +97,12 @@ class StageLoop:
             progress = StageProgress("score", len(self.refs), len(done))
             with closing(self._work(progress, chunks, factory)) as outcomes:
                 for outcome in outcomes:
-                    ref = outcome.item.ref
+                    item: ScoreItem = outcome.item
                     rows = outcome.result or [
-                        failed_row(ref, name, outcome.error).to_json(metric) for name in self.agents
+                        failed_row(item.ref, name, outcome.error).to_json(metric) for name in self.agents
                     ]
-                    journal.append({"token": ref.token, "rows": rows})
-                    done[ref.token] = rows
+                    journal.append(score_entry(item, rows, outcome.error))
+                    done[item.ref.token] = rows
             return done
 
     def _work(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple
+from typing import Any, Dict, List, NamedTuple, Tuple
 
 import pytest
 
@@ -121,6 +121,23 @@ def test_summary_says_where_the_numbers_come_from(result: Result) -> None:
         assert agent["total_ms"] > 0.0 and "parameters" not in agent
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("option, count", [((), 2), (("--retry-failed",), 7)])
+def test_what_timed_out_or_died_is_done_again(
+    result: Result, metric_caches: Path, tmp_path: Path, option: Tuple[str, ...], count: int
+) -> None:
+    """By the same command, here with another time limit."""
+    for path in list_files(result.out):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    folder = result.out.parent
+    agents = [argument for name in REASONS for argument in ("--agent", folder / f"{name}.yaml")]
+    options = (*OPTIONS[:-1], "3", *option, "--cache", metric_caches)
+    again = run("eval", *agents, "--agent", "stop", *options, "--out", tmp_path)
+    assert f"plan: {count} in " in again.err and f", {8 * SCENES - count} from the journal, 7 failed" in again.err
+    errors = {row["agent"]: row["error"] for row in read_result(again, tmp_path).rows if row["error"]}
+    assert errors == {**REASONS, "Hangs": "timed out after 3 s"}
+
+
 def evaluate_stop(out: Path, metric_caches: Path, *options: str) -> Answer:
     return call(
         "eval",
@@ -184,6 +201,13 @@ def test_another_config_in_the_same_folder_is_refused(finished: Result, metric_c
         )
         assert "predictions.journal" in answer.error and f"another {key};" in answer.error
     assert before == {path: path.read_bytes() for path in list_files(finished.out)}
+
+
+def test_sensors_of_other_scenes_need_another_log(tmp_path: Path, metric_caches: Path) -> None:
+    out = tmp_path / "out"
+    answer = evaluate_stop(out, metric_caches, "--degrade", "other-scene")
+    assert "--degrade other-scene: expected scenes of at least two logs, got 6 of one" in answer.error
+    assert not out.exists()
 
 
 def test_two_runs_in_one_folder_are_refused(tmp_path: Path, metric_caches: Path) -> None:

@@ -27,10 +27,10 @@ KEYS = {(agent, ref.token) for agent in AGENTS for ref in REFS}
 class Executor:
     """Handles everything in this process; keeps the items, and its outcomes, so that only `close` ends them."""
 
-    def __init__(self, failing: Sequence[str] = ()) -> None:
+    def __init__(self, failing: Sequence[str] = (), error: str = "ValueError: bad") -> None:
         self.items: List[Any] = []
         self.is_closed = False
-        self._failing = failing
+        self._failing, self._error = failing, error
 
     def __call__(self, chunks: List[List[Any]], factory: Any, num_workers: int, time_limit: float) -> Any:
         """Outcomes in order."""
@@ -42,7 +42,7 @@ class Executor:
             for item in items:
                 self.items.append(item)
                 bad = item.ref.token in self._failing
-                yield Outcome(item, error="ValueError: bad") if bad else Outcome(item, result=handler(item))
+                yield Outcome(item, error=self._error) if bad else Outcome(item, result=handler(item))
         finally:
             self.is_closed = True
 
@@ -60,6 +60,11 @@ def score(item: ScoreItem) -> List[Dict[str, Any]]:
 
 def make_planner() -> Any:
     return plan
+
+
+def make_silent_planner() -> Any:
+    """A planner that tells no details."""
+    return lambda item: {key: value for key, value in plan(item).items() if key != "details"}
 
 
 def make_scorer() -> Any:
@@ -140,6 +145,31 @@ def test_a_failed_plan_is_kept_with_its_reason_and_not_tried_again(
     assert "plan: all 12 from the journal, 2 failed" in capsys.readouterr().err
 
 
+def test_a_failed_plan_is_tried_again_where_that_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(monkeypatch, Executor(failing=["t2"]))
+    make_loop(tmp_path).plan(make_planner)
+    again = use(monkeypatch, Executor())
+    found = make_loop(tmp_path, retry_failed=True).plan(make_planner)
+    assert [item.ref.token for item in again.items] == ["t2", "t2"] and "poses" in found[("one", "t2")]
+
+
+@pytest.mark.parametrize(
+    "error", ["timed out after 8 s", "the worker died twice (exit code -9)", "the worker died twice"]
+)
+def test_what_the_infrastructure_failed_at_is_done_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: str
+) -> None:
+    use(monkeypatch, Executor(failing=["t2"], error=error))
+    found = make_loop(tmp_path).plan(make_planner)
+    assert found[("one", "t2")] == {"agent": "one", "error": error}, "in this run it counts as failed"
+    again = use(monkeypatch, Executor())
+    found = make_loop(tmp_path).plan(make_planner)
+    assert [(item.agent, item.ref.token) for item in again.items] == [("one", "t2"), ("two", "t2")]
+    assert set(found) == KEYS and not any("error" in prediction for prediction in found.values())
+    last = use(monkeypatch, Executor())
+    assert make_loop(tmp_path).plan(make_planner) == found and last.items == []
+
+
 def test_a_damaged_line_is_named_and_done_again(
     tmp_path: Path, executor: Executor, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -168,6 +198,18 @@ def test_details_are_kept_apart_where_they_are_wanted(tmp_path: Path, executor: 
     assert set(read_details(tmp_path)) == KEYS and read_details(tmp_path)[("two", "t5")]["codes"] == [5]
 
 
+def test_plans_are_made_again_for_their_details(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first run kept none; of an agent that tells none there is nothing to make again a second time."""
+    use(monkeypatch, Executor(failing=["t3"]))
+    before = make_loop(tmp_path).plan(make_planner)
+    executor = use(monkeypatch, Executor())
+    assert make_loop(tmp_path, keep_details=True).plan(make_silent_planner) == before
+    assert len(executor.items) == 10, "all but those that failed"
+    executor = use(monkeypatch, Executor())
+    assert make_loop(tmp_path, keep_details=True).plan(make_planner) == before and executor.items == []
+    assert read_details(tmp_path) == {}
+
+
 def test_scores_have_a_row_of_every_agent_and_are_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     use(monkeypatch, Executor(failing=["t1"]))
     found = make_loop(tmp_path).score(NUSCENES_METRIC, ScoreItem, make_scorer)
@@ -177,6 +219,29 @@ def test_scores_have_a_row_of_every_agent_and_are_resumed(tmp_path: Path, monkey
     again = use(monkeypatch, Executor())
     assert make_loop(tmp_path).score(NUSCENES_METRIC, ScoreItem, make_scorer) == found and again.items == []
     assert (tmp_path / SCORES).exists() and not (tmp_path / PREDICTIONS).exists()
+
+
+def test_scores_of_other_plans_are_made_again(tmp_path: Path, executor: Executor) -> None:
+    """As where `predictions.journal` was deleted, or a plan that had timed out was made at last."""
+
+    def make_items(**poses: float) -> Any:
+        return lambda ref: ScoreItem(ref, ({"agent": "one", "poses": [poses.get(ref.token, 0.0)], "interval": 0.5},))
+
+    make_loop(tmp_path).score(NUSCENES_METRIC, make_items(), make_scorer)
+    executor.items.clear()
+    for expected in (["t2"], []):
+        make_loop(tmp_path).score(NUSCENES_METRIC, make_items(t2=1.0), make_scorer)
+        assert [item.ref.token for item in executor.items] == expected
+        executor.items.clear()
+
+
+def test_a_scene_whose_scoring_timed_out_is_scored_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(monkeypatch, Executor(failing=["t1"], error="timed out after 8 s"))
+    found = make_loop(tmp_path).score(NUSCENES_METRIC, ScoreItem, make_scorer)
+    assert [row["error"] for row in found["t1"]] == ["timed out after 8 s"] * 2
+    again = use(monkeypatch, Executor())
+    found = make_loop(tmp_path).score(NUSCENES_METRIC, ScoreItem, make_scorer)
+    assert [item.ref.token for item in again.items] == ["t1"] and found["t1"] == score(ScoreItem(REFS[1]))
 
 
 @pytest.mark.parametrize("ahead, expected", [(True, ["t1", "t2", "t3"]), (False, [])])
