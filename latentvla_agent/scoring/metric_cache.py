@@ -146,7 +146,7 @@ def cache_path(folder: Path, log_name: str, token: str) -> Path:
 def write_metric_cache(
     cache: MetricCache, folder: Path, config: ScoringConfig = DEFAULT_CONFIG, source: str = ""
 ) -> Path:
-    """Write the cache atomically below `folder` and return its path; `source` names the log and map it is made of."""
+    """Write the cache atomically below `folder` and return its path; `source` names log, map and window it is of."""
     path = cache_path(folder, cache.log_name, cache.token)
     metadata = {
         "format": FORMAT,
