@@ -29,6 +29,7 @@ from latentvla_agent.scoring.metric_cache import (
     write_metric_cache,
 )
 from latentvla_agent.scoring.scorer import PreviousPlan, Scorer
+from latentvla_agent.scoring.versions import GENERATIONS
 
 # {"agent", "poses", "interval", "costs"}, "missing_sensors" where known, "details" on their way to a file of their own;
 # {"agent", "error"} of a failed one
@@ -102,8 +103,10 @@ class SourceHashes:
 
     def __init__(self, maps: MapStore, scene_filter: SceneFilter):
         self._maps = maps
-        # A scene keeps its token whatever its window holds, but its driven history is what the window holds of it.
-        self._window = f"h{min(scene_filter.num_history_frames, HISTORY_FRAMES)}"
+        # A scene keeps its token whatever its window holds; its cache has as much history and future as the window.
+        history = min(scene_filter.num_history_frames, HISTORY_FRAMES)
+        future = min(scene_filter.num_future_frames, max(rules.future_frames for rules in GENERATIONS))
+        self._window = f"h{history}f{future}"
         self._hashes: Dict[Path, str] = {}
 
     def source_of(self, ref: SceneRef) -> str:

@@ -72,10 +72,14 @@ def test_a_cache_is_of_one_length_of_history(setup: StageSetup, index: SceneInde
     assert len(cache_of(shared, token, 1).history) == 0 and path.stat().st_mtime_ns == built
 
 
-def test_history_that_does_not_count_makes_no_other_cache(setup: StageSetup, index: SceneIndex) -> None:
-    maps = MapStore(setup.roots.maps)
-    sources = [SourceHashes(maps, SceneFilter(frames)).source_of(index.refs[0]) for frames in (1, 2, 3, 4, 5, 20)]
-    assert len(set(sources)) == 4 and sources[3] == sources[4] == sources[5]
+def test_what_counts_of_a_window_is_in_the_name_of_the_source(setup: StageSetup, index: SceneIndex) -> None:
+    def name(history: int, future: int) -> str:
+        return SourceHashes(MapStore(setup.roots.maps), SceneFilter(history, future)).source_of(index.refs[0])
+
+    histories = [name(history, 10) for history in (1, 2, 3, 4, 5, 20)]
+    assert len(set(histories)) == 4 and histories[3] == histories[4] == histories[5]
+    futures = [name(4, future) for future in (8, 9, 10, 11, 20)]
+    assert len(set(futures)) == 3 and futures[2] == futures[3] == futures[4]
 
 
 def test_a_full_disk_costs_the_cache_and_not_the_scene(

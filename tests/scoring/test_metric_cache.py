@@ -208,3 +208,19 @@ def test_a_scene_without_eight_future_frames_is_refused(embedded_scenes: Dict[st
     short = dataclasses.replace(scene, frames=scene.frames[: scene.current_index + 8])
     with pytest.raises(DataError, match=f"scene {scene.token}: expected .* future frames"):
         build_metric_cache(short, scene.map_api)
+
+
+@pytest.mark.parametrize("future", [8, 9])
+def test_a_scene_of_eight_future_frames_is_for_v2_alone(
+    embedded_scenes: Dict[str, Scene], embedded_caches: Dict[str, MetricCache], tmp_path: Path, future: int
+) -> None:
+    """What the devkit's splits of two stages hold; v2.2 observes no more of a longer window."""
+    scene = next(iter(embedded_scenes.values()))
+    short = dataclasses.replace(scene, frames=scene.frames[: scene.current_index + 1 + future])
+    cache = read_metric_cache(write_metric_cache(build_metric_cache(short, scene.map_api), tmp_path))
+    poses = np.random.default_rng(0).normal(0.0, 1.0, (3, 8, 3)).cumsum(axis=1)
+    scores, expected = (arrays_of(Scorer("epdms-v2.2").score(c, poses)) for c in (cache, embedded_caches[scene.token]))
+    assert all(np.array_equal(scores[name], expected[name], equal_nan=True) for name in expected)
+    wanted = f"v2.2 only, that of v1.1 is needed, which takes 10 future frames, and it is of {future}"
+    with pytest.raises(DataError, match=f"scene {scene.token}: .* {wanted}"):
+        Scorer("pdms-v1.1").score(cache, poses)
