@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Dict, List, Mapping, Optional, Tuple
+from typing import Callable, Dict, List, Mapping, Optional, Tuple
 
 import numpy as np
 import numpy.typing as npt
@@ -25,16 +25,30 @@ MAP_VERSIONS_FILE = "nuplan-maps-v1.0.json"
 
 @dataclass(frozen=True, eq=False)
 class Lane:
-    """A lane or lane connector. `states` (M, 3): vertices of the baseline with the heading to the next vertex."""
+    """A lane or lane connector. Its baseline is read when asked for, as in the devkit: most lanes around a scene only
+    count as areas, and one of them without a baseline must not cost the scene."""
 
     id: str
     roadblock_id: str
     is_connector: bool
     polygon: shapely.Geometry
-    states: npt.NDArray[np.float64]
-    length: float
+    read_baseline: Callable[[], shapely.LineString]
     speed_limit: Optional[float]
     outgoing_ids: Tuple[str, ...]
+
+    @cached_property
+    def states(self) -> npt.NDArray[np.float64]:
+        """Vertices (M, 3) of the baseline with the heading to the next vertex; raises `DataError` as `length` does."""
+        return discretise_line(self._baseline)
+
+    @cached_property
+    def length(self) -> float:
+        """Length [m] of the baseline; raises `DataError` where the map does not hold just one, with a length."""
+        return float(self._baseline.length)
+
+    @cached_property
+    def _baseline(self) -> shapely.LineString:
+        return self.read_baseline()
 
 
 class Roadblock:
@@ -154,9 +168,9 @@ class CityMap:
         layer, connectors = self.layer("lanes_polygons"), self.layer("lane_connectors")
         fid = int(layer.ids[row])
         outgoing = tuple(str(connectors.ids[r]) for r in connectors.rows_where("exit_lane_fid", fid))
-        states, length = self._baseline("lane_fid", fid)
+        baseline = partial(self._read_baseline, "lane_fid", fid)
         group, limit = str(layer.columns["lane_group_fid"][row]), _speed_limit(layer, row)
-        return Lane(str(fid), group, False, layer.geometry[row], states, length, limit, outgoing)
+        return Lane(str(fid), group, False, layer.geometry[row], baseline, limit, outgoing)
 
     def _build_connector(self, row: int) -> Lane:
         layer, areas = self.layer("lane_connectors"), self.layer("gen_lane_connectors_scaled_width_polygons")
@@ -164,18 +178,17 @@ class CityMap:
         rows = areas.rows_where("lane_connector_fid", fid)
         if len(rows) != 1:
             raise DataError(f"{self.path}: expected one polygon of lane connector {fid}, got {len(rows)}")
-        states, length = self._baseline("lane_connector_fid", fid)
+        baseline = partial(self._read_baseline, "lane_connector_fid", fid)
         group, limit = str(layer.columns["lane_group_connector_fid"][row]), _speed_limit(layer, row)
         outgoing = (str(layer.columns["entry_lane_fid"][row]),)
-        return Lane(str(fid), group, True, areas.geometry[rows[0]], states, length, limit, outgoing)
+        return Lane(str(fid), group, True, areas.geometry[rows[0]], baseline, limit, outgoing)
 
-    def _baseline(self, column: str, fid: int) -> Tuple[npt.NDArray[np.float64], float]:
+    def _read_baseline(self, column: str, fid: int) -> shapely.LineString:
         layer = self.layer("baseline_paths")
         rows = layer.rows_where(column, fid)
         if len(rows) != 1 or not layer.geometry[rows[0]].length > 0.0:
             raise DataError(f"{self.path}: expected one baseline with {column} {fid} and a length, got {len(rows)}")
-        line = layer.geometry[rows[0]]
-        return discretise_line(line), float(line.length)
+        return layer.geometry[rows[0]]
 
 
 def _speed_limit(layer: MapLayer, row: int) -> Optional[float]:

@@ -15,7 +15,7 @@ import pickle
 import pickletools
 import re
 from pathlib import Path
-from typing import Any, Dict, List, Literal, Mapping, Optional, Tuple, Type, Union
+from typing import Any, Callable, Dict, List, Literal, Mapping, Optional, Tuple, Type, Union
 
 import numpy as np
 import numpy.typing as npt
@@ -194,8 +194,27 @@ def _replace_builders(value: Any, memo: Memo) -> Any:
     return memo[id(value)][1]
 
 
+class _Function:
+    """What a name of a function loads as.
+
+    A pickle's BUILD would set attributes of a bare function, and even of a bound method, whose `__dict__` is that of
+    the function below it; they would outlive the file. Here is neither a `__dict__` nor a state to set.
+    """
+
+    __slots__ = ("_call",)
+
+    def __init__(self, call: Callable[..., Any]) -> None:
+        self._call = call
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self._call(*arguments)
+
+    def __setstate__(self, state: object) -> None:
+        raise ValueError("expected a function without state")
+
+
 class _Unpickler(pickle.Unpickler):
-    """Finds the allowed names only. Functions are bound methods, on which a pickle's BUILD can set no attribute."""
+    """Finds the allowed names only."""
 
     def __init__(self, path: Path, content: bytes, stand_ins: StandIns) -> None:
         super().__init__(io.BytesIO(content))
@@ -204,12 +223,12 @@ class _Unpickler(pickle.Unpickler):
             **stand_ins,
             ("numpy", "ndarray"): _NDARRAY,
             ("numpy", "dtype"): _DtypeBuilder,
-            ("_codecs", "encode"): self._encode,
+            ("_codecs", "encode"): _Function(self._encode),
         }
         for core in ("numpy.core", "numpy._core"):
-            self._names[f"{core}.multiarray", "_reconstruct"] = self._reconstruct
-            self._names[f"{core}.multiarray", "scalar"] = self._build_scalar
-            self._names[f"{core}.numeric", "_frombuffer"] = self._build_from_buffer
+            self._names[f"{core}.multiarray", "_reconstruct"] = _Function(self._reconstruct)
+            self._names[f"{core}.multiarray", "scalar"] = _Function(self._build_scalar)
+            self._names[f"{core}.numeric", "_frombuffer"] = _Function(self._build_from_buffer)
         for module in ("builtins", "__builtin__"):
             self._names.update({(module, kind.__name__): kind for kind in _BUILTINS})
 

@@ -158,7 +158,7 @@ def _judge_caches(roots: DataRoots, index: SceneIndex, folder: Path) -> List[Fin
     total = len(index.refs)
     text = f"{folder}: {there - stale} of {total} metric caches"
     if stale:
-        text += f", {stale} more are stale or broken (of another version, config, log or map)"
+        text += f", {stale} more are stale or broken (of another version, config, log, map or window)"
     if there - stale == total:
         return [Finding(Status.OK, "caches", text)]
     return [Finding(Status.WARNING, "caches", text, "the next run makes the others; or now: latentvla cache")]

@@ -18,6 +18,7 @@ LAYERS = (
     (AreaKind.CARPARK, "carpark"),
     (AreaKind.LANE_GROUP, "road"),
     (AreaKind.INTERSECTION, "crossing"),
+    (AreaKind.INTERSECTION_INTERIOR, "crossing"),
     (AreaKind.LANE_CONNECTOR, "connector"),
     (AreaKind.LANE, "lane"),
 )

@@ -13,7 +13,7 @@ from typing import Tuple
 
 from latentvla_agent.data.nuscenes.database import NuScenesConfig, NuScenesDatabase
 from latentvla_agent.data.nuscenes.map import NuScenesMaps
-from latentvla_agent.data.scene import LOG_INTERVAL_S, Scene
+from latentvla_agent.data.scene import Scene
 from latentvla_agent.data.scene_loader import SceneRef
 from latentvla_agent.evaluation.agents import AgentSpec
 from latentvla_agent.evaluation.open_loop_rules import UNIAD
@@ -21,10 +21,9 @@ from latentvla_agent.evaluation.planning import ScenePlanner
 from latentvla_agent.evaluation.stages import Grader
 from latentvla_agent.scoring.config import DEFAULT_CONFIG, ScoringConfig, VehicleConfig
 from latentvla_agent.scoring.metric_cache import MetricCache, build_metric_cache
-from latentvla_agent.scoring.observation import OBSERVED_S
 from latentvla_agent.scoring.versions import NUSCENES_METRIC
 
-SCORED_FRAMES = int(round(OBSERVED_S / LOG_INTERVAL_S))  # that must follow a sample for its plans to be scored
+SCORED_FRAMES = NUSCENES_METRIC.rules.future_frames  # that must follow a sample for its plans to be scored
 # nuScenes' car, a Renault Zoe: the box of the open-loop metrics.
 VEHICLE = VehicleConfig(
     width=UNIAD.ego_width,

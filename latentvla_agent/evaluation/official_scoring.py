@@ -45,7 +45,7 @@ class OfficialHandler:
 
     def __init__(self, setup: OfficialSetup):
         self._setup, self._metric = setup, METRICS[setup.stage.metric]
-        self._hashes = SourceHashes(MapStore(setup.stage.roots.maps))
+        self._hashes = SourceHashes(MapStore(setup.stage.roots.maps), setup.stage.scene_filter)
         try:
             self._process = setup.start()
         except DevkitDied as error:

@@ -20,6 +20,7 @@ from latentvla_agent.errors import DataError
 from latentvla_agent.evaluation.agents import AgentSpec
 from latentvla_agent.evaluation.results import ResultRow, row_of_scores
 from latentvla_agent.scoring.config import DEFAULT_CONFIG, ScoringConfig
+from latentvla_agent.scoring.history import HISTORY_FRAMES
 from latentvla_agent.scoring.metric_cache import (
     MetricCache,
     build_metric_cache,
@@ -28,6 +29,7 @@ from latentvla_agent.scoring.metric_cache import (
     write_metric_cache,
 )
 from latentvla_agent.scoring.scorer import PreviousPlan, Scorer
+from latentvla_agent.scoring.versions import GENERATIONS
 
 # {"agent", "poses", "interval", "costs"}, "missing_sensors" where known, "details" on their way to a file of their own;
 # {"agent", "error"} of a failed one
@@ -62,13 +64,13 @@ class ScoreItem:
 
 
 class CacheHandler:
-    """Builds metric caches, or reads them where they fit the log and the map; one instance per worker process."""
+    """Builds metric caches, or reads them where they fit log, map and window; one instance per worker process."""
 
     def __init__(self, setup: StageSetup):
         self._setup = setup
         self._maps = MapStore(setup.roots.maps)
         self._loader = SceneLoader(SceneIndex((), setup.scene_filter), self._maps)
-        self.sources = SourceHashes(self._maps)
+        self.sources = SourceHashes(self._maps, setup.scene_filter)
 
     def __call__(self, item: ScoreItem) -> bool:
         """Make sure that the cache of the scene is there."""
@@ -99,13 +101,17 @@ class CacheHandler:
 class SourceHashes:
     """Names what the metric cache of a scene is made of; every file is read once."""
 
-    def __init__(self, maps: MapStore):
+    def __init__(self, maps: MapStore, scene_filter: SceneFilter):
         self._maps = maps
+        # A scene keeps its token whatever its window holds; its cache has as much history and future as the window.
+        history = min(scene_filter.num_history_frames, HISTORY_FRAMES)
+        future = min(scene_filter.num_future_frames, max(rules.future_frames for rules in GENERATIONS))
+        self._window = f"h{history}f{future}"
         self._hashes: Dict[Path, str] = {}
 
     def source_of(self, ref: SceneRef) -> str:
-        """Hashes of the log and of the map."""
-        return f"{self._hash(ref.log_path)}-{self._hash(self._maps.path_of(ref.map_name))}"
+        """Hashes of the log and of the map, and the frames of the window that count."""
+        return f"{self._hash(ref.log_path)}-{self._hash(self._maps.path_of(ref.map_name))}-{self._window}"
 
     def _hash(self, path: Path) -> str:
         if path not in self._hashes:
@@ -179,7 +185,7 @@ class ScoreHandler(Grader):
         self._caches = CacheHandler(setup)
 
     def load_cache(self, ref: SceneRef) -> MetricCache:
-        """Built, or read where it fits the log and the map."""
+        """Built, or read where it fits log, map and window."""
         return self._caches.load_cache(ref)
 
 

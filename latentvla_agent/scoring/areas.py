@@ -17,13 +17,16 @@ TREE_CAPACITY = 10  # the devkit's; with it a spatial index returns equals in th
 
 
 class AreaKind(IntEnum):
-    """What a polygon is."""
+    """What a polygon is. An intersection whose polygon is invalid is two things: the surface that can be driven on,
+    and the interior in which the ego counts as being at an intersection (see `split_intersections`)."""
 
     LANE_GROUP = 0
     LANE = 1
     LANE_CONNECTOR = 2
     INTERSECTION = 3
     CARPARK = 4
+    INTERSECTION_SURFACE = 5
+    INTERSECTION_INTERIOR = 6
 
 
 @dataclass(frozen=True)
@@ -63,8 +66,43 @@ def crop_areas(city_map: CityMap, x: float, y: float, radius: float) -> AreaPoly
     return AreaPolygons(ids, kinds, np.array(polygons, dtype=np.object_))
 
 
+def split_intersections(areas: AreaPolygons) -> AreaPolygons:
+    """The areas with the interiors of invalid intersections behind them.
+
+    The devkit asks in two ways whether a point is in an intersection, and where parts or holes of one overlap the
+    answers differ: for the drivable area parity counts, for being at an intersection any part does, and no hole.
+    """
+    is_intersection = np.array(areas.kinds, dtype=np.int64) == AreaKind.INTERSECTION
+    invalid = np.flatnonzero(is_intersection & ~shapely.is_valid(areas.polygons)).tolist()
+    if len(invalid) == 0:
+        return areas
+    ids, kinds, polygons = [*areas.ids], [*areas.kinds], [*areas.polygons]
+    for row in invalid:
+        kinds[row] = AreaKind.INTERSECTION_SURFACE
+        interiors = _find_interiors(areas.polygons[row])
+        ids += [ids[row]] * len(interiors)
+        kinds += [AreaKind.INTERSECTION_INTERIOR] * len(interiors)
+        polygons += interiors
+    return AreaPolygons(ids, kinds, np.array(polygons, dtype=np.object_))
+
+
+def _find_interiors(polygon: shapely.Geometry) -> List[shapely.Geometry]:
+    """Polygons in one of which a point is, by parity, where it is in a part of `polygon` and in no hole of that part.
+
+    A ring that crosses itself counts by parity in the devkit as well: a part without holes stays as it is.
+    """
+    interiors = []
+    for part in shapely.get_parts(polygon):
+        if not shapely.is_valid(part) and len(part.interiors) > 0:
+            shell, *holes = (shapely.make_valid(shapely.Polygon(ring)) for ring in (part.exterior, *part.interiors))
+            part = shapely.difference(shell, shapely.union_all(holes))
+        interiors.append(part)
+    return interiors
+
+
 def flatten_areas(areas: AreaPolygons, route_lane_ids: Set[str]) -> Areas:
     """Flat arrays of `areas`; `on_route` marks lanes and lane connectors whose id is among `route_lane_ids`."""
+    areas = split_intersections(areas)
     parts, part_polygon = shapely.get_parts(areas.polygons, return_index=True)
     rings, ring_part = shapely.get_rings(parts, return_index=True)
     vertices, vertex_ring = shapely.get_coordinates(rings, return_index=True)

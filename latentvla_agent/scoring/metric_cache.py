@@ -11,7 +11,7 @@ import json
 from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Dict, Mapping
+from typing import Any, Dict, Mapping, Tuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,10 +20,10 @@ from safetensors.numpy import load, save
 
 from latentvla_agent.data.files import write_atomically
 from latentvla_agent.data.maps import CityMap
-from latentvla_agent.data.scene import PoseIndex, Scene, Trajectory
+from latentvla_agent.data.scene import Frame, PoseIndex, Scene, Trajectory
 from latentvla_agent.errors import DataError
 from latentvla_agent.scoring.areas import index_areas
-from latentvla_agent.scoring.config import DEFAULT_CONFIG, ScoringConfig
+from latentvla_agent.scoring.config import DEFAULT_CONFIG, NUM_STATES, ScoringConfig
 from latentvla_agent.scoring.history import collect_history
 from latentvla_agent.scoring.interpolation import sample_reference, sample_trajectories
 from latentvla_agent.scoring.kernels import Areas, Lights, SubScore, World
@@ -31,7 +31,7 @@ from latentvla_agent.scoring.lights import observe_lights
 from latentvla_agent.scoring.metrics.comfort import make_comfort
 from latentvla_agent.scoring.observation import Tracks, collect_tracks, observe_tracks
 from latentvla_agent.scoring.reference.centerline import collect_route_lanes
-from latentvla_agent.scoring.reference.planner import plan_references, prepare_route
+from latentvla_agent.scoring.reference.planner import RouteContext, plan_references, prepare_route
 from latentvla_agent.scoring.reference.route import find_roadblocks
 from latentvla_agent.scoring.rollouts import make_numbers, roll_out
 from latentvla_agent.scoring.state import FloatArray, initial_state, place_ego
@@ -39,7 +39,6 @@ from latentvla_agent.scoring.versions import GENERATIONS, V2, Rules
 
 FORMAT, VERSION = "latentvla-metric-cache", "3"
 SUFFIX = ".safetensors"
-HUMAN_FRAMES = 8  # 4 s at 2 Hz
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,36 +68,51 @@ class MetricCache:
         """Raise `DataError` where the scene can't be scored by these rules."""
         if np.isnan(self.references[rules.generation - 1]).any():
             held = [known.name for known in GENERATIONS if known is not rules]
+            needed, there = rules.future_frames, len(self.tracks.detected) - 1
+            short = f", which takes {needed} future frames, and it is of {there}" if there < needed else ""
             raise DataError(
                 f"scene {self.token}: its metric cache holds the reference plan of {' and '.join(held)} only, "
-                f"that of {rules.name} is needed"
+                f"that of {rules.name} is needed{short}"
             )
 
 
 def build_metric_cache(scene: Scene, city_map: CityMap, config: ScoringConfig = DEFAULT_CONFIG) -> MetricCache:
-    """Run the reference planner and collect what scoring needs; raises `DataError` for a scene that can't be scored."""
+    """Run the reference planner and collect what scoring needs; raises `DataError` for a scene that can't be scored.
+
+    One with fewer future frames than v1.1 observes is scored by v2.2 alone, as the devkit does: its splits of two
+    stages have eight.
+    """
     frame, metadata = scene.current_frame, scene.scene_metadata
+    tracks = collect_tracks(scene, config.vehicle)
+    generations = tuple(rules for rules in GENERATIONS if rules.future_frames < len(tracks.detected))
     context = prepare_route(frame, city_map, config)
-    plans = plan_references(frame, context, config, GENERATIONS)
     logged_lanes = collect_route_lanes(find_roadblocks(city_map, frame.roadblock_ids))
     parts: Dict[str, Any] = {
         "start": initial_state(frame.ego_status, config.vehicle),
         "history": collect_history(scene, config.vehicle),
-        "tracks": collect_tracks(scene, config.vehicle),
+        "tracks": tracks,
         "areas": context.areas,
         "lights": observe_lights(scene, logged_lanes),
         "centerline": context.centerline_vertices,
-        "references": np.stack([sample_reference(plan.poses, frame.timestamp) for plan in plans]),
-        "reference_values": np.zeros((len(GENERATIONS), 2)),
+        "references": _sample_references(frame, context, config, generations),
+        "reference_values": np.full((len(GENERATIONS), 2), np.nan),
         "human_fails": np.zeros(len(SubScore), dtype=np.bool_),
     }
     cache = MetricCache(scene.token, metadata.log_name, metadata.map_name, frame.timestamp, **parts)
-    for rules in GENERATIONS:
+    for rules in generations:
         score_reference(cache, rules, config)
-    if len(scene.frames) <= scene.current_index + HUMAN_FRAMES:
-        raise DataError(f"scene {scene.token}: expected {HUMAN_FRAMES} future frames for the human filter")
-    find_human_failures(cache, scene.get_future_trajectory(HUMAN_FRAMES), config)
+    find_human_failures(cache, scene.get_future_trajectory(V2.future_frames), config)
     return cache
+
+
+def _sample_references(
+    frame: Frame, context: RouteContext, config: ScoringConfig, generations: Tuple[Rules, ...]
+) -> FloatArray:
+    """Reference plans (2, 41, 3) on the scorer's grid, NaN for a generation that is not among those asked for."""
+    references = np.full((len(GENERATIONS), NUM_STATES, len(PoseIndex)), np.nan)
+    for rules, plan in zip(generations, plan_references(frame, context, config, generations)):
+        references[rules.generation - 1] = sample_reference(plan.poses, frame.timestamp)
+    return references
 
 
 def score_reference(cache: MetricCache, rules: Rules, config: ScoringConfig) -> None:
@@ -146,7 +160,7 @@ def cache_path(folder: Path, log_name: str, token: str) -> Path:
 def write_metric_cache(
     cache: MetricCache, folder: Path, config: ScoringConfig = DEFAULT_CONFIG, source: str = ""
 ) -> Path:
-    """Write the cache atomically below `folder` and return its path; `source` names the log and map it is made of."""
+    """Write the cache atomically below `folder` and return its path; `source` names log, map and window it is of."""
     path = cache_path(folder, cache.log_name, cache.token)
     metadata = {
         "format": FORMAT,

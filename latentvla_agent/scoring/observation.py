@@ -15,9 +15,8 @@ from latentvla_agent.scoring.config import DEFAULT_CONFIG, STEP_S, MetricConfig,
 from latentvla_agent.scoring.kernels import Objects, compile_kernel
 from latentvla_agent.scoring.metrics.contact import boxes_touch
 from latentvla_agent.scoring.state import FloatArray, find_centroid, initial_state, place_box
-from latentvla_agent.scoring.versions import Rules
+from latentvla_agent.scoring.versions import V1, V2, Rules
 
-OBSERVED_S = 5.0  # v1.1 interpolates and observes five seconds
 STEPS_PER_FRAME = int(round(LOG_INTERVAL_S / STEP_S))
 
 
@@ -83,11 +82,16 @@ class Tracks:
 
 
 def collect_tracks(scene: Scene, vehicle: VehicleConfig = DEFAULT_CONFIG.vehicle) -> Tracks:
-    """Tracks of the scored window, in order of first appearance; raises `DataError` for a window that is too short."""
-    num_frames = int(OBSERVED_S / LOG_INTERVAL_S) + 1
-    frames = scene.frames[scene.current_index : scene.current_index + num_frames]
-    if len(frames) < num_frames:
-        raise DataError(f"scene {scene.token}: expected {num_frames - 1} future frames to score, got {len(frames) - 1}")
+    """Tracks of the scored window, in order of first appearance, as far as any generation of the score looks.
+
+    Raises `DataError` for a window that is too short for all of them.
+    """
+    frames = scene.frames[scene.current_index : scene.current_index + 1 + V1.future_frames]
+    if len(frames) <= V2.future_frames:
+        raise DataError(
+            f"scene {scene.token}: expected {V2.future_frames} future frames to score ({V1.future_frames} for "
+            f"{V1.name}), got {len(frames) - 1}"
+        )
     return join_detections([detect_objects(frame, vehicle) for frame in frames])
 
 
@@ -121,7 +125,7 @@ def observe_tracks(tracks: Tracks, ego_box: FloatArray, rules: Rules, config: Me
     Gaps between the first and the last detection are bridged; a track detected once stands there all the time. v2.2
     sees 4 s instead of 5, and removes what touches the ego's box (4, 2) at the start.
     """
-    num_frames = int(round(rules.observed_s / LOG_INTERVAL_S)) + 1
+    num_frames = 1 + rules.future_frames
     seen = tracks.detected[:num_frames].any(axis=0)
     detected, poses = tracks.detected[:num_frames, seen], tracks.poses[:num_frames, seen]
     objects = make_objects(detected.shape, tracks.types[seen], tracks.sizes[seen], tracks.velocities[seen], config)

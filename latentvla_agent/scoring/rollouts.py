@@ -9,14 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from latentvla_agent.scoring.config import NUM_STATES, STEP_S, ScoringConfig
-from latentvla_agent.scoring.kernels import Numbers, Rollout, SubScore, World, compile_kernel
+from latentvla_agent.scoring.kernels import NO_STEP, Numbers, Rollout, SubScore, World, compile_kernel
 from latentvla_agent.scoring.metrics.comfort import score_comfort
 from latentvla_agent.scoring.metrics.drivable_area_compliance import score_drivable_area
 from latentvla_agent.scoring.metrics.driving_direction_compliance import score_driving_direction
 from latentvla_agent.scoring.metrics.ego_area import NUM_FLAGS, find_near, flag_areas
 from latentvla_agent.scoring.metrics.ego_progress import measure_progress
 from latentvla_agent.scoring.metrics.lane_keeping import score_lane_keeping
-from latentvla_agent.scoring.metrics.no_at_fault_collisions import score_collisions
+from latentvla_agent.scoring.metrics.no_at_fault_collisions import NO_OBJECT, score_collisions
 from latentvla_agent.scoring.metrics.time_to_collision import score_time_to_collision
 from latentvla_agent.scoring.metrics.traffic_light_compliance import score_traffic_lights
 from latentvla_agent.scoring.simulation import Tracker, make_tracker, simulate_rollout
@@ -32,7 +32,8 @@ COMFORT, PROGRESS = int(SubScore.COMFORT), int(SubScore.PROGRESS)
 
 @dataclass(frozen=True)
 class Rollouts:
-    """N rollouts: states (N, 41, 11), values (N, 8) by `SubScore`, first infractions (N, 7), `NO_STEP` for none.
+    """N rollouts: states (N, 41, 11), values (N, 8) by `SubScore`, first infractions (N, 7), `NO_STEP` for none, and
+    the objects (N,) of the first at-fault collisions, `NO_OBJECT` for none.
 
     A sub-score that the rules do not know is 1.
     """
@@ -40,6 +41,7 @@ class Rollouts:
     states: FloatArray
     values: FloatArray
     first_steps: npt.NDArray[np.int64]
+    struck: npt.NDArray[np.int64]
 
     def multiplier(self, rules: Rules) -> FloatArray:
         """Product (N,) of the multiplying sub-scores, in the devkit's order."""
@@ -82,15 +84,17 @@ def roll_out(poses: FloatArray, start: FloatArray, world: World, config: Scoring
     rollouts = Rollouts(
         states=np.empty((count, NUM_STATES, len(StateIndex))),
         values=np.ones((count, NUM_VALUES)),
-        first_steps=np.full((count, NUM_STEPPED), -1, dtype=np.int64),
+        first_steps=np.full((count, NUM_STEPPED), NO_STEP, dtype=np.int64),
+        struck=np.full(count, NO_OBJECT, dtype=np.int64),
     )
-    _roll_out(poses, start, make_tracker(config), world, rollouts.states, rollouts.values, rollouts.first_steps)
+    results = rollouts.states, rollouts.values, rollouts.first_steps, rollouts.struck
+    _roll_out(poses, start, make_tracker(config), world, *results)
     return rollouts
 
 
 @compile_kernel
 def _roll_out(
-    poses: Any, start: Any, tracker: Tracker, world: World, states: Any, values: Any, first_steps: Any
+    poses: Any, start: Any, tracker: Tracker, world: World, states: Any, values: Any, first_steps: Any, struck: Any
 ) -> None:
     corners, centers = np.empty((NUM_STATES, 4, 2)), np.empty((NUM_STATES, 2))
     flags = np.empty((NUM_FLAGS, NUM_STATES), dtype=np.bool_)
@@ -115,7 +119,7 @@ def _roll_out(
         box = _bound_ego(corners, _projection_reach(states[n], numbers))
         objects = near_objects[: find_near(world.objects.bounds, box, near_objects)]
         rollout = Rollout(states[n], corners, centers, flags, areas, objects, skip)
-        _score(rollout, world, values[n], first_steps[n])
+        struck[n] = _score(rollout, world, values[n], first_steps[n])
 
 
 @compile_kernel
@@ -140,10 +144,10 @@ def _projection_reach(states: Any, numbers: Numbers) -> float:
 
 
 @compile_kernel
-def _score(rollout: Rollout, world: World, values: Any, steps: Any) -> None:
-    """Fill values (8,) and first steps (7,) of one rollout."""
+def _score(rollout: Rollout, world: World, values: Any, steps: Any) -> int:
+    """Fill values (8,) and first steps (7,) of one rollout; returns the object of the first at-fault collision."""
     numbers = world.numbers
-    values[COLLISION], steps[COLLISION] = score_collisions(rollout, world)
+    values[COLLISION], steps[COLLISION], struck = score_collisions(rollout, world)
     values[DRIVABLE_AREA], steps[DRIVABLE_AREA] = score_drivable_area(rollout)
     values[DRIVING_DIRECTION], steps[DRIVING_DIRECTION] = score_driving_direction(rollout, world)
     values[TIME_TO_COLLISION], steps[TIME_TO_COLLISION] = score_time_to_collision(rollout, world)
@@ -153,3 +157,4 @@ def _score(rollout: Rollout, world: World, values: Any, steps: Any) -> None:
     if numbers.has_lane_keeping:
         values[LANE_KEEPING], steps[LANE_KEEPING] = score_lane_keeping(rollout, world)
     values[PROGRESS] = measure_progress(rollout, world)
+    return struck

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Dict, Optional
 from weakref import WeakKeyDictionary
 
@@ -41,7 +41,8 @@ class Scores:
 
     `two_frame_extended_comfort` is NaN where there is no plan half a second earlier. `progress_raw` (N, 2): metres of
     the reference plan and of this one. `collision_idx`, `ttc_idx` (N,): 10 Hz step of the first at-fault collision and
-    of the first TTC infraction, -1 for none. `simulated` (N, 41, 11): the rollouts.
+    of the first TTC infraction, -1 for none. `collision_object` (N,): which of the scene's objects that collision is
+    with, -1 for none. `simulated` (N, 41, 11): the rollouts.
     """
 
     sub_scores: Dict[str, FloatArray]
@@ -50,6 +51,7 @@ class Scores:
     collision_idx: npt.NDArray[np.int64]
     ttc_idx: npt.NDArray[np.int64]
     off_road_idx: npt.NDArray[np.int64]
+    collision_object: npt.NDArray[np.int64]
     simulated: FloatArray
 
 
@@ -134,7 +136,7 @@ class Scorer:
         total_values, total_multiplier = values, multiplier
         if filtered is not values and metric.filters_total:
             total_values = filtered
-            total_multiplier = Rollouts(rollouts.states, filtered, rollouts.first_steps).multiplier(rules)
+            total_multiplier = replace(rollouts, values=filtered).multiplier(rules)
         total = aggregate(total_values, total_multiplier, ego_progress, self.config.weights, rules, extended_comfort)
         columns = {name: filtered[:, COLUMN_OF[name]] for name in metric.columns if name in COLUMN_OF}
         columns["ego_progress"] = ego_progress
@@ -147,6 +149,7 @@ class Scorer:
             collision_idx=rollouts.first_steps[:, SubScore.COLLISION],
             ttc_idx=rollouts.first_steps[:, SubScore.TIME_TO_COLLISION],
             off_road_idx=rollouts.first_steps[:, SubScore.DRIVABLE_AREA],
+            collision_object=rollouts.struck,
             simulated=rollouts.states,
         )
 

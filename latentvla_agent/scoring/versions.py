@@ -6,6 +6,7 @@ import difflib
 from dataclasses import dataclass
 from typing import Dict, Mapping, Tuple
 
+from latentvla_agent.data.scene import LOG_INTERVAL_S
 from latentvla_agent.errors import ConfigError
 from latentvla_agent.scoring.config import NUM_STATES
 
@@ -33,6 +34,11 @@ class Rules:
     def name(self) -> str:
         """NAVSIM's version."""
         return "v1.1" if self.generation == 1 else "v2.2"
+
+    @property
+    def future_frames(self) -> int:
+        """Frames of the log after the current one that a scene must have to be scored."""
+        return int(round(self.observed_s / LOG_INTERVAL_S))
 
 
 V1 = Rules(1, 5.0, NUM_STATES, False, False, False, False, False)

@@ -60,7 +60,7 @@ class ProposalScorer:
         cache, proposals = scene
         scores = self._scorer.score(cache, proposals)
         world = self._scorer.world_of(cache)
-        labels = label_rollouts(scores.simulated, scores.collision_idx, world, self._scorer.config)
+        labels = label_rollouts(scores, world, self._scorer.config)
         columns = {**scores.sub_scores, "score": scores.score}
         return [
             np.stack([columns[name] for name in self._names], axis=-1).astype(np.float32),

@@ -219,10 +219,23 @@ def test_a_lane_connector_without_polygon_is_told(copy: Path) -> None:
         CityMap(copy).lane(0, True)
 
 
-def test_a_lane_without_baseline_is_told(copy: Path) -> None:
-    run_sql(copy, "delete from baseline_paths")
-    with pytest.raises(DataError, match="map.gpkg: expected one baseline with lane_fid"):
-        CityMap(copy).lane(0, False)
+@pytest.mark.parametrize("field", ["states", "length"])
+@pytest.mark.parametrize(("is_connector", "column"), [(False, "lane_fid"), (True, "lane_connector_fid")])
+@pytest.mark.parametrize("count", [0, 2])
+def test_a_lane_without_one_baseline_is_told_where_it_is_used(
+    copy: Path, count: int, is_connector: bool, column: str, field: str
+) -> None:
+    again = f"insert into baseline_paths (geom, {column}) select geom, {column} from baseline_paths"
+    run_sql(copy, "delete from gpkg_ogr_contents", "delete from baseline_paths" if count == 0 else again)
+    lane = CityMap(copy).lane(0, is_connector)
+    assert lane.polygon.area > 0.0 and lane.outgoing_ids, "known without a baseline"
+    with pytest.raises(DataError, match=f"map.gpkg: expected one baseline with {column} {lane.id} .*got {count}"):
+        getattr(lane, field)
+
+
+def test_a_baseline_is_read_once(city: CityMap) -> None:
+    lane = city.lane(0, False)
+    assert lane.states is lane.states
 
 
 def test_a_connector_to_nowhere_has_no_neighbour(copy: Path) -> None:

@@ -6,13 +6,14 @@ import copyreg
 import io
 import os
 import pickle
+from inspect import isfunction
 from pathlib import Path
 from typing import Any, List, Tuple
 
 import numpy as np
 import pytest
 
-from latentvla_agent.data.pickles import read_pickle
+from latentvla_agent.data.pickles import _Unpickler, read_pickle
 from latentvla_agent.errors import DataError, UnsafePickleError
 
 ARRAYS = [
@@ -214,11 +215,26 @@ def test_bytes_never_become_object_pointers(tmp_path: Path, code: str) -> None:
             read_pickle(write(tmp_path, [hostile]))
 
 
-def test_build_cannot_change_the_reader(tmp_path: Path) -> None:
-    for module, name in [("numpy", "dtype"), ("numpy", "ndarray"), ("_codecs", "encode"), ("builtins", "list")]:
-        target = b"\x80\x04" + short_text(module) + short_text(name) + b"\x93"
-        with pytest.raises(DataError):  # sets an attribute through BUILD's second form of state
-            read_pickle(write(tmp_path, target + b"N}" + short_text("__defaults__") + b"Ns\x86b."))
+@pytest.mark.parametrize(
+    "module, name",
+    [
+        ("numpy", "dtype"),
+        ("numpy", "ndarray"),
+        ("numpy.core.multiarray", "_reconstruct"),
+        ("numpy.core.multiarray", "scalar"),
+        ("numpy._core.numeric", "_frombuffer"),
+        ("_codecs", "encode"),
+        ("builtins", "list"),
+    ],
+)
+@pytest.mark.parametrize("is_slots", [False, True])
+def test_build_cannot_change_the_reader(tmp_path: Path, module: str, name: str, is_slots: bool) -> None:
+    """BUILD's state is a dict for `__dict__`, or a pair of that and a dict of attributes to set."""
+    target = b"\x80\x04" + short_text(module) + short_text(name) + b"\x93"
+    state = b"}" + short_text("__defaults__") + b"Ns"
+    with pytest.raises(DataError):
+        read_pickle(write(tmp_path, target + (b"N" + state + b"\x86" if is_slots else state) + b"b."))
+    assert not any(vars(method) for method in vars(_Unpickler).values() if isfunction(method))
     assert_equal(read_pickle(write(tmp_path, np.arange(3.0), 2)), np.arange(3.0))
 
 

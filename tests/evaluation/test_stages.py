@@ -11,14 +11,15 @@ from typing import Any, Dict
 import numpy as np
 import pytest
 
+from latentvla_agent.data.maps import MapStore
 from latentvla_agent.data.roots import find_roots
 from latentvla_agent.data.scene_loader import SceneIndex, index_scenes
-from latentvla_agent.data.splits import resolve_split
+from latentvla_agent.data.splits import SceneFilter, Split, resolve_split
 from latentvla_agent.errors import DataError
 from latentvla_agent.evaluation.agents import find_agent
 from latentvla_agent.evaluation.planning import PlanHandler, PlanItem
-from latentvla_agent.evaluation.stages import CacheHandler, ScoreHandler, ScoreItem, StageSetup
-from latentvla_agent.scoring.metric_cache import read_metric_cache
+from latentvla_agent.evaluation.stages import CacheHandler, ScoreHandler, ScoreItem, SourceHashes, StageSetup
+from latentvla_agent.scoring.metric_cache import MetricCache, read_metric_cache
 from tests.evaluation.commands import list_files
 
 STAY = {"agent": "a", "poses": np.zeros((8, 3)).tolist(), "interval": 0.5}
@@ -51,6 +52,34 @@ def test_a_broken_cache_is_made_again(setup: StageSetup, index: SceneIndex, dama
     assert ScoreHandler(setup)(item) == expected
     assert list_files(setup.cache_folder) == [path]
     assert read_metric_cache(path).token == index.refs[0].token
+
+
+def cache_of(setup: StageSetup, token: str, num_history_frames: int) -> MetricCache:
+    """The cache of a scene in windows of so much history, of which every frame starts one."""
+    scene_filter = SceneFilter(num_history_frames, frame_interval=1)
+    loader = index_scenes(Split("embedded", setup.roots.logs / "embedded", scene_filter, ""))
+    handler = CacheHandler(replace(setup, scene_filter=scene_filter))
+    return handler.load_cache(next(ref for ref in loader.refs if ref.token == token))
+
+
+def test_a_cache_is_of_one_length_of_history(setup: StageSetup, index: SceneIndex, tmp_path: Path) -> None:
+    """The folder holds one cache of a scene, and a run with other windows doesn't take it for its own."""
+    shared, token = replace(setup, cache_folder=tmp_path), index.refs[0].token
+    short, full, none = (len(cache_of(shared, token, frames).history) for frames in (2, 4, 1))
+    assert none == 0 < short < 10 < full, "steps of 0.1 s"
+    (path,) = list_files(tmp_path)
+    built = path.stat().st_mtime_ns
+    assert len(cache_of(shared, token, 1).history) == 0 and path.stat().st_mtime_ns == built
+
+
+def test_what_counts_of_a_window_is_in_the_name_of_the_source(setup: StageSetup, index: SceneIndex) -> None:
+    def name(history: int, future: int) -> str:
+        return SourceHashes(MapStore(setup.roots.maps), SceneFilter(history, future)).source_of(index.refs[0])
+
+    histories = [name(history, 10) for history in (1, 2, 3, 4, 5, 20)]
+    assert len(set(histories)) == 4 and histories[3] == histories[4] == histories[5]
+    futures = [name(4, future) for future in (8, 9, 10, 11, 20)]
+    assert len(set(futures)) == 3 and futures[2] == futures[3] == futures[4]
 
 
 def test_a_full_disk_costs_the_cache_and_not_the_scene(

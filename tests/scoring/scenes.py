@@ -136,7 +136,7 @@ def place_rollout(states: FloatArray, world: World, **flags: Any) -> Rollout:
 
 def apply(kernel: Callable[..., Any], states: FloatArray, world: World, **flags: Any) -> Tuple[float, int]:
     """Value and first step that a metric gives one rollout."""
-    value, step = kernel(place_rollout(states, world, **flags), world)
+    value, step = kernel(place_rollout(states, world, **flags), world)[:2]  # a collision tells with whom
     return float(value), int(step)
 
 

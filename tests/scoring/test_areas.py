@@ -5,15 +5,30 @@ from __future__ import annotations
 from typing import Dict, List
 
 import numpy as np
+import pytest
 import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from latentvla_agent.data.scene import Scene
-from latentvla_agent.scoring.areas import AreaKind, AreaPolygons, crop_areas, flatten_areas, index_areas
+from latentvla_agent.scoring.areas import (
+    AreaKind,
+    AreaPolygons,
+    crop_areas,
+    flatten_areas,
+    index_areas,
+    split_intersections,
+)
 from latentvla_agent.scoring.kernels import AreaIndex, Areas
 from latentvla_agent.scoring.metrics.contact import contains_point
-from latentvla_agent.scoring.metrics.ego_area import find_near, is_inside
+from latentvla_agent.scoring.metrics.ego_area import (
+    NUM_FLAGS,
+    OFF_ROAD,
+    find_near,
+    flag_areas,
+    is_at_intersection,
+    is_inside,
+)
 
 STAR_ANGLES = np.linspace(0.0, 2.0 * np.pi, 9)[:-1]
 radii = st.lists(st.floats(1.0, 5.0), min_size=8, max_size=8)
@@ -174,3 +189,41 @@ def test_crop_of_an_embedded_map(embedded_scenes: Dict[str, Scene]) -> None:
     kept = [p for p, kind in zip(near.polygons, near.kinds) if kind == AreaKind.LANE_GROUP]
     assert kept and all(polygon.intersects(square) for polygon in kept)
     assert 0 < len(near.ids) < len(wide.ids)
+
+
+BOX = shapely.box(0.0, 0.0, 10.0, 10.0)
+INVALID = {
+    "overlapping parts": shapely.MultiPolygon([BOX, shapely.box(5.0, 0.0, 15.0, 10.0)]),
+    "touching parts": shapely.MultiPolygon([shapely.box(0.0, 0.0, 5.0, 10.0), shapely.box(5.0, 0.0, 10.0, 10.0)]),
+    "overlapping holes": shapely.Polygon(
+        BOX.exterior, [shapely.box(2, 2, 6, 6).exterior, shapely.box(4, 4, 8, 8).exterior]
+    ),
+    "hole that leaves": shapely.Polygon(BOX.exterior, [shapely.box(8.0, 8.0, 14.0, 14.0).exterior]),
+    "hole over the other part": shapely.MultiPolygon(
+        [shapely.Polygon(BOX.exterior, [shapely.box(4.0, 4.0, 9.0, 9.0).exterior]), shapely.box(6.0, 6.0, 12.0, 12.0)]
+    ),
+    "bow tie": shapely.Polygon([(0, 0), (10, 0), (0, 10), (10, 10)]),
+    "wound twice": shapely.Polygon([*BOX.exterior.coords[:-1], *BOX.exterior.coords[:-1]]),
+    "spiral": shapely.Polygon([(0, 0), (10, 0), (10, 10), (2, 10), (2, 2), (8, 2), (8, 8), (0, 8)]),
+}
+
+
+@pytest.mark.parametrize("name", INVALID)
+def test_invalid_intersections_count_as_in_the_devkit(name: str) -> None:
+    """It looks for intersections with a spatial index and `within`; what is road does not change."""
+    polygon = INVALID[name]
+    assert not polygon.is_valid
+    areas = index_areas(flatten_areas(AreaPolygons(["1"], [AreaKind.INTERSECTION], np.array([polygon])), set()))
+    points, near = np.random.default_rng(0).uniform(-1.0, 16.0, (1000, 2)), np.arange(len(areas.kinds))
+    tree = shapely.STRtree([polygon], node_capacity=10)
+    expected = [len(tree.query(shapely.Point(x, y), predicate="within")) > 0 for x, y in points]
+    assert [is_at_intersection(x, y, areas, near) for x, y in points] == expected
+    flags = np.empty((NUM_FLAGS, len(points)), dtype=np.bool_)
+    flag_areas(np.repeat(points[:, None], 4, axis=1), points, areas, near, flags)
+    assert [not off for off in flags[OFF_ROAD]] == [is_inside(areas, 0, x, y) for x, y in points], "parity, as ever"
+
+
+def test_valid_intersections_are_left_alone() -> None:
+    areas = AreaPolygons(["1", "2"], [AreaKind.INTERSECTION, AreaKind.LANE_GROUP], np.array([BOX, INVALID["bow tie"]]))
+    assert split_intersections(areas) is areas
+    assert flatten_areas(AreaPolygons([], [], np.array([], dtype=np.object_)), set()).kinds.shape == (0,)

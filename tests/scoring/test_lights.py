@@ -7,7 +7,7 @@ from typing import Any, Dict, Sequence, Tuple
 import numpy as np
 import shapely
 
-from latentvla_agent.data.maps import Lane, discretise_line
+from latentvla_agent.data.maps import Lane
 from latentvla_agent.data.scene import Scene
 from latentvla_agent.scoring.config import NUM_STATES
 from latentvla_agent.scoring.kernels import Lights
@@ -24,7 +24,7 @@ def make_lanes(*ids: str) -> Dict[str, Lane]:
     for i, id_ in enumerate(ids):
         line = shapely.LineString([(10.0 * i, 0.0), (10.0 * i + 10.0, 0.0)])
         box = shapely.box(10.0 * i, -2.0, 10.0 * i + 10.0, 2.0)
-        lanes[id_] = Lane(id_, "9", True, box, discretise_line(line), 10.0, None, ())
+        lanes[id_] = Lane(id_, "9", True, box, lambda line=line: line, None, ())
     return lanes
 
 

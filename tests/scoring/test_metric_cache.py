@@ -5,8 +5,11 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
-from typing import Any, Callable, Dict
+from typing import Any, Callable, Dict, Sequence
 
 import numpy as np
 import pytest
@@ -15,6 +18,7 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from latentvla_agent.data import files
+from latentvla_agent.data.maps import CityMap
 from latentvla_agent.data.scene import Scene
 from latentvla_agent.errors import DataError
 from latentvla_agent.scoring.config import DEFAULT_CONFIG, MetricConfig
@@ -29,6 +33,8 @@ from latentvla_agent.scoring.metric_cache import (
     read_metric_cache,
     write_metric_cache,
 )
+from latentvla_agent.scoring.reference.planner import prepare_route
+from latentvla_agent.scoring.reference.route import find_roadblocks
 from latentvla_agent.scoring.scorer import COLUMN_OF, Scorer
 from tests.scoring.scenes import Thing, arrays_of, drive_straight, make_areas, make_cache
 
@@ -208,3 +214,50 @@ def test_a_scene_without_eight_future_frames_is_refused(embedded_scenes: Dict[st
     short = dataclasses.replace(scene, frames=scene.frames[: scene.current_index + 8])
     with pytest.raises(DataError, match=f"scene {scene.token}: expected .* future frames"):
         build_metric_cache(short, scene.map_api)
+
+
+@pytest.mark.parametrize("future", [8, 9])
+def test_a_scene_of_eight_future_frames_is_for_v2_alone(
+    embedded_scenes: Dict[str, Scene], embedded_caches: Dict[str, MetricCache], tmp_path: Path, future: int
+) -> None:
+    """What the devkit's splits of two stages hold; v2.2 observes no more of a longer window."""
+    scene = next(iter(embedded_scenes.values()))
+    short = dataclasses.replace(scene, frames=scene.frames[: scene.current_index + 1 + future])
+    cache = read_metric_cache(write_metric_cache(build_metric_cache(short, scene.map_api), tmp_path))
+    poses = np.random.default_rng(0).normal(0.0, 1.0, (3, 8, 3)).cumsum(axis=1)
+    scores, expected = (arrays_of(Scorer("epdms-v2.2").score(c, poses)) for c in (cache, embedded_caches[scene.token]))
+    assert all(np.array_equal(scores[name], expected[name], equal_nan=True) for name in expected)
+    wanted = f"v2.2 only, that of v1.1 is needed, which takes 10 future frames, and it is of {future}"
+    with pytest.raises(DataError, match=f"scene {scene.token}: .* {wanted}"):
+        Scorer("pdms-v1.1").score(cache, poses)
+
+
+def drop_baselines(city_map: CityMap, folder: Path, keep: Sequence[str]) -> CityMap:
+    """A copy of the map without the baselines of all lanes (connectors) but those in `keep`."""
+    path = folder / "map.gpkg"
+    shutil.copyfile(city_map.path, path)
+    with closing(sqlite3.connect(path)) as connection:
+        for (trigger,) in connection.execute("select name from sqlite_master where type = 'trigger'").fetchall():
+            connection.execute(f'drop trigger "{trigger}"')
+        connection.execute("delete from gpkg_ogr_contents")
+        names = ", ".join(keep)
+        connection.execute(f"delete from baseline_paths where coalesce(lane_fid, lane_connector_fid) not in ({names})")
+        connection.commit()
+    return CityMap(path)
+
+
+def test_a_lane_without_baseline_costs_only_the_scenes_that_follow_it(
+    embedded_scenes: Dict[str, Scene], embedded_caches: Dict[str, MetricCache], tmp_path: Path
+) -> None:
+    """The lanes of the route and those that the ego may be in need one; the others around count as areas alone."""
+    scene = next(iter(embedded_scenes.values()))
+    city_map, frame = scene.map_api, scene.current_frame
+    x, y, _ = frame.ego_status.ego_pose
+    route = [*prepare_route(frame, city_map, DEFAULT_CONFIG).route, *find_roadblocks(city_map, frame.roadblock_ids)]
+    used = {lane.id for block in [*route, *city_map.roadblocks_near(x, y, 1.0)] for lane in block.lanes}
+    around = [lane.id for block in city_map.roadblocks_near(x, y, 100.0) for lane in block.lanes]
+    lacking = drop_baselines(city_map, tmp_path, sorted(used))
+    assert set(around) - used, "some are beside the route"
+    assert_same(build_metric_cache(scene, lacking), embedded_caches[scene.token])
+    with pytest.raises(DataError, match="map.gpkg: expected one baseline"):
+        build_metric_cache(scene, drop_baselines(city_map, tmp_path, ["-1"]))

@@ -148,7 +148,18 @@ def test_tracks_are_those_of_the_current_and_ten_future_frames(embedded_scenes: 
     assert list(tracks.tokens)[: len(window[0].annotations.track_tokens)] == list(window[0].annotations.track_tokens)
 
 
-def test_a_window_without_ten_future_frames_is_refused(embedded_scenes: Dict[str, Scene]) -> None:
+@pytest.mark.parametrize("future", [8, 9])
+def test_a_shorter_window_has_the_tracks_that_v2_sees(embedded_scenes: Dict[str, Scene], future: int) -> None:
     scene = next(iter(embedded_scenes.values()))
-    with pytest.raises(DataError, match="expected 10 future frames to score, got 9"):
-        collect_tracks(dataclasses.replace(scene, frames=scene.frames[:-1]))
+    short = collect_tracks(dataclasses.replace(scene, frames=scene.frames[: scene.current_index + 1 + future]))
+    assert len(short.detected) == 1 + future
+    seen, whole = (
+        observe_tracks(tracks, AT_ORIGIN, V2, DEFAULT_CONFIG.metrics) for tracks in (short, collect_tracks(scene))
+    )
+    assert all(np.array_equal(a, b) for a, b in zip(seen, whole))
+
+
+def test_a_window_without_eight_future_frames_is_refused(embedded_scenes: Dict[str, Scene]) -> None:
+    scene = next(iter(embedded_scenes.values()))
+    with pytest.raises(DataError, match=r"expected 8 future frames to score \(10 for v1.1\), got 7"):
+        collect_tracks(dataclasses.replace(scene, frames=scene.frames[: scene.current_index + 8]))

@@ -13,6 +13,7 @@ from latentvla_agent.scoring.metric_cache import MetricCache
 from latentvla_agent.scoring.proposal_labels import ProposalLabels, label_rollouts
 from latentvla_agent.scoring.scorer import Scorer, Scores
 from latentvla_agent.scoring.warm_up import make_parking_lot
+from tests.scoring.scenes import Thing, make_cache, straight_plan
 
 STEPS = np.arange(1, 9)
 
@@ -26,7 +27,7 @@ def label(cache: MetricCache, *trajectories: npt.NDArray[np.float64]) -> Tuple[S
     """Scores and labels."""
     scorer = Scorer()
     scores = scorer.score(cache, np.stack(trajectories))
-    labels = label_rollouts(scores.simulated, scores.collision_idx, scorer.world_of(cache), scorer.config)
+    labels = label_rollouts(scores, scorer.world_of(cache), scorer.config)
     return scores, labels
 
 
@@ -62,3 +63,15 @@ def test_boxes_are_in_the_frame_of_the_start(lot: MetricCache) -> None:
     scores, labels = label(replace(lot, tracks=ahead), straight(10.0))
     assert scores.sub_scores["no_at_fault_collisions"][0] == 0.0 and labels.hits[0]
     np.testing.assert_allclose(labels.hit_boxes[0], [20.0, 0.0, 0.1, 4.0, 2.0], atol=1e-6)
+
+
+AHEAD, BEHIND = Thing(20.0, 0.0), Thing(-2.0, 0.0, speed=8.0)
+
+
+@pytest.mark.parametrize("things", [(AHEAD,), (AHEAD, BEHIND), (BEHIND, AHEAD)])
+def test_the_box_is_of_the_collision_that_was_charged(things: Tuple[Thing, ...]) -> None:
+    """The car behind touches the ego from the start on, and is nearer when the ego runs into the one ahead."""
+    scores, labels = label(make_cache(*things), straight_plan(8.0)[0])
+    assert scores.sub_scores["no_at_fault_collisions"][0] == 0.0 and scores.collision_idx[0] > 0
+    assert things[scores.collision_object[0]] is AHEAD
+    np.testing.assert_allclose(labels.hit_boxes[0], [20.0, 0.0, 0.0, 4.0, 2.0], atol=1e-6)

@@ -11,7 +11,7 @@ from latentvla_agent.scoring.areas import AreaKind, find_slab
 from latentvla_agent.scoring.kernels import AreaIndex, compile_kernel
 
 LANE, LANE_CONNECTOR = int(AreaKind.LANE), int(AreaKind.LANE_CONNECTOR)
-INTERSECTION = int(AreaKind.INTERSECTION)
+INTERSECTION, INTERIOR = int(AreaKind.INTERSECTION), int(AreaKind.INTERSECTION_INTERIOR)
 OFF_ROAD, OFF_ROUTE, NUM_FLAGS = 0, 1, 2  # rows of the flags
 
 
@@ -66,7 +66,7 @@ def flag_areas(corners: Any, centers: Any, areas: AreaIndex, near: Any, flags: A
         covered = 0  # one bit per corner
         for i in range(near.shape[0]):
             p = near[_swap_front(i, road)]
-            if _is_lane(areas.kinds[p]):
+            if _is_lane(areas.kinds[p]) or areas.kinds[p] == INTERIOR:
                 continue
             before = covered
             for c in range(4):
@@ -113,6 +113,6 @@ def is_between_lanes(corners: Any, areas: AreaIndex, near: Any) -> bool:
 def is_at_intersection(x: float, y: float, areas: AreaIndex, near: Any) -> bool:
     """Whether (x, y) is inside an intersection."""
     for p in near:
-        if areas.kinds[p] == INTERSECTION and is_inside(areas, p, x, y):
+        if (areas.kinds[p] == INTERSECTION or areas.kinds[p] == INTERIOR) and is_inside(areas, p, x, y):
             return True
     return False

@@ -11,6 +11,7 @@ from latentvla_agent.scoring.metrics.contact import bearing, boxes_touch, segmen
 from latentvla_agent.scoring.metrics.ego_area import OFF_ROAD, is_between_lanes
 
 AGENT_HIT, STATIC_OBJECT_HIT = 0.0, 0.5  # score after hitting a road user, a thing
+NO_OBJECT = -1  # nothing was hit
 ROOM = 1e-3  # m, keeps rounding out of the test of circles before that of boxes
 
 
@@ -35,12 +36,13 @@ def is_at_fault(rollout: Rollout, t: int, k: int, world: World) -> bool:
 
 
 @compile_kernel
-def score_collisions(rollout: Rollout, world: World) -> Tuple[float, int]:
-    """1, or 0.5 after an at-fault collision with a thing, or 0 after one with a road user.
+def score_collisions(rollout: Rollout, world: World) -> Tuple[float, int, int]:
+    """1, or 0.5 after an at-fault collision with a thing, or 0 after one with a road user; the step of the first, and
+    the object of it: of several at that step the nearest.
 
     A track hit without fault is ignored from then on.
     """
-    value, first = 1.0, NO_STEP
+    value, first, struck, nearest = 1.0, NO_STEP, NO_OBJECT, np.inf
     objects, centers, skip, near = world.objects, rollout.centers, rollout.skip, rollout.near_objects
     radius = np.hypot(world.numbers.half_length, world.numbers.half_width) + ROOM
     for k in near:
@@ -57,6 +59,8 @@ def score_collisions(rollout: Rollout, world: World) -> Tuple[float, int]:
             if is_at_fault(rollout, t, k, world):
                 value = min(value, AGENT_HIT if objects.is_agent[k] else STATIC_OBJECT_HIT)
                 first = t if first == NO_STEP else first
+                if first == t and (struck == NO_OBJECT or dx * dx + dy * dy < nearest):
+                    struck, nearest = k, dx * dx + dy * dy
             else:
                 skip[k] = True
-    return value, first
+    return value, first, struck

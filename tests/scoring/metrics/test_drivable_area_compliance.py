@@ -34,7 +34,8 @@ def between_lanes(areas: Areas, y: float) -> bool:
 
 @pytest.mark.parametrize("kind", list(AreaKind))
 def test_lane_groups_intersections_and_car_parks_count(kind: AreaKind) -> None:
-    drivable = kind in (AreaKind.LANE_GROUP, AreaKind.INTERSECTION, AreaKind.CARPARK)
+    surfaces = (AreaKind.LANE_GROUP, AreaKind.INTERSECTION, AreaKind.INTERSECTION_SURFACE, AreaKind.CARPARK)
+    drivable = kind in surfaces
     expected = (1.0, NO_STEP) if drivable else (0.0, 0)
     assert score(make_areas(("1", kind, ROAD), route=["1"]), drive_straight(10.0)) == expected
 
@@ -116,4 +117,4 @@ def test_only_intersections_are_intersections() -> None:
     for kind in AreaKind:
         areas = build_world(areas=make_areas(("1", kind, box))).areas
         found = [bool(is_at_intersection(x, 0.0, areas, np.arange(1))) for x in (9.0, 10.0, 201.0)]
-        assert found == [False, kind == AreaKind.INTERSECTION, False]
+        assert found == [False, kind in (AreaKind.INTERSECTION, AreaKind.INTERSECTION_INTERIOR), False]

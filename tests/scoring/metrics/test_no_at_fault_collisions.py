@@ -10,11 +10,12 @@ import shapely
 
 from latentvla_agent.scoring.areas import AreaKind
 from latentvla_agent.scoring.kernels import NO_STEP, Areas
-from latentvla_agent.scoring.metrics.no_at_fault_collisions import score_collisions
+from latentvla_agent.scoring.metrics.contact import boxes_touch
+from latentvla_agent.scoring.metrics.no_at_fault_collisions import NO_OBJECT, score_collisions
 from latentvla_agent.scoring.observation import ObjectType
-from latentvla_agent.scoring.state import FloatArray
+from latentvla_agent.scoring.state import FloatArray, ego_corners
 from latentvla_agent.scoring.versions import V1, V2
-from tests.scoring.scenes import Thing, apply, build_world, drive_straight, make_areas
+from tests.scoring.scenes import VEHICLE, Thing, apply, build_world, drive_straight, make_areas, place_rollout
 
 CONE = ObjectType.TRAFFIC_CONE
 DOWN = -np.pi / 2
@@ -148,3 +149,30 @@ def test_each_rollout_ignores_for_itself() -> None:
     ego, follower = drive_straight(5.0), drive_straight(30.0, x=-20.0)
     found = [apply(score_collisions, states, world) for states in (ego, follower, ego)]
     assert found == [(1.0, NO_STEP), (0.0, 4), (1.0, NO_STEP)]
+
+
+def touch_step(thing: Thing) -> int:
+    """When an ego of 10 m/s first touches it, at fault or not."""
+    world = build_world(thing)
+    touches = [
+        boxes_touch(box, there)
+        for box, there in zip(ego_corners(drive_straight(10.0), VEHICLE), world.objects.corners[:, 0])
+    ]
+    return touches.index(True)
+
+
+def test_whom_the_first_collision_is_with() -> None:
+    """Of those that are charged: not of what was hit without fault, then or before, nor of what is hit later."""
+
+    def struck(*things: Thing, speed: float = 10.0) -> int:
+        world = build_world(*things)
+        return int(score_collisions(place_rollout(drive_straight(speed), world), world)[2])
+
+    ahead, beyond = Thing(20.0, 0.0), Thing(30.0, 0.0)
+    behind, beside = Thing(-3.0, 0.0, speed=10.0), Thing(1.0, 2.02, heading=-0.05, speed=10.0, width=0.2)
+    assert [touch_step(beside), touch_step(ahead)] == [14, 14], "the one in the flank, the other in front"
+    near, far = Thing(20.0, -0.5), Thing(20.0, 1.0)
+    assert struck() == struck(behind) == struck(ahead, speed=0.0) == NO_OBJECT
+    assert struck(ahead) == struck(ahead, behind) == struck(ahead, beyond) == struck(ahead, beside) == 0
+    assert struck(behind, ahead) == struck(beyond, ahead) == struck(far, near) == 1
+    assert struck(near, far) == 0

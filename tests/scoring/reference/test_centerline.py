@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import shapely
 
-from latentvla_agent.data.maps import Lane, discretise_line
+from latentvla_agent.data.maps import Lane
 from latentvla_agent.errors import DataError
 from latentvla_agent.scoring.areas import AreaKind, AreaPolygons
 from latentvla_agent.scoring.config import DEFAULT_CONFIG, RouteConfig
@@ -38,7 +38,7 @@ def make_lane(
     end = (start[0] + length * np.cos(heading), start[1] + length * np.sin(heading))
     line = shapely.LineString([start, end])
     polygon = shapely.buffer(line, 1.75, cap_style="flat")
-    return Lane(id_, block, False, polygon, discretise_line(line), length, None, tuple(outgoing))
+    return Lane(id_, block, False, polygon, lambda: line, None, tuple(outgoing))
 
 
 def find(lanes: Sequence[Lane], target: str) -> List[str]:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import shapely
 
-from latentvla_agent.data.maps import Lane, discretise_line
+from latentvla_agent.data.maps import Lane
 from latentvla_agent.data.scene import Frame
 from latentvla_agent.scoring.config import DEFAULT_CONFIG
 from latentvla_agent.scoring.observation import ObjectType
@@ -20,7 +20,7 @@ NUM_FRAMES = 26  # 5 s at 5 Hz, and the start
 
 def make_connector(id_: str, *bounds: float) -> Lane:
     line = shapely.LineString([bounds[:2], bounds[2:]])
-    return Lane(id_, "9", True, shapely.box(*bounds), discretise_line(line), line.length, None, ())
+    return Lane(id_, "9", True, shapely.box(*bounds), lambda: line, None, ())
 
 
 def forecast(frame: Frame, *connectors: Lane) -> Forecast:

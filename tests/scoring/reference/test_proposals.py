@@ -43,8 +43,7 @@ def forecast(
     """Forecast of things and red boxes in the map frame; the ego's heading is 0."""
     line = shapely.LineString([(0.0, 0.0), (1.0, 0.0)])
     lanes: Dict[str, Any] = {
-        str(i): Lane(str(i), "9", True, shapely.box(*box), discretise_line(line), 1.0, None, ())
-        for i, box in enumerate(red_lights)
+        str(i): Lane(str(i), "9", True, shapely.box(*box), lambda: line, None, ()) for i, box in enumerate(red_lights)
     }
     moved = [Thing(t.x - pose[0], t.y - pose[1], t.heading, t.speed, t.type, t.length, t.width) for t in things]
     frame = make_frame(*moved, speed=speed, pose=pose, lights=[(id_, True) for id_ in lanes])

@@ -12,7 +12,7 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from latentvla_agent.data.maps import Lane, discretise_line
+from latentvla_agent.data.maps import Lane
 from latentvla_agent.errors import DataError
 from latentvla_agent.scoring.config import DEFAULT_CONFIG
 from latentvla_agent.scoring.reference.route import correct_route, find_roadblocks, locate_start, search_roadblocks
@@ -29,7 +29,7 @@ class Block:
         end = (x + 10.0 * np.cos(heading), y + 10.0 * np.sin(heading))
         line = shapely.LineString(np.linspace((x, y), end, 11))
         self.polygon = shapely.buffer(line, 1.75, cap_style="flat")
-        self.lanes = [Lane(f"lane-{id_}", id_, False, self.polygon, discretise_line(line), 10.0, None, ())]
+        self.lanes = [Lane(f"lane-{id_}", id_, False, self.polygon, lambda: line, None, ())]
 
     def neighbours(self, forward: bool) -> List["Block"]:
         return self.links[forward]
