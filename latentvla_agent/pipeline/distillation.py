@@ -38,7 +38,7 @@ def distill(config: str, seed: int, out: Optional[Path], settings: Mapping[str, 
         JoinedCache(pair)
         for pair in zip(
             cache_planner(training, scenes, request.cache),
-            cache_tokens(taught, training.workers, scenes, request.cache),
+            cache_tokens(taught, training, scenes, request.cache),
         )
     ]
     codes = None
@@ -56,4 +56,4 @@ def cache_planner(training: DistillationTraining, scenes: List[SceneSet], base: 
     if training.start:
         load_weights(planner, training.start, new=FUSION)
     freeze_backbones(planner)
-    return cache_features(open_features(agent, training.workers), scenes, base)
+    return cache_features(open_features(agent, training), scenes, base)

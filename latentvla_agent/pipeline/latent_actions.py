@@ -55,7 +55,7 @@ def train_latent_actions(
     scenes = collect_splits(request, training)
     folder, facts = claim_run(config, seed, out, training, scenes)
     targets = [WindowTargets(training.window)]
-    source = FeatureSource(EgoStatusFeatures(), targets, encoder, hash_frozen(encoder), training.workers)
+    source = FeatureSource(EgoStatusFeatures(), targets, encoder, hash_frozen(encoder), training)
     caches = cache_features(source, scenes, request.cache)
     for step in STEPS:
         model = make_model(training, step, folder, seed, caches[0])

@@ -21,7 +21,7 @@ from latentvla_agent.models.teacher import Teacher
 from latentvla_agent.models.weights import load_weights
 from latentvla_agent.pipeline.scenes import DataRequest, cache_features, claim_run, collect_splits, hash_frozen
 from latentvla_agent.pipeline.tokens import cache_tokens, name_teacher, take_teacher
-from latentvla_agent.training.config import PlannerTraining, read_training
+from latentvla_agent.training.config import PlannerTraining, TrainingConfig, read_training
 from latentvla_agent.training.feature_cache import FeatureCache, JoinedCache, SceneCache
 from latentvla_agent.training.fitting import WEIGHTS, FitPlan, fit
 from latentvla_agent.training.online_labels import ProposalScorer
@@ -50,7 +50,7 @@ def train_planner(
     predicted = tuple(getattr(getattr(agent.model, "config", None), "scores", ()))  # of proposals
     scenes = collect_splits(request, training, scored=(bool(predicted) and training.ipad_loss.needs_labels, True))
     folder, facts = claim_run(config, seed, out, training, scenes, **begun_with)
-    planned = cache_features(open_features(agent, training.workers), scenes, request.cache)
+    planned = cache_features(open_features(agent, training), scenes, request.cache)
     caches: List[SceneCache] = [*planned]
     if has_teacher(agent):
         caches = join_tokens(planned, agent, training, scenes, request.cache)
@@ -74,10 +74,10 @@ def make_learner(name: str) -> LatentVLAAgent:
     return agent
 
 
-def open_features(agent: LatentVLAAgent, workers: int) -> FeatureSource:
+def open_features(agent: LatentVLAAgent, training: TrainingConfig) -> FeatureSource:
     """What makes the feature caches of an agent; a live teacher's tokens have caches of their own."""
     features = agent.features.planner if has_teacher(agent) else agent.features
-    return FeatureSource(features, [agent.targets], agent.model, hash_frozen(agent.model), workers)
+    return FeatureSource(features, [agent.targets], agent.model, hash_frozen(agent.model), training)
 
 
 def has_teacher(agent: LatentVLAAgent) -> bool:
@@ -112,7 +112,7 @@ def join_tokens(
     """Feature caches with what a live teacher says of every scene: in training it says it once."""
     model: Any = agent.model
     taught = name_teacher(model.student, agent.features.teacher)
-    return [JoinedCache(pair) for pair in zip(caches, cache_tokens(taught, training.workers, scenes, base))]
+    return [JoinedCache(pair) for pair in zip(caches, cache_tokens(taught, training, scenes, base))]
 
 
 def write_agent(name: str, folder: Path, seed: int) -> Path:

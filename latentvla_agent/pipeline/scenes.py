@@ -58,7 +58,8 @@ def collect_scenes(
     failures = make_metric_caches(source, count_cores(), TIME_LIMIT_S) if scored else []
     if failures:
         raise DataError(f"no metric cache for {len(failures)} of {len(refs)} scenes, the first {failures[0]}")
-    hashes, sensor_source = SourceHashes(MapStore(source.roots.maps)), request.find_sensor_source(source.roots)
+    hashes = SourceHashes(MapStore(source.roots.maps), source.index.scene_filter)
+    sensor_source = request.find_sensor_source(source.roots)
     facts = [*sorted({hashes.source_of(ref) for ref in refs}), *([hash_renderer()] if sensor_source else [])]
     caches: Dict[str, Path] = {}
     if scored:

@@ -46,7 +46,7 @@ def train_teacher(
     hashes = [hash_file(path) for path in paths]
     folder, facts = claim_run(config, seed, out, training, scenes, codes=hashes)
     features, tower = make_teacher_features(training), hash_tower(teacher)
-    source = FeatureSource(features, [], teacher, tower, training.workers)
+    source = FeatureSource(features, [], teacher, tower, training)
     caches = cache_features(source, scenes, request.cache)
     judged = {"prior": judge_prior(codes[0], codes[1], teacher.vocabulary.num_codes)}
     plan = FitPlan(folder, seed, caches[0], caches[1], facts, LIKELIHOOD)

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
+import torch
 from safetensors.torch import load_file
 
 from latentvla_agent.errors import ConfigError
@@ -17,7 +18,7 @@ from latentvla_agent.models.teacher import Teacher
 from latentvla_agent.models.weights import load_weights
 from latentvla_agent.pipeline.scenes import cache_features, hash_weights
 from latentvla_agent.pipeline.teachers import build_teacher, make_teacher_features
-from latentvla_agent.training.config import change_config
+from latentvla_agent.training.config import TrainingConfig, change_config
 from latentvla_agent.training.feature_cache import FeatureCache
 from latentvla_agent.training.fitting import IDENTITY, WEIGHTS
 from latentvla_agent.training.scene_features import FeatureSource, SceneSet
@@ -45,17 +46,24 @@ class TokenMaker:
         """It is, always."""
         return self
 
+    def to(self, device: torch.device) -> TokenMaker:
+        """As of any module."""
+        self._teacher.to(device)
+        return self
+
     def encode(self, features: Tensors) -> Tensors:
         """`visual_tokens`, `action_tokens` and `action_logits`, decoded from the teacher's own choices."""
         tokens: Tensors = self._teacher(features).as_features()
         return tokens
 
 
-def cache_tokens(taught: Taught, workers: int, scenes: Sequence[SceneSet], base: Optional[Path]) -> List[FeatureCache]:
+def cache_tokens(
+    taught: Taught, training: TrainingConfig, scenes: Sequence[SceneSet], base: Optional[Path]
+) -> List[FeatureCache]:
     """The token cache of each of the splits."""
     encoder = f"{taught.weights[:16]} {taught.teacher.config}"
     return cache_features(
-        FeatureSource(taught.features, [], TokenMaker(taught.teacher), encoder, workers), scenes, base
+        FeatureSource(taught.features, [], TokenMaker(taught.teacher), encoder, training), scenes, base
     )
 
 

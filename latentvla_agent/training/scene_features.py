@@ -15,9 +15,11 @@ from latentvla_agent.data.scene_loader import SceneIndex, SceneLoader, SceneRef
 from latentvla_agent.data.sensors import SensorSource, SensorStore
 from latentvla_agent.data.splits import SceneFilter
 from latentvla_agent.features.cameras import is_blank
+from latentvla_agent.training.config import TrainingConfig
 from latentvla_agent.training.feature_cache import CacheRecipe, FeatureCache, find_feature_cache, open_cache
 
 PICTURES = ("images", "image", "frames", "teacher_images")
+NEIGHBOURS = 16  # scenes that one process builds in a row: those of a drive share pictures
 
 Tensors = Dict[str, torch.Tensor]
 
@@ -71,21 +73,23 @@ class SceneDataset(Dataset[Tensors]):
         encoded = self._blank or self._run_frozen(tensors)
         if self._is_blank:
             self._blank = encoded
-        return {**{name: tensor for name, tensor in tensors.items() if name not in PICTURES}, **encoded}
+        return {**_drop_pictures(tensors), **encoded}
 
     def _run_frozen(self, tensors: Tensors) -> Tensors:
         assert self._model is not None
-        with torch.no_grad():
-            encoded: Tensors = self._model.encode({name: tensor[None] for name, tensor in tensors.items()})
+        encoded = _encode_batch(self._model, {name: tensor[None] for name, tensor in tensors.items()})
         return {name: tensor[0] for name, tensor in encoded.items()}
 
 
 class FeatureSource:
-    """Caches of what one model learns from; `encode` is its frozen part, whose weights `encoder` names."""
+    """Caches of what one model learns from; `encode` is its frozen part, whose weights `encoder` names.
 
-    def __init__(self, features: Any, targets: Sequence[Any], model: Any, encoder: str, workers: int):
+    On a GPU it runs here, on many scenes at once; on a CPU in the processes of the pool.
+    """
+
+    def __init__(self, features: Any, targets: Sequence[Any], model: Any, encoder: str, training: TrainingConfig):
         self._features, self._targets, self._model = features, targets, model
-        self._encoder, self._workers = encoder, workers
+        self._encoder, self._workers, self._device = encoder, training.workers, find_device(training.accelerator)
 
     def open(self, scenes: SceneSet, base: Path) -> FeatureCache:
         """The cache of these scenes below `base`, built where it is not there yet."""
@@ -108,8 +112,36 @@ class FeatureSource:
 
     def _build(self, scenes: SceneSet, refs: Sequence[SceneRef]) -> Iterator[Tensors]:
         model = self._model.eval() if self._encoder else None
-        dataset = SceneDataset(scenes, refs, self._features, self._targets, model)
-        yield from DataLoader(dataset, batch_size=1, num_workers=self._workers)
+        runs_here = model is not None and self._device.type != "cpu" and not is_blank(self._features)
+        dataset = SceneDataset(scenes, refs, self._features, self._targets, None if runs_here else model)
+        loader = DataLoader(dataset, batch_size=NEIGHBOURS, num_workers=self._workers)
+        if not runs_here:
+            yield from loader
+            return
+        assert model is not None
+        model.to(self._device)
+        try:
+            for batch in loader:
+                encoded = _encode_batch(model, {name: tensor.to(self._device) for name, tensor in batch.items()})
+                yield {**_drop_pictures(batch), **{name: tensor.cpu() for name, tensor in encoded.items()}}
+        finally:
+            model.to("cpu")
+
+
+def _encode_batch(model: Any, batch: Tensors) -> Tensors:
+    with torch.no_grad():
+        encoded: Tensors = model.encode(batch)
+    return encoded
+
+
+def _drop_pictures(tensors: Tensors) -> Tensors:
+    return {name: tensor for name, tensor in tensors.items() if name not in PICTURES}
+
+
+def find_device(accelerator: str) -> torch.device:
+    """Where Lightning's `accelerator` would train; anything but a GPU counts as a CPU."""
+    has_gpu = accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+    return torch.device("cuda" if has_gpu else "cpu")
 
 
 def _describe_builder(builder: Any) -> str:
