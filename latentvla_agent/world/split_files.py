@@ -42,6 +42,7 @@ def read_split_file(path: Path) -> SplitConfig:
         values["opendrive"] = _find_map(path, values["opendrive"])
     for key, value in values.items():
         values[key] = _expect(path, key, value, type(getattr(base, key)))
+    _check_seed(path, values["seed"])
     config = dataclasses.replace(base, **values)
     if config.balance and not config.rare_kinds:
         raise ConfigError(f"{path}: balance: expected shares of events or rare weather to balance, got none")
@@ -77,6 +78,13 @@ def _check_name(path: Path, name: Any) -> None:
         raise ConfigError(f"{path}: name: expected {WORLD_PREFIX} and letters, digits, - or _, got {name!r}")
     if any(name == other or name.startswith(f"{other}-") for other in SPLITS):
         raise ConfigError(f"{path}: name: {name!r} is that of a published split or of an edition of it")
+
+
+def _check_seed(path: Path, seed: int) -> None:
+    """A town's roads follow from seed and number alone: those that agents are scored on are nobody else's."""
+    for name, published in SPLITS.items():
+        if seed == published.seed:
+            raise ConfigError(f"{path}: seed: {seed} is that of {name}, whose towns these would be; expected another")
 
 
 def _read_shares(path: Path, key: str, value: Any, kinds: Sequence[str]) -> Shares:

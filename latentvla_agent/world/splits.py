@@ -32,9 +32,9 @@ SIZE_LIMITS = (16, 4096)  # of either
 class WindowRules:
     """Which windows of a drive become scenes; the scores are PDMS v1.1 of the embedded scorer.
 
-    `per_log` None: all of them. `min_gap` counts 2 Hz frames between two windows of a log. A window belongs to an event
-    that begins between `event_lead` before and `event_lag` after its current frame (frames; the human reacts in the
-    future part).
+    `per_log` None: all of them. `min_gap` counts 2 Hz frames between two windows of a log; `events_first`: windows with
+    an event are taken before others. A window belongs to an event that begins between `event_lead` before and
+    `event_lag` after its current frame (frames; the human reacts in the future part).
     """
 
     is_scored: bool = True
@@ -43,6 +43,7 @@ class WindowRules:
     min_human: float = 0.8
     per_log: Optional[int] = None
     min_gap: int = 1
+    events_first: bool = True
     event_lead: int = 3
     event_lag: int = 5
 
@@ -51,10 +52,10 @@ class WindowRules:
 class SplitConfig:
     """One split. `weather` is shares of the drives, `events` of the egos; the share of a kind of event says how early
     it may try to happen to an ego, who is open to all kinds. With `balance` every kind gets equally many scenes;
-    of a kind that is too rare for that, `least_share` of it is enough.
+    of a kind that is too rare for that, `least_share` of it is enough, and others fill up.
 
     In a town `egos` drive for `duration_s` among `vehicles`, in logs of `drive_s`. `towns` is the most that may be
-    built. A smaller edition names the split that it is `part_of`: its scenes are scenes of that one, under the same
+    built. A smaller edition names the split that it is `part_of`: its scenes are of the same towns, under the same
     tokens. `opendrive` is a map whose roads every town has instead of roads of its own. The cameras' pictures are of
     `picture_size`, width and height in px; the logs' intrinsics tell it.
     """
@@ -100,6 +101,9 @@ def _share(kinds: Tuple[str, ...], total: float) -> Shares:
     return ((NO_EVENT, 1.0 - total), *((kind, total * weight / every) for kind, weight in weights.items()))
 
 
+# What is learnt on few towns is those towns. Windows a second apart share the pictures of latent actions' transitions.
+_LEARNT = WindowRules(min_gap=2)
+_LEARNT_EGOS, _LEARNT_TOWNS = 2, 240
 _EVALUATED = WindowRules(per_log=4, min_gap=4, max_stop=0.55)
 _MIXED_WEATHER: Shares = (("clear", 0.4), ("overcast", 0.2), ("rain", 0.2), ("night", 0.2))
 _RARE_WEATHER: Shares = (("clear", 0.45), ("overcast", 0.2), ("rain", 0.12), ("night", 0.12), ("fog", 0.11))
@@ -111,17 +115,21 @@ SPLITS: Dict[str, SplitConfig] = {
             "minitown-train",
             seed=101,
             scenes=4000,
-            rules=WindowRules(),
+            rules=_LEARNT,
             events=_share(TRAINED_EVENTS, 0.1),
             weather=(("clear", 0.65), ("overcast", 0.3), ("rain", 0.05)),
+            egos=_LEARNT_EGOS,
+            towns=_LEARNT_TOWNS,
         ),
         SplitConfig(
             "minitown-unlabelled",
             seed=202,
             scenes=12000,
-            rules=WindowRules(is_scored=False),
+            rules=replace(_LEARNT, is_scored=False, events_first=False),  # no label has a say in what is learnt from
             events=_share(UNLABELLED_EVENTS, 0.4),
             weather=_MIXED_WEATHER,
+            egos=_LEARNT_EGOS,
+            towns=_LEARNT_TOWNS,
         ),
         SplitConfig("minitown-dev", seed=303, scenes=200, rules=_EVALUATED, min_logs=50),
         SplitConfig(

@@ -40,13 +40,15 @@ class Window:
 def cut_windows(logs: Path, maps: Path, drives: Mapping[str, Sequence[LogFrame]], rules: WindowRules) -> List[Window]:
     """Windows of the drives (written to the folder `logs`, one file each) that `rules` allow, by log, in time order.
 
-    Of a log at most `per_log` windows at least `min_gap` frames apart are taken; those with an event come first.
+    Of a log at most `per_log` windows at least `min_gap` frames apart are taken, those with an event first where the
+    rules say so.
     """
     windows: List[Window] = []
     scorer = _WindowScorer(logs, maps, rules)
     for log, frames in drives.items():
         kept: List[Window] = []
-        for window in sorted(_list_windows(log, frames, rules), key=_has_no_event):
+        offered = list(_list_windows(log, frames, rules))
+        for window in sorted(offered, key=_has_no_event) if rules.events_first else offered:
             is_apart = all(abs(window.start - other.start) >= rules.min_gap for other in kept)
             if is_apart and (rules.per_log is None or len(kept) < rules.per_log):
                 kept += scorer.admit(window, frames[window.start]["map_location"])

@@ -56,6 +56,7 @@ def test_roads_of_an_opendrive_map_lie_beside_the_file(tmp_path: Path) -> None:
         (HEAD + "rules: {min_humn: 1}", "unknown entry 'min_humn'; did you mean 'min_human'"),
         (HEAD + "rules: {per_log: 2.5}", "rules: per_log: expected int, got 2.5"),
         (HEAD + "like: minitown-vale", "unknown entry 'minitown-vale'; did you mean 'minitown-val'"),
+        ("name: minitown-mine\nseed: 505\nscenes: 12\n", "seed: 505 is that of minitown-val, whose towns"),
         (HEAD + "egos: true", "egos: expected int, got True"),
         (HEAD + "opendrive: none.xodr", "opendrive: expected a file, got nothing at .*none.xodr"),
         (HEAD + "balance: true", "balance: expected shares of events or rare weather"),

@@ -34,7 +34,8 @@ def test_evaluation_windows_are_few_per_log_and_apart() -> None:
         rules = SPLITS[name].rules
         assert rules.per_log is not None and rules.per_log <= 4 and rules.min_gap >= 4, name
         assert rules.max_constant_velocity <= 0.8 and rules.min_human >= 0.8, name
-    assert not SPLITS["minitown-unlabelled"].rules.is_scored
+    learnt_from = SPLITS["minitown-unlabelled"].rules
+    assert not learnt_from.is_scored and not learnt_from.events_first
 
 
 def test_some_kinds_are_unlabelled_only_and_some_nowhere_but_in_the_long_tail() -> None:

@@ -51,6 +51,8 @@ def test_a_window_has_the_events_that_begin_about_its_current_frame(tmp_path: Pa
     assert {window.kinds for window in windows} == {("fog",), ("cones", "fog")}
     few = cut_windows(tmp_path, tmp_path, {"log": frames}, replace(ALL, per_log=2, min_gap=4))
     assert [int(window.token) for window in few] == [15, 19]  # those with an event come first
+    blind = cut_windows(tmp_path, tmp_path, {"log": frames}, replace(ALL, min_gap=2, events_first=False))
+    assert [int(window.token) for window in blind] == list(range(3, 30, 2))
 
 
 def test_scores_are_those_of_the_planners(scored: List[Window]) -> None:
