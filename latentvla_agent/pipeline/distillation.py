@@ -46,7 +46,8 @@ def distill(config: str, seed: int, out: Optional[Path], settings: Mapping[str, 
         codes = read_codes(Path(training.codes) / f"codes-{scenes[0].name}.npz", caches[0].tokens)
     module = DistillationModule(student, training.optimizer, training.loss, codes)
     record = fit(module, training, FitPlan(folder, seed, caches[0], caches[1], facts, CLOSENESS))
-    print(f"distilled, seed {seed}: {record}")
+    if record:  # this is the first of several processes
+        print(f"distilled, seed {seed}: {record}")
 
 
 def cache_planner(training: DistillationTraining, scenes: List[SceneSet], base: Optional[Path]) -> List[FeatureCache]:

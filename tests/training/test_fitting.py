@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, List
+from typing import Any, Iterator, List
 
 import pytest
 import torch
 
 from latentvla_agent.models.backbones import BackboneConfig, make_backbone
+from latentvla_agent.models.weights import write_weights
 from latentvla_agent.training import fitting
 from latentvla_agent.training.config import TrainingConfig
-from latentvla_agent.training.fitting import FitPlan, fit
+from latentvla_agent.training.fitting import WEIGHTS, FitPlan, choose_strategy, fit
 from latentvla_agent.training.learner import Learner
 
 
 class Trainer:
     """Looks at the module and trains nothing."""
-
-    is_global_zero = False
 
     def __init__(self) -> None:
         self.modes: List[bool] = []
@@ -27,14 +27,43 @@ class Trainer:
         self.modes += [part.training for part in module.model.children()]
 
 
+CACHE: Any = [0, 1, 2]
+
+
+def make_learner(model: torch.nn.Module, monkeypatch: pytest.MonkeyPatch, trainer: Any = None) -> Learner:
+    """A module that the stand-in trains; it leaves no checkpoint to finish."""
+    learner = Learner()
+    learner.model = model
+    monkeypatch.setattr(fitting, "make_trainer", lambda training, plan: trainer or Trainer())
+    monkeypatch.setattr(fitting, "load_batches", lambda cache, batches: None)
+    monkeypatch.setattr(fitting, "finish", lambda *_: {})
+    return learner
+
+
 def test_what_built_a_cache_in_eval_mode_is_trained_in_train_mode(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trainer, learner = Trainer(), Learner()
+    trainer = Trainer()
     frozen = make_backbone(BackboneConfig("test_resnet", (1,), frozen=True))
-    learner.model = torch.nn.Sequential(torch.nn.Dropout(), frozen).eval()
-    monkeypatch.setattr(fitting, "make_trainer", lambda training, plan: trainer)
-    monkeypatch.setattr(fitting, "load_batches", lambda cache, batches: None)
-    caches: Any = [0, 1, 2]
-    fit(learner, TrainingConfig(), FitPlan(tmp_path, 0, caches, caches, {}))
+    learner = make_learner(torch.nn.Sequential(torch.nn.Dropout(), frozen).eval(), monkeypatch, trainer)
+    fit(learner, TrainingConfig(), FitPlan(tmp_path, 0, CACHE, CACHE, {}))
     assert trainer.modes == [True, False], "but what is frozen stays in eval mode"
+
+
+def test_every_process_ends_with_the_weights_that_were_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    @contextmanager
+    def follow() -> Iterator[bool]:  # as a second process: the first one has written what it kept
+        kept = torch.nn.Linear(1, 1)
+        torch.nn.init.constant_(kept.weight, 7.0)
+        write_weights(kept, tmp_path / WEIGHTS)
+        yield False
+
+    learner = make_learner(torch.nn.Linear(1, 1), monkeypatch)
+    monkeypatch.setattr(fitting, "first_alone", follow)
+    assert fit(learner, TrainingConfig(), FitPlan(tmp_path, 0, CACHE, CACHE, {})) == {}
+    assert learner.model.weight.item() == 7.0  # type: ignore[operator]
+
+
+def test_several_devices_look_for_weights_that_no_loss_counts() -> None:
+    strategy: Any = choose_strategy(2)
+    assert strategy._ddp_kwargs["find_unused_parameters"] and choose_strategy(1) == "auto"
