@@ -30,7 +30,7 @@ IDS = {"image_token_id": IMAGE, "video_token_id": 151, "vision_start_token_id": 
 
 
 def make_network(kind: str, tied: bool = False) -> Any:
-    """A network of the published class with random weights; `tied`: words come out by the matrix by which they go in."""
+    """A network of the published class with random weights; `tied`: words come out by the matrix they go in by."""
     transformers = pytest.importorskip("transformers")
     vision: Dict[str, Any] = {"depth": 2, "hidden_size": 16, "intermediate_size": 32, "num_heads": 2}
     vision.update(out_hidden_size=32, patch_size=14, spatial_merge_size=2)
