@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import logging
 import time
@@ -61,7 +62,7 @@ def fit(module: Learner, training: TrainingConfig, plan: FitPlan) -> Dict[str, A
         load_batches(plan.train, batches),
         load_batches(plan.dev, dev),
         ckpt_path=str(last) if last.is_file() else None,
-        weights_only=True,
+        **read_safely(trainer),
     )
     with first_alone() as is_first:
         if is_first:
@@ -95,6 +96,11 @@ def make_trainer(training: TrainingConfig, plan: FitPlan) -> lightning.Trainer:
         log_every_n_steps=10,
         enable_model_summary=False,
     )
+
+
+def read_safely(trainer: lightning.Trainer) -> Dict[str, Any]:
+    """Lightning 2.6 unpickles tensors alone where it is asked to; the ones before, which Python 3.9 has, don't ask."""
+    return {"weights_only": True} if "weights_only" in inspect.signature(trainer.fit).parameters else {}
 
 
 def choose_strategy(devices: int) -> Union[str, DDPStrategy]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Iterator, List
 
@@ -13,7 +15,7 @@ from latentvla_agent.models.backbones import BackboneConfig, make_backbone
 from latentvla_agent.models.weights import write_weights
 from latentvla_agent.training import fitting
 from latentvla_agent.training.config import TrainingConfig
-from latentvla_agent.training.fitting import WEIGHTS, FitPlan, choose_strategy, fit
+from latentvla_agent.training.fitting import WEIGHTS, FitPlan, choose_strategy, fit, make_trainer, read_safely
 from latentvla_agent.training.learner import Learner
 
 
@@ -23,7 +25,7 @@ class Trainer:
     def __init__(self) -> None:
         self.modes: List[bool] = []
 
-    def fit(self, module: Learner, *_: Any, **__: Any) -> None:
+    def fit(self, module: Learner, train: Any, dev: Any, ckpt_path: Any) -> None:  # as of Lightning 2.2
         self.modes += [part.training for part in module.model.children()]
 
 
@@ -62,6 +64,13 @@ def test_every_process_ends_with_the_weights_that_were_kept(tmp_path: Path, monk
     monkeypatch.setattr(fitting, "first_alone", follow)
     assert fit(learner, TrainingConfig(), FitPlan(tmp_path, 0, CACHE, CACHE, {})) == {}
     assert learner.model.weight.item() == 7.0  # type: ignore[operator]
+
+
+def test_a_checkpoint_is_read_without_pickles_where_lightning_can(tmp_path: Path) -> None:
+    trainer = make_trainer(replace(TrainingConfig(), accelerator="cpu"), FitPlan(tmp_path, 0, CACHE, CACHE, {}))
+    is_known = "weights_only" in inspect.signature(trainer.fit).parameters  # since 2.6
+    assert read_safely(trainer) == ({"weights_only": True} if is_known else {})
+    assert read_safely(Trainer()) == {}  # type: ignore[arg-type]
 
 
 def test_several_devices_look_for_weights_that_no_loss_counts() -> None:
