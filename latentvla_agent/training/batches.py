@@ -65,5 +65,6 @@ class EpochBatches(Sampler[List[int]]):
 
 
 def load_batches(cache: SceneCache, batches: EpochBatches) -> DataLoader[Tensors]:
-    """A loader in this process: reading a mapped file needs no other."""
-    return DataLoader(CachedScenes(cache), batch_size=None, sampler=batches)
+    """A loader in this process: reading a mapped file needs no other. Its generator keeps it from drawing a number from
+    the training's, once more in the epoch in which a training begins or goes on than in the others."""
+    return DataLoader(CachedScenes(cache), batch_size=None, sampler=batches, generator=torch.Generator())

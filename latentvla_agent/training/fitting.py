@@ -52,6 +52,8 @@ def fit(module: Learner, training: TrainingConfig, plan: FitPlan) -> Dict[str, A
     """
     quieten()
     begun = time.perf_counter()
+    module.seed = plan.seed
+    lightning.seed_everything(plan.seed, verbose=False)  # whoever built a cache has drawn some numbers
     trainer = make_trainer(training, plan)
     batches = EpochBatches(len(plan.train), training.batch_size, plan.seed, share=find_share)
     dev = EpochBatches(len(plan.dev), training.batch_size, shuffle=False)
@@ -99,7 +101,7 @@ def make_trainer(training: TrainingConfig, plan: FitPlan) -> lightning.Trainer:
 
 
 def read_safely(trainer: lightning.Trainer) -> Dict[str, Any]:
-    """Lightning 2.6 unpickles tensors alone where it is asked to; the ones before, which Python 3.9 has, don't ask."""
+    """Lightning 2.6 unpickles tensors alone where it is asked to; those before, which Python 3.9 has, cannot be asked."""
     return {"weights_only": True} if "weights_only" in inspect.signature(trainer.fit).parameters else {}
 
 
