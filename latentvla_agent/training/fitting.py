@@ -101,7 +101,7 @@ def make_trainer(training: TrainingConfig, plan: FitPlan) -> lightning.Trainer:
 
 
 def read_safely(trainer: lightning.Trainer) -> Dict[str, Any]:
-    """Lightning 2.6 unpickles tensors alone where it is asked to; those before, which Python 3.9 has, cannot be asked."""
+    """Lightning 2.6 unpickles tensors alone where it is asked to; those that Python 3.9 has cannot be asked."""
     return {"weights_only": True} if "weights_only" in inspect.signature(trainer.fit).parameters else {}
 
 

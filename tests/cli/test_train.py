@@ -41,6 +41,8 @@ def test_mistakes_are_one_line(tmp_path: Path) -> None:
     assert "unknown entry 'epoch'" in call("train", "planner", "--config", "smoke", "--set", "epoch=1").error
     stuck = call("train", "planner", "--config", "smoke", "--set", "agent=stop", *SMALL, "--out", tmp_path)
     assert "agent stop: expected one that learns" in stuck.error
+    other = call("train", "planner", "--config", "smoke", "--set", "metric=epdms-v2.2", *SMALL, "--out", tmp_path / "m")
+    assert "metric epdms-v2.2: expected scores among" in other.error and not (tmp_path / "m").exists()
 
 
 @pytest.mark.slow

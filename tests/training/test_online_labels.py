@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 import torch
 
+from latentvla_agent.errors import ConfigError
 from latentvla_agent.scoring.metric_cache import MetricCache, cache_path, read_metric_cache, write_metric_cache
 from latentvla_agent.scoring.scorer import Scorer
 from latentvla_agent.scoring.warm_up import make_parking_lot
 from latentvla_agent.training import online_labels
-from latentvla_agent.training.online_labels import ProposalScorer
+from latentvla_agent.training.online_labels import ProposalScorer, check_names
 
 NAMES = ("ego_progress", "comfort", "score")
 
@@ -57,3 +58,9 @@ def test_only_the_last_scenes_are_kept(tmp_path: Path, monkeypatch: pytest.Monke
     gc.collect()
     assert [cache() is None for cache in read] == [False, True, False], "b was asked for least lately"
     assert scorer.score(["x", "y", "z"], torch.zeros(3, 8, 3)).shape == (3, 3), "a batch may have more"
+
+
+def test_a_score_that_the_metric_has_not_is_told_before_the_first_step() -> None:
+    check_names("epdms-v2.2", ("ego_progress", "lane_keeping", "score"))
+    with pytest.raises(ConfigError, match="metric epdms-v2.2: expected scores among .*, got 'comfort'"):
+        ProposalScorer(lambda _: Path(), "epdms-v2.2", NAMES)
