@@ -14,6 +14,7 @@ import torch
 
 from latentvla_agent.features.windows import PROJECTION
 from latentvla_agent.pipeline import distillation, latent_actions
+from latentvla_agent.training.action_codes import write_codes
 from latentvla_agent.training.feature_cache import META, CacheRecipe, FeatureCache, write_shards
 from tests.evaluation.commands import ROOT, environment
 from tests.models.streets import make_projections
@@ -33,7 +34,7 @@ WINDOWS = {
     "model.decoder_depth": 1,
     "model.trials": [[0.0, 0.0, 0.0], [5.0, 0.0, 0.0]],
 }
-STUDENT = {**TOGETHER, "epochs": 2, "student.depth": 1, "student.width": 16, "student.channels": 8}
+STUDENT = {**TOGETHER, "epochs": 2, "student.depth": 1, "student.width": 16, "student.channels": 8, "loss.codes": 1.0}
 
 
 def run_together(stage: str, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -63,6 +64,7 @@ def make_cache(stage: str, folder: Path, tokens: Any, generator: torch.Generator
             "action_tokens": torch.randn(count, 12, 192, generator=generator),
             "action_logits": torch.randn(count, 12, 16, generator=generator),
         }
+        write_codes(folder.parent / f"codes-{folder.name}.npz", tokens, torch.zeros(count, 12, dtype=torch.int64))
     if not (folder / META).is_file():
         write_shards(folder, CacheRecipe(tokens, {}), [rows], lambda count: None, time.perf_counter)
 
@@ -70,7 +72,7 @@ def make_cache(stage: str, folder: Path, tokens: Any, generator: torch.Generator
 def train_miniature(stage: str, folder: Path) -> None:
     """One stage, whose data are the caches in the folder."""
     scenes = [SimpleNamespace(name=name, refs=[SimpleNamespace(token=t) for t in own]) for name, own in TOKENS.items()]
-    settings: Dict[str, Any] = WINDOWS if stage == "latent-actions" else STUDENT
+    settings: Dict[str, Any] = WINDOWS if stage == "latent-actions" else {**STUDENT, "codes": str(folder)}
 
     def open_caches(*_: Any) -> List[FeatureCache]:
         return [FeatureCache(folder / scene.name) for scene in scenes]
