@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Iterator, Tuple
@@ -30,6 +31,10 @@ def first_alone() -> Iterator[bool]:
     is_first = find_share()[0] == 0
     if not is_first:
         torch.distributed.barrier()
-    yield is_first
-    if is_first and are_together():
-        torch.distributed.barrier()
+    try:
+        yield is_first
+    finally:
+        # After a mistake, too: the others would wait for `PATIENCE`, where now they miss what they look for.
+        is_interrupted = isinstance(sys.exc_info()[1], KeyboardInterrupt)  # as the others are: nobody comes
+        if is_first and are_together() and not is_interrupted:
+            torch.distributed.barrier()
