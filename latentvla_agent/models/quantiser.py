@@ -80,6 +80,9 @@ class Quantiser(nn.Module):
             threshold_ema_dead_code=config.dead_below,
             kmeans_init=True,
             rotation_trick=False,
+            # Else whoever is built after a process group began waits in every batch for the others, who may be done. In
+            # a training of several processes the codebook is the first one's, as all buffers are.
+            sync_codebook=False,
         )
 
     def freeze(self, frozen: bool = True) -> None:

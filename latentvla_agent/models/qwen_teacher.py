@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Tuple
 
 import torch
+from torch import nn
 
 from latentvla_agent.errors import CheckpointError, ConfigError
 from latentvla_agent.models.latent_tokens import ActionVocabulary, Tensors
@@ -48,6 +49,8 @@ class QwenTeacher(Teacher):
     def __init__(self, config: QwenTeacherConfig, network: Any):
         super().__init__(config.vocabulary, int(network.config.get_text_config().hidden_size))
         self.config = config
+        # Nobody reads words from it. Where it shares its matrix with the embeddings, safetensors would refuse to write.
+        network.lm_head = nn.Identity()
         self.network = add_lora(network, config.lora_rank) if config.lora_rank else network
 
     def encode(self, features: Tensors) -> Tensors:
@@ -80,7 +83,7 @@ class QwenTeacher(Teacher):
         return found.last_hidden_state, WritingState(found.cache, mask, state.place + count)
 
     def _model(self) -> Any:
-        """Without the head over words."""
+        """What makes hidden states of tokens."""
         network = self.network.get_base_model() if self.config.lora_rank else self.network
         return network.model
 
@@ -96,13 +99,15 @@ def add_lora(network: Any, rank: int) -> Any:
 
 
 def open_qwen(config: QwenTeacherConfig) -> QwenTeacher:
-    """The teacher with the published weights of its network; raises `CheckpointError` where they can't be had."""
+    """The teacher with the published weights of its network, in float32: those of bfloat16 lose the steps of AdamW, and
+    match neither our own layers nor what is written where nothing autocasts. Raises `CheckpointError` where there are
+    none to be had."""
     try:
         import transformers
     except ImportError as error:
         raise ConfigError('this teacher needs transformers: pip install "latentvla-agent[qwen]"') from error
     try:
-        network = transformers.AutoModelForImageTextToText.from_pretrained(config.name)
+        network = transformers.AutoModelForImageTextToText.from_pretrained(config.name).float()
     except (OSError, ValueError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise CheckpointError(f"{config.name}: {reason}") from error

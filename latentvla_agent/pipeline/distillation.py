@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, List, Mapping, Optional
+from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 import pytorch_lightning as lightning
 import torch
 
+from latentvla_agent.data.files import hash_file
+from latentvla_agent.errors import ConfigError
 from latentvla_agent.evaluation.provenance import count_cores
 from latentvla_agent.models.backbones import freeze_backbones
+from latentvla_agent.models.checkpoint_files import find_checkpoint
 from latentvla_agent.models.fused_planner import FUSION
 from latentvla_agent.models.student import Student
 from latentvla_agent.models.weights import load_weights
@@ -33,7 +36,8 @@ def distill(config: str, seed: int, out: Optional[Path], settings: Mapping[str, 
     student = Student(training.student)
     taught = open_teacher(Path(training.teacher))
     scenes = collect_splits(request, training)
-    folder, facts = claim_run(config, seed, out, training, scenes, teacher=taught.weights)
+    told = {"teacher": taught.weights, **hash_sources(training, scenes)}
+    folder, facts = claim_run(config, seed, out, training, scenes, **told)
     caches = [
         JoinedCache(pair)
         for pair in zip(
@@ -43,10 +47,28 @@ def distill(config: str, seed: int, out: Optional[Path], settings: Mapping[str, 
     ]
     codes = None
     if training.codes:
-        codes = read_codes(Path(training.codes) / f"codes-{scenes[0].name}.npz", caches[0].tokens)
+        codes = read_codes(find_codes(training, scenes), caches[0].tokens)
     module = DistillationModule(student, training.optimizer, training.loss, codes)
     record = fit(module, training, FitPlan(folder, seed, caches[0], caches[1], facts, CLOSENESS))
-    print(f"distilled, seed {seed}: {record}")
+    if record:  # this is the first of several processes
+        print(f"distilled, seed {seed}: {record}")
+
+
+def hash_sources(training: DistillationTraining, scenes: Sequence[SceneSet]) -> Dict[str, str]:
+    """Hashes of the files besides the teacher that a student is learnt from, where its training names them: the same
+    path may hold other weights by now, and other codes."""
+    found = {"start": find_checkpoint(training.start)} if training.start else {}
+    if training.codes:
+        found["codes"] = find_codes(training, scenes)
+    missing = [path for path in found.values() if not path.is_file()]
+    if missing:
+        raise ConfigError(f"{missing[0]}: expected the file that start or codes of the distillation name")
+    return {name: hash_file(path) for name, path in found.items()}
+
+
+def find_codes(training: DistillationTraining, scenes: Sequence[SceneSet]) -> Path:
+    """The codes of the training split."""
+    return Path(training.codes) / f"codes-{scenes[0].name}.npz"
 
 
 def cache_planner(training: DistillationTraining, scenes: List[SceneSet], base: Optional[Path]) -> List[FeatureCache]:

@@ -15,7 +15,6 @@ import yaml
 
 from latentvla_agent.errors import LatentVLAError
 from latentvla_agent.training.experiments import Cell, Experiment, read_experiment
-from latentvla_agent.training.fitting import RUN
 
 Command = List[str]
 
@@ -23,14 +22,16 @@ Command = List[str]
 def run_experiment(
     name: str, seeds: Sequence[int], cells: Sequence[str], out: Path, data: Dict[str, Path], options: Sequence[str]
 ) -> None:
-    """See `cli.train.train_experiment_command`. `data`: root of each split that isn't the embedded world's."""
+    """See `cli.train.train_experiment_command`. `data`: root of each split that isn't the embedded world's.
+
+    Whether a cell is finished is for its training to say: it knows a folder of other settings or other weights.
+    """
     experiment = read_experiment(name)
     chosen = experiment.choose(cells)
     for seed in seeds:
         for cell in chosen:
             folder = out / f"{cell.name}-{seed}"
-            if not (folder / RUN).is_file():
-                run_command([*train_cell(cell, seed, folder), *options])
+            run_command([*train_cell(cell, seed, folder), *options])  # of what is finished it does nothing
             for split in experiment.splits:
                 run_command(evaluate_cell(folder, split, data))
     for split in experiment.splits:

@@ -30,14 +30,15 @@ from latentvla_agent.pipeline.scenes import (
     collect_splits,
     hash_frozen,
 )
-from latentvla_agent.training.action_codes import write_codes
+from latentvla_agent.training.action_codes import read_codes, write_codes
 from latentvla_agent.training.config import read_training
 from latentvla_agent.training.feature_cache import FeatureCache, SceneCache
 from latentvla_agent.training.fitting import REPORT, RUN, WEIGHTS, FitPlan, fit
 from latentvla_agent.training.latent_action_config import LatentActionTraining
 from latentvla_agent.training.latent_action_module import EXPLAINED, LatentActionModule
 from latentvla_agent.training.latent_action_report import ReportConfig, report_latent_actions
-from latentvla_agent.training.scene_features import FeatureSource
+from latentvla_agent.training.processes import find_share, first_alone
+from latentvla_agent.training.scene_features import FeatureSource, SceneSet
 from latentvla_agent.training.trial_cache import TRIALS, cache_trials
 
 STATISTICS_SCENES = 1024  # that mean and deviation of the features are of
@@ -61,18 +62,34 @@ def train_latent_actions(
         model = make_model(training, step, folder, seed, caches[0])
         train, dev = join_trials(model, caches, folder)
         record = train_step(model, training, FitPlan(folder / step, seed, train, dev, facts, EXPLAINED))
-        print(f"trained {step} codes, seed {seed}: {record}")
+        if record:  # this is the first of several processes
+            print(f"trained {step} codes, seed {seed}: {record}")
+    if find_share()[0] > 0:
+        return
     shutil.rmtree(folder / TRIALS, ignore_errors=True)  # half a gigabyte that nobody reads again
     report = report_latent_actions(model, caches[0], caches[1], seed, ReportConfig(moving=training.moving))
     write_atomically(folder / REPORT, (json.dumps(report, indent=1) + "\n").encode())
     print(f"report: {report}")
     others = [collect_scenes(request, request.data, split) for split in training.also]
     for own, cache in zip([*others, *scenes], [*cache_features(source, others, request.cache), *caches]):
-        codes = encode_scenes(model, cache)
-        write_codes(folder / f"codes-{own.name}.npz", cache.tokens, codes)
-        print(f"codes of {own.name}: {folder / f'codes-{own.name}.npz'}")
-    page, motion = folder / f"codes-{own.name}.html", cache.read(range(len(cache)))["motion"]  # of the dev split
-    write_code_page(page, own, codes, motion, targets[0], training.model.vocabulary)
+        write_scene_codes(model, own, cache, folder)
+    write_page(scenes[1], caches[1], targets[0], training, folder)
+
+
+def write_scene_codes(model: LatentActionModel, scenes: SceneSet, cache: FeatureCache, folder: Path) -> None:
+    """The codes of a split."""
+    path = folder / f"codes-{scenes.name}.npz"
+    write_codes(path, cache.tokens, encode_scenes(model, cache))
+    print(f"codes of {scenes.name}: {path}")
+
+
+def write_page(
+    scenes: SceneSet, cache: FeatureCache, targets: WindowTargets, training: LatentActionTraining, folder: Path
+) -> None:
+    """Pictures of the codes of a split, which are written already."""
+    page, motion = folder / f"codes-{scenes.name}.html", cache.read(range(len(cache)))["motion"]
+    codes = read_codes(page.with_suffix(".npz"), cache.tokens)
+    write_code_page(page, scenes, codes, motion, targets, training.model.vocabulary)
     print(f"pictures of codes: {page}")
 
 
@@ -97,7 +114,10 @@ def join_trials(model: LatentActionModel, caches: Sequence[FeatureCache], folder
     """What a step is trained on: in the second one, trial motions have been tried before."""
     if model.config.step == STEPS[0] or (folder / STEPS[1] / RUN).is_file():
         return list(caches)
-    return [cache_trials(model, cache, folder / TRIALS / name) for name, cache in zip(("train", "dev"), caches)]
+    with first_alone():
+        pairs = zip(("train", "dev"), caches)
+        joined: List[SceneCache] = [cache_trials(model, cache, folder / TRIALS / name) for name, cache in pairs]
+    return joined
 
 
 def train_step(model: LatentActionModel, training: LatentActionTraining, plan: FitPlan) -> Mapping[str, Any]:

@@ -23,8 +23,8 @@ from latentvla_agent.pipeline.scenes import DataRequest, cache_features, claim_r
 from latentvla_agent.pipeline.tokens import cache_tokens, name_teacher, take_teacher
 from latentvla_agent.training.config import PlannerTraining, TrainingConfig, read_training
 from latentvla_agent.training.feature_cache import FeatureCache, JoinedCache, SceneCache
-from latentvla_agent.training.fitting import WEIGHTS, FitPlan, fit
-from latentvla_agent.training.online_labels import ProposalScorer
+from latentvla_agent.training.fitting import RUN, WEIGHTS, FitPlan, fit
+from latentvla_agent.training.online_labels import ProposalScorer, check_names
 from latentvla_agent.training.planner_module import PlannerModule, ScoredScenes
 from latentvla_agent.training.scene_features import FeatureSource, SceneSet
 
@@ -48,13 +48,17 @@ def train_planner(
     agent = make_learner(training.agent)
     begun_with = start_from(agent, training)
     predicted = tuple(getattr(getattr(agent.model, "config", None), "scores", ()))  # of proposals
+    names = predicted or SCORES
+    check_names(training.metric, names)
     scenes = collect_splits(request, training, scored=(bool(predicted) and training.ipad_loss.needs_labels, True))
     folder, facts = claim_run(config, seed, out, training, scenes, **begun_with)
+    if (folder / RUN).is_file():
+        print(f"finished before: {write_agent(training.agent, folder, seed)}")
+        return
     planned = cache_features(open_features(agent, training), scenes, request.cache)
     caches: List[SceneCache] = [*planned]
     if has_teacher(agent):
         caches = join_tokens(planned, agent, training, scenes, request.cache)
-    names = predicted or SCORES
     scored = [
         ScoredScenes(own.tokens, ProposalScorer(scene.metric_caches.__getitem__, training.metric, names, threads))
         for own, scene in zip(caches, scenes)

@@ -111,7 +111,7 @@ def hash_weights(modules: Sequence[torch.nn.Module], description: str) -> str:
     digest = hashlib.sha256(description.encode())
     for module in modules:
         for tensor in module.state_dict().values():
-            digest.update(tensor.numpy().tobytes())
+            digest.update(tensor.reshape(-1).view(torch.uint8).numpy())  # numpy knows no bfloat16
     return digest.hexdigest()[:16]
 
 

@@ -64,12 +64,7 @@ class EpochBatches(Sampler[List[int]]):
             yield batches[i * world + rank].tolist()
 
 
-def find_share() -> Tuple[int, int]:
-    """Number of this process and how many train together."""
-    together = torch.distributed.is_available() and torch.distributed.is_initialized()
-    return (torch.distributed.get_rank(), torch.distributed.get_world_size()) if together else (0, 1)
-
-
 def load_batches(cache: SceneCache, batches: EpochBatches) -> DataLoader[Tensors]:
-    """A loader in this process: reading a mapped file needs no other."""
-    return DataLoader(CachedScenes(cache), batch_size=None, sampler=batches)
+    """A loader in this process: reading a mapped file needs no other. Its generator keeps it from drawing a number from
+    the training's, once more in the epoch in which a training begins or goes on than in the others."""
+    return DataLoader(CachedScenes(cache), batch_size=None, sampler=batches, generator=torch.Generator())

@@ -8,10 +8,10 @@ another key and is never read. A build that is killed goes on after its last who
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import time
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Protocol, Sequence, Tuple
 
@@ -22,10 +22,14 @@ from tqdm import tqdm
 
 from latentvla_agent.data.files import write_atomically
 from latentvla_agent.errors import DataError
+from latentvla_agent.training.array_files import open_array, write_array
 
 FORMAT_VERSION = 1
 META = "meta.json"
 SHARD = 256  # scenes
+# Files that a cache holds open. A training has up to four caches, a process often no more than 1,024 files,
+# and navtrain has 2,020 (404 shards of five tensors); to open one again takes a tenth of a millisecond.
+OPEN_FILES = 160
 
 Tensors = Dict[str, torch.Tensor]
 Arrays = Dict[str, npt.NDArray[Any]]
@@ -80,11 +84,12 @@ class FeatureCache:
         meta = json.loads((folder / META).read_text())
         self.folder, self.tokens = folder, tuple(meta["tokens"])
         self.seconds_per_scene: float = meta["seconds_per_scene"]
-        self._constants = {name: _open(folder / f"constant.{name}.npy") for name in meta["constants"]}
-        self._shards: List[Arrays] = [
-            {name: _open(folder / f"{number:05d}.{name}.npy") for name in meta["names"]}
-            for number in range(meta["num_shards"])
-        ]
+        self._names: Tuple[str, ...] = tuple(meta["names"])
+        self._constants = {name: open_array(folder / f"constant.{name}.npy") for name in meta["constants"]}
+        self._open = lru_cache(OPEN_FILES)(lambda number, name: open_array(folder / f"{number:05d}.{name}.npy"))
+        for number in range(meta["num_shards"]):
+            for name in self._names:
+                self._open(number, name)  # what is broken is found now
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -92,8 +97,8 @@ class FeatureCache:
     def read(self, indices: Sequence[int]) -> Tensors:
         """Tensors of these scenes, stacked; half precision becomes float32."""
         batch: Tensors = {}
-        for name in self._shards[0]:
-            rows = [self._shards[i // SHARD][name][i % SHARD] for i in indices]
+        for name in self._names:
+            rows = [self._open(i // SHARD, name)[i % SHARD].copy() for i in indices]  # a view would hold its file
             batch[name] = _as_tensor(np.stack(rows))
         for name, array in self._constants.items():
             batch[name] = _as_tensor(array[:]).expand(len(indices), *array.shape[1:])
@@ -114,12 +119,12 @@ def is_complete(folder: Path) -> bool:
     return (folder / META).is_file()
 
 
-def count_finished(folder: Path) -> int:
-    """Scenes in whole shards of a build that was interrupted."""
+def count_finished(folder: Path, total: int) -> int:
+    """Scenes, of `total`, in whole shards of a build that was interrupted; the last shard may be a small one."""
     shards = 0
     while (folder / f"{shards:05d}.done").is_file():
         shards += 1
-    return shards * SHARD
+    return min(shards * SHARD, total)
 
 
 def open_cache(
@@ -127,9 +132,10 @@ def open_cache(
 ) -> FeatureCache:
     """The cache in this folder; where it is not finished, `build` gives batches of all scenes from a number on."""
     if not is_complete(folder):
-        first = count_finished(folder)
-        with tqdm(total=len(recipe.tokens), initial=first, desc=description, unit="scene") as bar:
-            write_shards(folder, recipe, build(first), bar.update, time.perf_counter)
+        total = len(recipe.tokens)
+        first = count_finished(folder, total)
+        with tqdm(total=total, initial=first, desc=description, unit="scene") as bar:
+            write_shards(folder, recipe, build(first) if first < total else (), bar.update, time.perf_counter)
     return FeatureCache(folder)
 
 
@@ -142,14 +148,14 @@ def write_shards(
 ) -> None:
     """Write what `batches` hold of the scenes after the finished ones, in their order, and then the meta file."""
     folder.mkdir(parents=True, exist_ok=True)
-    begun, first = clock(), count_finished(folder)
-    number, names, total = first // SHARD, _known_names(folder), first
+    begun, first = clock(), count_finished(folder, len(recipe.tokens))
+    number, names, total = -(-first // SHARD), _known_names(folder), first
     for rows in _regroup(_report(batches, advance)):
         for name in recipe.constants:
             if name in rows:
-                _write(folder / f"constant.{name}.npy", _check_constant(name, rows.pop(name)))
+                write_array(folder / f"constant.{name}.npy", _check_constant(name, rows.pop(name)))
         for name, array in rows.items():
-            _write(folder / f"{number:05d}.{name}.npy", array)
+            write_array(folder / f"{number:05d}.{name}.npy", array)
         names, total = sorted(rows), total + len(next(iter(rows.values())))
         write_atomically(folder / f"{number:05d}.done", json.dumps(names).encode())
         number += 1
@@ -207,22 +213,6 @@ def _check_constant(name: str, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
 def _known_names(folder: Path) -> List[str]:
     done = folder / "00000.done"
     return list(json.loads(done.read_text())) if done.is_file() else []
-
-
-def _write(path: Path, array: npt.NDArray[Any]) -> None:
-    content = io.BytesIO()
-    np.save(content, array, allow_pickle=False)
-    write_atomically(path, content.getvalue(), durable=False)
-
-
-def _open(path: Path) -> npt.NDArray[Any]:
-    try:
-        array: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise DataError(
-            f"{path}: expected a shard of a feature cache ({error}); delete the folder to rebuild"
-        ) from error
-    return array
 
 
 def _as_tensor(array: npt.NDArray[Any]) -> torch.Tensor:

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import logging
 import time
 import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Dict, Mapping
+from typing import Any, Dict, Mapping, Union
 
 import pytorch_lightning as lightning
 import torch
 from pytorch_lightning.callbacks import ModelCheckpoint, TQDMProgressBar
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
+from pytorch_lightning.strategies import DDPStrategy
+from safetensors.torch import load_file
 
 from latentvla_agent.data.files import write_atomically
 from latentvla_agent.errors import ConfigError
 from latentvla_agent.models.weights import write_weights
-from latentvla_agent.training.batches import EpochBatches, find_share, load_batches
+from latentvla_agent.training.batches import EpochBatches, load_batches
 from latentvla_agent.training.config import TrainingConfig
 from latentvla_agent.training.feature_cache import SceneCache
 from latentvla_agent.training.learner import Learner, read_shown
+from latentvla_agent.training.processes import PATIENCE, find_share, first_alone
 
 LAST, BEST, WEIGHTS, RUN, LOGS = "last.ckpt", "best.ckpt", "model.safetensors", "training.json", "logs"
 IDENTITY, REPORT = "identity.json", "report.json"
@@ -43,10 +47,13 @@ class FitPlan:
 def fit(module: Learner, training: TrainingConfig, plan: FitPlan) -> Dict[str, Any]:
     """Train, or go on; the weights of the highest `plan.monitor` end as `model.safetensors` in `plan.out`.
 
-    Returns what `training.json` holds. See `claim_folder` for `plan.out`.
+    The model has them too, in every process. Returns what `training.json` holds, and nothing in any process but the
+    first of several. See `claim_folder` for `plan.out`.
     """
     quieten()
     begun = time.perf_counter()
+    module.seed = plan.seed
+    lightning.seed_everything(plan.seed, verbose=False)  # whoever built a cache has drawn some numbers
     trainer = make_trainer(training, plan)
     batches = EpochBatches(len(plan.train), training.batch_size, plan.seed, share=find_share)
     dev = EpochBatches(len(plan.dev), training.batch_size, shuffle=False)
@@ -57,9 +64,13 @@ def fit(module: Learner, training: TrainingConfig, plan: FitPlan) -> Dict[str, A
         load_batches(plan.train, batches),
         load_batches(plan.dev, dev),
         ckpt_path=str(last) if last.is_file() else None,
-        weights_only=True,
+        **read_safely(trainer),
     )
-    return finish(module, plan, time.perf_counter() - begun) if trainer.is_global_zero else {}
+    with first_alone() as is_first:
+        if is_first:
+            return finish(module, plan, time.perf_counter() - begun)
+        module.model.load_state_dict(load_file(plan.out / WEIGHTS))
+    return {}
 
 
 def make_trainer(training: TrainingConfig, plan: FitPlan) -> lightning.Trainer:
@@ -74,7 +85,7 @@ def make_trainer(training: TrainingConfig, plan: FitPlan) -> lightning.Trainer:
     return lightning.Trainer(
         accelerator=training.accelerator,
         devices=training.devices,
-        strategy="ddp" if training.devices > 1 else "auto",
+        strategy=choose_strategy(training.devices),
         precision=training.precision,  # type: ignore[arg-type]
         max_epochs=training.epochs,
         accumulate_grad_batches=training.accumulate,
@@ -87,6 +98,20 @@ def make_trainer(training: TrainingConfig, plan: FitPlan) -> lightning.Trainer:
         log_every_n_steps=10,
         enable_model_summary=False,
     )
+
+
+def read_safely(trainer: lightning.Trainer) -> Dict[str, Any]:
+    """Lightning 2.6 unpickles tensors alone where it is asked to; those that Python 3.9 has cannot be asked."""
+    return {"weights_only": True} if "weights_only" in inspect.signature(trainer.fit).parameters else {}
+
+
+def choose_strategy(devices: int) -> Union[str, DDPStrategy]:
+    """Lightning's own of one device; several look in every step which weights it left out.
+
+    Many do: a student's head that its loss does not count, a planner's judges where it only imitates, the logit scale
+    of a contrastive tower.
+    """
+    return DDPStrategy(find_unused_parameters=True, timeout=PATIENCE) if devices > 1 else "auto"
 
 
 def quieten() -> None:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import copy
 from typing import Any, Dict, Optional
 
+import numpy as np
 import pytorch_lightning as lightning
 import torch
+
+from latentvla_agent.training.processes import find_share
 
 AVERAGED, PLAIN = "averaged.module.", "model."  # where the weights lie in a checkpoint
 
@@ -46,6 +49,7 @@ class Learner(lightning.LightningModule):
     """A module whose `model` is what a training is for; `shown` is what is judged, and kept in the end."""
 
     model: torch.nn.Module
+    seed = 0  # of the training
 
     def __init__(self) -> None:
         super().__init__()
@@ -63,6 +67,12 @@ class Learner(lightning.LightningModule):
             return self.model
         module: torch.nn.Module = self.averaged.module
         return module
+
+    def on_train_epoch_start(self) -> None:
+        """Random numbers (dropout, codes that begin anew) follow from seed, epoch and process, as batches do: whether
+        caches were built before, or the training was resumed, changes none."""
+        state = np.random.SeedSequence((self.seed, self.current_epoch, find_share()[0])).generate_state(1)
+        lightning.seed_everything(int(state[0]), verbose=False)
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """After each step of the optimizer."""

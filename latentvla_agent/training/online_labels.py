@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Callable, Dict, List, Sequence, Tuple
@@ -10,24 +11,38 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from latentvla_agent.errors import ConfigError
 from latentvla_agent.scoring.metric_cache import MetricCache, read_metric_cache
 from latentvla_agent.scoring.proposal_labels import HIT_COLUMNS, NUM_POSES, label_rollouts
 from latentvla_agent.scoring.scorer import Scorer
+from latentvla_agent.scoring.versions import ALL_METRICS, find_metric
+
+# Scenes that a scorer keeps, 1.4 MB each with what they are scored against: 3 GB in every process, where all of
+# navtrain's 103,288 would be 150. To read one anew takes 5 ms, about as long as to score its 64 proposals.
+KEPT_SCENES = 2048
 
 Tensors = Dict[str, torch.Tensor]
 Scene = Tuple[MetricCache, npt.NDArray[np.float64]]
 
 
 class ProposalScorer:
-    """Scores proposals of scenes by token; their metric caches, which `find` finds, are read once and kept.
+    """Scores proposals of scenes by token; of their metric caches, which `find` finds, the last `kept` are kept.
 
-    The scorer's kernels release the GIL: scenes are scored by `num_threads` threads.
+    The scorer's kernels release the GIL: scenes are scored by `num_threads` threads. See `check_names`.
     """
 
-    def __init__(self, find: Callable[[str], Path], metric: str, names: Sequence[str], num_threads: int = 2):
-        self._find, self._names = find, tuple(names)
+    def __init__(
+        self,
+        find: Callable[[str], Path],
+        metric: str,
+        names: Sequence[str],
+        num_threads: int = 2,
+        kept: int = KEPT_SCENES,
+    ):
+        check_names(metric, names)
+        self._find, self._names, self._kept = find, tuple(names), kept
         self._scorer = Scorer(metric)
-        self._caches: Dict[str, MetricCache] = {}
+        self._caches: OrderedDict[str, MetricCache] = OrderedDict()
         self._threads = ThreadPoolExecutor(num_threads)
 
     def label(self, tokens: Sequence[str], proposals: torch.Tensor) -> Tensors:
@@ -52,9 +67,11 @@ class ProposalScorer:
         return self.label(tokens, trajectories[:, None])["scores"][:, 0]
 
     def _load(self, token: str) -> MetricCache:
-        if token not in self._caches:
-            self._caches[token] = read_metric_cache(self._find(token))
-        return self._caches[token]
+        cache = self._caches.pop(token, None)
+        self._caches[token] = cache = cache or read_metric_cache(self._find(token))
+        if len(self._caches) > self._kept:
+            self._caches.popitem(last=False)  # the scorer forgets its world with it
+        return cache
 
     def _label_scene(self, scene: Scene) -> List[npt.NDArray[np.float32]]:
         cache, proposals = scene
@@ -67,3 +84,11 @@ class ProposalScorer:
             np.stack([labels.off_road, labels.off_route], axis=-1).astype(np.float32),
             np.concatenate([labels.hits[:, None], labels.hit_boxes], axis=-1).astype(np.float32),
         ]
+
+
+def check_names(metric: str, names: Sequence[str]) -> None:
+    """Raises `ConfigError` where a metric has none of these scores: before caches are built, not in the first step."""
+    known = [*find_metric(metric, ALL_METRICS).columns, "score"]
+    for name in names:
+        if name not in known:
+            raise ConfigError(f"metric {metric}: expected scores among {', '.join(known)}, got {name!r}")

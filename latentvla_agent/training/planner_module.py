@@ -79,6 +79,7 @@ class PlannerModule(Learner):
 
     def on_train_epoch_start(self) -> None:
         """The clock of `label_share`."""
+        super().on_train_epoch_start()
         self._label_seconds, self._step_began = 0.0, time.perf_counter()
 
     def on_train_epoch_end(self) -> None:

@@ -41,6 +41,8 @@ def test_mistakes_are_one_line(tmp_path: Path) -> None:
     assert "unknown entry 'epoch'" in call("train", "planner", "--config", "smoke", "--set", "epoch=1").error
     stuck = call("train", "planner", "--config", "smoke", "--set", "agent=stop", *SMALL, "--out", tmp_path)
     assert "agent stop: expected one that learns" in stuck.error
+    other = call("train", "planner", "--config", "smoke", "--set", "metric=epdms-v2.2", *SMALL, "--out", tmp_path / "m")
+    assert "metric epdms-v2.2: expected scores among" in other.error and not (tmp_path / "m").exists()
 
 
 @pytest.mark.slow
@@ -59,6 +61,11 @@ def test_a_training_leaves_weights_and_a_log(tmp_path: Path) -> None:
         "eval", "--split", "embedded", "--max-scenes", 2, "--agent", out / "ipad_blind-seed0.yaml", "--out", tmp_path
     )
     assert scored.status == 0 and "ipad_blind-seed0" in scored.out
+    written = (out / "training.json").read_text()
+    again = call("train", "planner", "--config", "smoke", *SMALL, "--out", out)
+    assert again.status == 0 and "finished before" in again.out and (out / "training.json").read_text() == written
+    changed = call("train", "planner", "--config", "smoke", *SMALL, "--set", "epochs=3", "--out", out)
+    assert changed.status == 2 and "holds another training" in changed.err
     other = call("train", "planner", "--config", "smoke", "--seed", 1, *SMALL, "--out", out)
     assert other.status == 2 and "holds another training" in other.err
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Dict
 
 import pytest
@@ -10,6 +11,8 @@ import torch
 from latentvla_agent.errors import CheckpointError
 from latentvla_agent.models.latent_tokens import Tensors
 from latentvla_agent.models.qwen_teacher import QwenTeacher, QwenTeacherConfig, open_qwen
+from latentvla_agent.models.weights import load_weights, write_weights
+from latentvla_agent.pipeline.scenes import hash_weights
 
 pytestmark = pytest.mark.slow  # transformers takes ten seconds to import
 IMAGE, START, END = 150, 152, 153  # token ids
@@ -26,8 +29,8 @@ TEXT = {
 IDS = {"image_token_id": IMAGE, "video_token_id": 151, "vision_start_token_id": START, "vision_end_token_id": END}
 
 
-def make_network(kind: str) -> Any:
-    """A network of the published class with random weights."""
+def make_network(kind: str, tied: bool = False) -> Any:
+    """A network of the published class with random weights; `tied`: words come out by the matrix they go in by."""
     transformers = pytest.importorskip("transformers")
     vision: Dict[str, Any] = {"depth": 2, "hidden_size": 16, "intermediate_size": 32, "num_heads": 2}
     vision.update(out_hidden_size=32, patch_size=14, spatial_merge_size=2)
@@ -35,11 +38,11 @@ def make_network(kind: str) -> Any:
     if kind == "Qwen2_5_VL":
         text = {**TEXT, "rope_scaling": {"type": "mrope", "mrope_section": [1, 1, 2]}}
         vision.update(window_size=56, fullatt_block_indexes=[1])
-        config = transformers.Qwen2_5_VLConfig(text_config=text, vision_config=vision, **IDS)
+        config = transformers.Qwen2_5_VLConfig(text_config=text, vision_config=vision, tie_word_embeddings=tied, **IDS)
     else:
         text = {**TEXT, "head_dim": 8, "rope_scaling": {"rope_type": "default", "mrope_section": [2, 1, 1]}}
         vision.update(deepstack_visual_indexes=[0], num_position_embeddings=64)
-        config = transformers.Qwen3VLConfig(text_config=text, vision_config=vision, **IDS)
+        config = transformers.Qwen3VLConfig(text_config=text, vision_config=vision, tie_word_embeddings=tied, **IDS)
     return getattr(transformers, f"{kind}ForConditionalGeneration")(config)
 
 
@@ -95,11 +98,29 @@ def test_lora_trains_a_few_weights_and_the_action_tokens() -> None:
 def test_full_fine_tuning_trains_all_and_a_frozen_teacher_nothing() -> None:
     teacher = QwenTeacher(QwenTeacherConfig(), make_network("Qwen2_5_VL")).train()
     teacher(make_features(), torch.randint(0, 16, (2, 12))).logits.square().mean().backward()
-    without = {name for name, own in teacher.named_parameters() if own.grad is None}
-    assert all(name.startswith("network.lm_head") for name in without), without
+    assert {name for name, own in teacher.named_parameters() if own.grad is None} == set()
     teacher.freeze()
     torch.nn.ModuleList([teacher]).train()
     assert not any(module.training for module in teacher.modules())
+
+
+@pytest.mark.parametrize("rank", (0, 2))
+def test_a_published_network_in_half_precision_is_trained_written_and_read(tmp_path: Path, rank: int) -> None:
+    if rank:
+        pytest.importorskip("peft")
+    make_network("Qwen2_5_VL", tied=True).to(torch.bfloat16).save_pretrained(tmp_path / "published")
+    config = QwenTeacherConfig(name=str(tmp_path / "published"), lora_rank=rank)
+    teacher, features, codes = open_qwen(config), make_features(), torch.randint(0, 16, (2, 12))
+    assert {own.dtype for own in teacher.parameters()} == {torch.float32}
+    with torch.autocast("cpu", dtype=torch.bfloat16):  # as in a training
+        teacher.train()(features, codes).logits.float().square().mean().backward()
+    torch.optim.AdamW(teacher.parameters(), lr=1e-5).step()
+    write_weights(teacher, tmp_path / "model.safetensors")
+    again = open_qwen(config)
+    load_weights(again, str(tmp_path / "model.safetensors"))
+    assert hash_weights([again], "") == hash_weights([teacher], "") != hash_weights([open_qwen(config)], "")
+    with torch.no_grad():  # as it is judged, and as its tokens are cached
+        torch.testing.assert_close(again.eval()(features), teacher.eval()(features))
 
 
 def test_weights_that_cannot_be_had(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,14 +19,14 @@ cells:
 """
 
 
-def test_each_cell_is_trained_once_scored_and_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_cell_is_trained_scored_and_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     commands: List[str] = []
 
     def pretend(command: List[str]) -> None:
         commands.append(" ".join(command).replace(str(tmp_path), "T"))
         if command[0] == "train":
             folder = Path(command[command.index("--out") + 1])
-            folder.mkdir(parents=True)
+            folder.mkdir(parents=True, exist_ok=True)
             (folder / "training.json").write_text("{}")
             (folder / "ipad-seed0.yaml").write_text("")
 
@@ -44,8 +44,9 @@ def test_each_cell_is_trained_once_scored_and_compared(tmp_path: Path, monkeypat
         " --out T/out/compare-minitown-val",
     ]
     commands.clear()
-    run_experiment(str(path), [0], ["two"], tmp_path / "out", {}, [])
-    assert [command.split()[0] for command in commands] == ["eval", "compare"], "it was trained before"
+    run_experiment(str(path), [0], ["two"], tmp_path / "out", {}, ["--set", "epochs=9"])
+    assert [command.split()[0] for command in commands] == ["train", "eval", "compare"]
+    assert "--set epochs=9" in commands[0], "whether the folder holds this training is for the training to say"
 
 
 def test_a_step_that_fails_ends_it() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 
 import torch
@@ -10,7 +11,7 @@ from latentvla_agent.models.backbones import BackboneConfig
 from latentvla_agent.models.frame_encoder import FrameEncoder
 from latentvla_agent.models.transfuser import Transfuser
 from latentvla_agent.models.transfuser_config import TinyTransfuserConfig
-from latentvla_agent.pipeline.scenes import hash_frozen
+from latentvla_agent.pipeline.scenes import hash_frozen, hash_weights
 
 FROZEN = BackboneConfig("tf_efficientnet_lite0", (1,), frozen=True)
 
@@ -41,3 +42,12 @@ def test_how_pictures_are_normalised_counts() -> None:
 
 def test_what_is_trained_has_no_name() -> None:
     assert hash_frozen(make_encoder(replace(FROZEN, frozen=False))) == ""
+
+
+def test_weights_of_any_type_have_a_name() -> None:
+    model = torch.nn.BatchNorm1d(3)  # one of its buffers has no dimensions
+    content = b"said" + b"".join(tensor.numpy().tobytes() for tensor in model.state_dict().values())
+    assert hash_weights([model], "said") == hashlib.sha256(content).hexdigest()[:16], "that of caches made before"
+    half = hash_weights([model.to(torch.bfloat16)], "said")
+    torch.nn.init.zeros_(model.weight)
+    assert hash_weights([model], "said") != half

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import resource
 from dataclasses import replace
 from pathlib import Path
 from typing import Dict, Iterator, List, Sequence, Tuple
@@ -10,6 +12,7 @@ import pytest
 import torch
 
 from latentvla_agent.errors import DataError
+from latentvla_agent.training import feature_cache
 from latentvla_agent.training.feature_cache import (
     META,
     SHARD,
@@ -19,6 +22,7 @@ from latentvla_agent.training.feature_cache import (
     count_finished,
     find_feature_cache,
     is_complete,
+    open_cache,
     write_shards,
 )
 
@@ -66,10 +70,35 @@ def test_a_killed_build_goes_on_after_its_last_whole_shard(tmp_path: Path) -> No
 
     with pytest.raises(KeyboardInterrupt):
         write(tmp_path, stop(make_batches()))
-    assert not is_complete(tmp_path) and count_finished(tmp_path) == SHARD
+    assert not is_complete(tmp_path) and count_finished(tmp_path, COUNT) == SHARD
     assert sum(write(tmp_path, make_batches(SHARD))) == COUNT - SHARD
     whole = FeatureCache(tmp_path).read(range(COUNT))
     torch.testing.assert_close(whole["small"][:, 0], torch.arange(COUNT) + 0.1)
+
+
+def test_killed_just_before_the_end_it_has_nothing_left_to_build(tmp_path: Path) -> None:
+    write(tmp_path, make_batches())
+    (tmp_path / META).unlink()
+
+    def build(first: int) -> Iterator[Tensors]:
+        raise AssertionError(f"asked for scenes from {first} on")
+
+    cache = open_cache(tmp_path, RECIPE, build, "all there")
+    numbers = cache.read(range(COUNT))["small"][:, 0]
+    torch.testing.assert_close(numbers, torch.arange(COUNT) + 0.1)
+
+
+def test_few_of_its_files_are_open_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feature_cache, "SHARD", 10)
+    monkeypatch.setattr(feature_cache, "OPEN_FILES", 5)
+    write(tmp_path, make_batches())
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, os.listdir("/proc/self/fd"))) + 15, limits[1]))
+    try:
+        numbers = FeatureCache(tmp_path).read(range(COUNT))["small"][:, 0]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    torch.testing.assert_close(numbers, torch.arange(COUNT) + 0.1)
 
 
 def test_another_recipe_is_another_folder() -> None:
