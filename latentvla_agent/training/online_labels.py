@@ -17,9 +17,9 @@ from latentvla_agent.scoring.proposal_labels import HIT_COLUMNS, NUM_POSES, labe
 from latentvla_agent.scoring.scorer import Scorer
 from latentvla_agent.scoring.versions import ALL_METRICS, find_metric
 
-# Scenes that a scorer keeps, 1.4 MB each with what they are scored against: 3 GB in every process, where all of
-# navtrain's 103,288 would be 150. To read one anew takes 5 ms, about as long as to score its 64 proposals.
-KEPT_SCENES = 2048
+# Scenes that a scorer keeps, 1.4 MB each with what they are scored against: all of minitown-train, 6 GB in every
+# process, where all of navtrain's 103,288 would be 150. To read one anew takes 5 ms, as long as to score 64 proposals.
+KEPT_SCENES = 4096
 
 Tensors = Dict[str, torch.Tensor]
 Scene = Tuple[MetricCache, npt.NDArray[np.float64]]
