@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from latentvla_agent.errors import ConfigError, DataError
 from latentvla_agent.evaluation.comparison_examples import EXAMPLES, find_examples
+from latentvla_agent.evaluation.comparison_results import Result
 from latentvla_agent.evaluation.comparison_seeds import Groups, check_seeds, drop_repeats
-from latentvla_agent.evaluation.comparison_sources import Result
 from latentvla_agent.evaluation.costs import COSTS, COUNTS
 from latentvla_agent.evaluation.provenance import command_line, list_versions
 from latentvla_agent.evaluation.results import SCORE_DECIMALS
@@ -119,7 +119,7 @@ def compare(
     num_logs = len({logs[row.token] for row in first.rows}) if logs else 1
     facts = {key: value for result in itertools.chain(*seeds.values()) for key, value in result.facts.items()}
     return {
-        **{"metric": first.metric.name, "scorer": first.facts["scorer"], "split": facts.get("split", split)},
+        **{"metric": first.metric.name, "scorer": facts.get("scorer", "unknown"), "split": facts.get("split", split)},
         **{"scenes": len(first.rows), "clusters": num_logs, "seeds": num_seeds},
         "agents": agents,
         "differences": differences,

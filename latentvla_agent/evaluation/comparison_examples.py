@@ -7,7 +7,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 import numpy as np
 
-from latentvla_agent.evaluation.comparison_sources import Result
+from latentvla_agent.evaluation.comparison_results import Result
 from latentvla_agent.evaluation.results import SCORE_DECIMALS, ResultRow
 
 EXAMPLES = 3  # per pair and direction

@@ -16,8 +16,8 @@ from latentvla_agent.data.scene_loader import SceneIndex, SceneLoader
 from latentvla_agent.data.sensor_files import Image, encode_image, import_pillow, locate, read_image
 from latentvla_agent.errors import LatentVLAError
 from latentvla_agent.evaluation.comparison_examples import Example
+from latentvla_agent.evaluation.comparison_results import Result
 from latentvla_agent.evaluation.comparison_scenes import Plans, Scenes, open_scenes, read_plans
-from latentvla_agent.evaluation.comparison_sources import Result
 from latentvla_agent.evaluation.drawing_plans import AgentPlans, draw_plans
 from latentvla_agent.evaluation.report_charts import pick_color
 from latentvla_agent.evaluation.stages import CacheHandler, read_prediction

@@ -8,7 +8,7 @@ from html import escape
 from typing import Any, Dict, List, Mapping, Optional
 
 from latentvla_agent.evaluation.comparison import is_certain
-from latentvla_agent.evaluation.comparison_sources import STAGES
+from latentvla_agent.evaluation.comparison_results import STAGES
 from latentvla_agent.evaluation.cost_tables import explain_costs, tabulate_costs
 from latentvla_agent.evaluation.costs import COSTS
 from latentvla_agent.evaluation.report_sections import name_metric

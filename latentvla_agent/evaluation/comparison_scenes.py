@@ -11,7 +11,7 @@ from latentvla_agent.data.roots import DataRoots
 from latentvla_agent.data.scene_loader import SceneRef, index_scenes
 from latentvla_agent.data.splits import SceneFilter, Split
 from latentvla_agent.errors import DataError
-from latentvla_agent.evaluation.comparison_sources import Result
+from latentvla_agent.evaluation.comparison_results import Result
 from latentvla_agent.evaluation.journal import read_lines
 from latentvla_agent.evaluation.scene_source import find_cache
 from latentvla_agent.evaluation.stages import Prediction, StageSetup

@@ -6,7 +6,7 @@ import itertools
 from typing import Dict, List, Mapping, Sequence, Tuple
 
 from latentvla_agent.errors import ConfigError
-from latentvla_agent.evaluation.comparison_sources import Result
+from latentvla_agent.evaluation.comparison_results import Result
 
 SAME = 1e-9  # largest difference of scores that two runs of one deterministic agent may have
 

@@ -10,8 +10,9 @@ from typing import Dict, List, Mapping, Sequence, Tuple
 from latentvla_agent.errors import ConfigError, DataError
 from latentvla_agent.evaluation.comparison import check_comparable, find_logs
 from latentvla_agent.evaluation.comparison_names import name_degraded
+from latentvla_agent.evaluation.comparison_results import Result
 from latentvla_agent.evaluation.comparison_scenes import read_plans
-from latentvla_agent.evaluation.comparison_sources import Result, read_results
+from latentvla_agent.evaluation.comparison_sources import read_results
 from latentvla_agent.evaluation.plan_details import Details, read_details
 from latentvla_agent.evaluation.stages import Prediction
 

@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
-from latentvla_agent.evaluation.comparison_sources import Result
+from latentvla_agent.evaluation.comparison_results import Result
 from latentvla_agent.evaluation.report_sections import name_metric
 from latentvla_agent.evaluation.results import SHORT_NAMES, ResultRow
 from latentvla_agent.scoring.config import DEFAULT_CONFIG, NUM_STEPS, STEP_S

@@ -25,6 +25,22 @@ def test_a_run_is_read_from_its_folder_and_from_its_csv(tmp_path: Path) -> None:
     assert read_results(str(folder / "scores.csv")) == [first, second]
 
 
+def test_a_csv_that_was_kept_alone_is_read_and_noted(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run", {"a-seed3": make_scores(), "b": FAILED})
+    wanted = read_results(str(folder))
+    kept = tmp_path / "kept.csv"
+    kept.write_bytes((folder / "scores.csv").read_bytes())
+    found = read_results(str(kept))
+    assert [(one.agent, one.seed, one.rows, one.means) for one in found] == [
+        (one.agent, one.seed, one.rows, one.means) for one in wanted
+    ]
+    assert all("no summary.json" in note for one in found for note in one.notes)
+    assert "split" not in found[0].facts, "nobody knows it"
+    other = write_run(tmp_path / "other", {"a": make_scores()}, "epdms-v2.2") / "scores.csv"
+    with pytest.raises(LatentVLAError, match="its rows don't tell one stage from two"):
+        read_results(str(other.rename(tmp_path / "alone.csv")))
+
+
 @pytest.mark.parametrize("metric", ["pdms-v1.1", "epdms-v2.2"])
 def test_a_stock_csv_is_told_by_its_columns(tmp_path: Path, metric: str) -> None:
     (result,) = read_results(str(write_stock(tmp_path / "some.csv", FAILED, metric)))

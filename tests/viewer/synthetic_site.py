@@ -10,7 +10,7 @@ import numpy as np
 
 from latentvla_agent.data.calibration import camera_rig, describe_cameras
 from latentvla_agent.data.sensor_files import encode_image
-from latentvla_agent.evaluation.comparison_sources import Result
+from latentvla_agent.evaluation.comparison_results import Result
 from latentvla_agent.evaluation.results import ResultRow
 from latentvla_agent.scoring.observation import ObjectType
 from latentvla_agent.scoring.versions import METRICS, V1
