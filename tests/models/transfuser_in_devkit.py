@@ -6,6 +6,7 @@ python tests/models/transfuser_in_devkit.py [--latent] [--time ROUNDS] [--thread
 from __future__ import annotations
 
 import argparse
+import inspect
 import json
 import statistics
 import time
@@ -79,10 +80,14 @@ def make_models(latent: bool) -> Tuple[Any, Any, Transfuser]:
     timm.create_model = lambda name, pretrained=False, **rest: create(name, pretrained=False, **rest)
     from navsim.agents.transfuser.transfuser_config import TransfuserConfig as TheirConfig
     from navsim.agents.transfuser.transfuser_model import TransfuserModel
+    from nuplan.planning.simulation.trajectory.trajectory_sampling import TrajectorySampling
 
     torch.manual_seed(0)
     their_config = TheirConfig(latent=latent)
-    theirs = TransfuserModel(their_config)
+    told = {"config": their_config}
+    if "trajectory_sampling" in inspect.signature(TransfuserModel).parameters:  # of v2.2; v1.1's is in the config
+        told["trajectory_sampling"] = TrajectorySampling(time_horizon=4, interval_length=0.5)
+    theirs = TransfuserModel(**told)
     for name, tensor in theirs.state_dict().items():
         if name.endswith(("pos_emb", ".bias")):  # zero at first: a mistake in them would not show
             tensor.normal_(std=0.02)
