@@ -9,7 +9,7 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 import numpy as np
 
-from latentvla_agent.data.files import hash_file
+from latentvla_agent.data.file_hashes import HashStore
 from latentvla_agent.data.maps import MapStore
 from latentvla_agent.data.roots import DataRoots
 from latentvla_agent.data.scene import FloatArray, PoseIndex, TrajectorySampling
@@ -99,10 +99,10 @@ class CacheHandler:
 
 
 class SourceHashes:
-    """Names what the metric cache of a scene is made of; every file is read once."""
+    """Names what the metric cache of a scene is made of; every file is read once, at most: `store` may know it."""
 
-    def __init__(self, maps: MapStore, scene_filter: SceneFilter):
-        self._maps = maps
+    def __init__(self, maps: MapStore, scene_filter: SceneFilter, store: Optional[HashStore] = None):
+        self._maps, self._store = maps, store or HashStore()
         # A scene keeps its token whatever its window holds; its cache has as much history and future as the window.
         history = min(scene_filter.num_history_frames, HISTORY_FRAMES)
         future = min(scene_filter.num_future_frames, max(rules.future_frames for rules in GENERATIONS))
@@ -115,7 +115,7 @@ class SourceHashes:
 
     def _hash(self, path: Path) -> str:
         if path not in self._hashes:
-            self._hashes[path] = hash_file(path)[:16]
+            self._hashes[path] = self._store.hash_all([path])[path][:16]
         return self._hashes[path]
 
 

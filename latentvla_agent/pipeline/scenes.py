@@ -58,9 +58,11 @@ def collect_scenes(
     failures = make_metric_caches(source, count_cores(), TIME_LIMIT_S) if scored else []
     if failures:
         raise DataError(f"no metric cache for {len(failures)} of {len(refs)} scenes, the first {failures[0]}")
-    hashes = SourceHashes(MapStore(source.roots.maps), source.index.scene_filter)
+    store = source.hashes  # every stage of a chain asks for those of the same logs
+    hashes = SourceHashes(MapStore(source.roots.maps), source.index.scene_filter, store)
     sensor_source = request.find_sensor_source(source.roots)
     facts = [*sorted({hashes.source_of(ref) for ref in refs}), *([hash_renderer()] if sensor_source else [])]
+    store.save()
     caches: Dict[str, Path] = {}
     if scored:
         caches = {ref.token: cache_path(source.cache_folder, ref.log_name, ref.token) for ref in refs}
