@@ -54,7 +54,11 @@ class TinyStudentConfig(StudentConfig):
 
 
 class Student(nn.Module):
-    """Features of a planner to `LatentTokens` of the teacher's width."""
+    """Features of a planner to `LatentTokens` of the teacher's width.
+
+    Codes are read off the action embeddings, as the teacher's are: what the planner gets has learnt what the codes
+    teach. Its visual embeddings have the teacher's width, not the teacher's meaning, unless the loss asks for that.
+    """
 
     def __init__(self, config: StudentConfig):
         super().__init__()
@@ -71,7 +75,7 @@ class Student(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.visual_output = nn.Linear(width, config.token_width)
         self.action_output = nn.Linear(width, config.token_width)
-        self.logits = nn.Linear(width, vocabulary.num_codes)
+        self.logits = nn.Linear(config.token_width, vocabulary.num_codes)
 
     def forward(self, features: Tensors, codes: Optional[torch.Tensor] = None) -> LatentTokens:
         """`image_features` (B, C, channels, h, w), or (B, channels, h, w) of one picture, and `ego_status` (B, 8).
@@ -131,13 +135,13 @@ class Student(nn.Module):
         for index in range(len(self.slots)):
             tokens, memories = self._run(start, None, memories)
             outputs.append(tokens)
-            chosen = self.logits(self.norm(tokens)).argmax(dim=-1)  # (B, 1)
+            chosen = self.logits(self.action_output(self.norm(tokens))).argmax(dim=-1)  # (B, 1)
             if index + 1 < len(self.slots):
                 start = self.slots[None, index + 1 : index + 2] + self.codes(chosen)
         return torch.cat(outputs, dim=1)
 
     def _describe(self, tokens: torch.Tensor) -> LatentTokens:
         tokens = self.norm(tokens)
-        slots = tokens[:, self.num_seen + 1 :]
         visual = self.visual_output(tokens[:, : self.num_seen])
-        return LatentTokens(visual, self.action_output(slots), self.logits(slots))
+        action = self.action_output(tokens[:, self.num_seen + 1 :])
+        return LatentTokens(visual, action, self.logits(action))

@@ -20,7 +20,7 @@ class DistillationConfig:
     divergence: float = 1.0
     temperature: float = 1.0
     codes: float = 0.0  # cross-entropy on the codes of the latent action model
-    embeddings: float = 0.0  # squared error of the action embeddings
+    embeddings: float = 0.0  # squared error of the action embeddings, and of the mean of the visual ones
 
 
 def distillation_loss(
@@ -39,7 +39,9 @@ def distillation_loss(
             raise ValueError("a weight for codes needs the codes")
         parts["codes"] = config.codes * cross_entropy(student.logits.flatten(0, 1), codes.flatten())
     if config.embeddings:
-        parts["embeddings"] = config.embeddings * mse_loss(student.action, teacher.action.detach())
+        action = mse_loss(student.action, teacher.action.detach())
+        seen = mse_loss(student.visual.mean(dim=1), teacher.visual.detach().mean(dim=1))  # of other numbers of tokens
+        parts["embeddings"] = config.embeddings * (action + seen)
     return parts
 
 

@@ -86,6 +86,13 @@ def test_all_parameters_learn() -> None:
     assert [name for name, own in student.named_parameters() if own.grad is None or not own.grad.any()] == []
 
 
+@pytest.mark.parametrize("config", [CONFIG, ONE_BY_ONE])
+def test_what_the_planner_is_told_learns_from_the_codes(config: StudentConfig) -> None:
+    student = make_student(config).train()
+    student(make_features(), torch.randint(0, 16, (3, 12))).logits.square().mean().backward()
+    assert student.action_output.weight.grad is not None and student.action_output.weight.grad.any()
+
+
 def test_the_paper_has_fifty_million_parameters() -> None:
     with torch.device("meta"):
         count = sum(own.numel() for own in Student(StudentConfig()).parameters())

@@ -49,11 +49,13 @@ def test_a_temperature_keeps_the_size_of_gradients() -> None:
 def test_options() -> None:
     config = DistillationConfig(divergence=0.0, codes=2.0, embeddings=3.0)
     student, codes = make_tokens(torch.zeros(2, 4, 16)), torch.randint(0, 16, (2, 4))
-    teacher = student._replace(action=torch.zeros(2, 4, 4))
+    teacher = student._replace(
+        action=torch.zeros(2, 4, 4), visual=torch.tensor([1.0, 3.0]).reshape(1, 2, 1).expand(2, 2, 4)
+    )
     parts = distillation_loss(student, teacher, config, codes)
     assert {name: round(value.item(), 5) for name, value in parts.items()} == {
         "codes": round(2.0 * math.log(16.0), 5),
-        "embeddings": 3.0,
+        "embeddings": 3.0 * (1.0 + 4.0),  # visual tokens by their mean, of other numbers
     }
     with pytest.raises(ValueError, match="needs the codes"):
         distillation_loss(student, teacher, config)
