@@ -9,7 +9,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
-from typing import Dict, List, Sequence
+from typing import Dict, List, Sequence, Set
 
 import yaml
 
@@ -24,12 +24,17 @@ def run_experiment(
 ) -> None:
     """See `cli.train.train_experiment_command`. `data`: root of each split that isn't the embedded world's.
 
-    Whether a cell is finished is for its training to say: it knows a folder of other settings or other weights.
+    Whether a stage or a cell is finished is for its training to say: it knows a folder of other settings or weights.
     """
     experiment = read_experiment(name)
     chosen = experiment.choose(cells)
+    prepared: Set[str] = set()
     for seed in seeds:
         for cell in chosen:
+            for command in experiment.prepare(cell, seed):
+                if shlex.join(command) not in prepared:
+                    run_command([*command, *options])
+                    prepared.add(shlex.join(command))
             folder = out / f"{cell.name}-{seed}"
             run_command([*train_cell(cell, seed, folder), *options])  # of what is finished it does nothing
             for split in experiment.splits:

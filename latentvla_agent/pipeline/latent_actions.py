@@ -54,7 +54,7 @@ def train_latent_actions(
     encoder = FrameEncoder(training.backbone, training.model.grid)
     load_pretrained_backbones(encoder)
     scenes = collect_splits(request, training)
-    folder, facts = claim_run(config, seed, out, training, scenes)
+    folder, facts = claim_run(config, seed, out, replace(training, also=()), scenes)  # codes may be asked for later
     targets = [WindowTargets(training.window)]
     source = FeatureSource(EgoStatusFeatures(), targets, encoder, hash_frozen(encoder), training)
     caches = cache_features(source, scenes, request.cache)

@@ -1,7 +1,11 @@
-"""An experiment: cells that differ in one thing, each trained with several seeds and scored on the same splits."""
+"""An experiment: cells that differ in one thing, each trained with several seeds and scored on the same splits.
+
+Cells need stages, which are trainings before theirs: a planner to begin with, a student. A stage is one command.
+"""
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Sequence, Tuple
@@ -15,11 +19,13 @@ EXPERIMENTS_FOLDER = Path(__file__).resolve().parent / "experiments"
 
 @dataclass(frozen=True)
 class Cell:
-    """A training config with single entries replaced; "{seed}" in a text becomes the seed."""
+    """A training config with single entries replaced, after the stages `needs`, in their order; "{seed}" in a text
+    becomes the seed."""
 
     name: str
     config: str
     settings: Mapping[str, Any]
+    needs: Tuple[str, ...] = ()
 
     def settings_of(self, seed: int) -> Dict[str, Any]:
         """The replaced entries of one seed."""
@@ -31,10 +37,15 @@ class Cell:
 
 @dataclass(frozen=True)
 class Experiment:
-    """Cells in their order, and the splits that they are scored on."""
+    """Cells in their order, the splits that they are scored on, and stages by name: arguments of `latentvla`."""
 
     cells: Tuple[Cell, ...]
     splits: Tuple[str, ...]
+    stages: Mapping[str, str]
+
+    def prepare(self, cell: Cell, seed: int) -> List[List[str]]:
+        """The commands of the stages that a cell needs."""
+        return [shlex.split(self.stages[name].replace("{seed}", str(seed))) for name in cell.needs]
 
     def choose(self, names: Sequence[str]) -> Tuple[Cell, ...]:
         """The cells of these names, all of them for none; raises `ConfigError` for an unknown one."""
@@ -52,12 +63,17 @@ def read_experiment(name: str) -> Experiment:
         known = sorted(own.stem for own in EXPERIMENTS_FOLDER.glob("*.yaml"))
         raise ConfigError(f"unknown experiment {name!r}{suggest(name, known)}")
     content = yaml.safe_load(path.read_text())
-    _check_entries(content, ["cells", "splits"], str(path))
-    cells: List[Cell] = []
-    for own, described in content["cells"].items():
-        _check_entries(described, ["config", "set"], f"{path}: {own}")
-        cells.append(Cell(str(own), described["config"], described["set"]))
-    return Experiment(tuple(cells), tuple(content["splits"]))
+    _check_entries(content, ["cells", "splits", "stages"], str(path))
+    cells = [_read_cell(str(own), described, content["stages"], path) for own, described in content["cells"].items()]
+    return Experiment(tuple(cells), tuple(content["splits"]), content["stages"])
+
+
+def _read_cell(name: str, described: Any, stages: Mapping[str, str], path: Path) -> Cell:
+    _check_entries(described, ["config", "set", "needs"], f"{path}: {name}")
+    for stage in described["needs"]:
+        if stage not in stages:
+            raise ConfigError(f"{path}: {name}: unknown stage {stage!r}{suggest(stage, list(stages))}")
+    return Cell(name, described["config"], described["set"], tuple(described["needs"]))
 
 
 def _check_entries(content: Any, wanted: Sequence[str], place: str) -> None:

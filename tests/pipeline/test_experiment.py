@@ -13,9 +13,10 @@ from latentvla_agent.pipeline.experiment import run_command, run_experiment
 
 OWN = """
 splits: [minitown-val]
+stages: {start: "train planner --config smoke --seed {seed} --set 'a=[b, c]'"}
 cells:
-  one: {config: smoke, set: {start: "runs/ipad-{seed}.safetensors", epochs: 2}}
-  two: {config: smoke, set: {agent: ipad}}
+  one: {config: smoke, set: {start: "runs/ipad-{seed}.safetensors", epochs: 2}, needs: [start]}
+  two: {config: smoke, set: {agent: ipad}, needs: [start]}
 """
 
 
@@ -24,7 +25,7 @@ def test_each_cell_is_trained_scored_and_compared(tmp_path: Path, monkeypatch: p
 
     def pretend(command: List[str]) -> None:
         commands.append(" ".join(command).replace(str(tmp_path), "T"))
-        if command[0] == "train":
+        if "--out" in command and command[0] == "train":
             folder = Path(command[command.index("--out") + 1])
             folder.mkdir(parents=True, exist_ok=True)
             (folder / "training.json").write_text("{}")
@@ -35,6 +36,7 @@ def test_each_cell_is_trained_scored_and_compared(tmp_path: Path, monkeypatch: p
     path.write_text(OWN)
     run_experiment(str(path), [0], [], tmp_path / "out", {"minitown-val": Path("/data/val")}, ["--set", "threads=1"])
     assert commands == [
+        "train planner --config smoke --seed 0 --set a=[b, c] --set threads=1",  # once, for both
         "train planner --config smoke --seed 0 --out T/out/one-0 --set start=runs/ipad-0.safetensors --set epochs=2"
         " --set threads=1",
         "eval --agent T/out/one-0/ipad-seed0.yaml --split minitown-val --data /data/val --out T/out/one-0/minitown-val",
@@ -45,8 +47,8 @@ def test_each_cell_is_trained_scored_and_compared(tmp_path: Path, monkeypatch: p
     ]
     commands.clear()
     run_experiment(str(path), [0], ["two"], tmp_path / "out", {}, ["--set", "epochs=9"])
-    assert [command.split()[0] for command in commands] == ["train", "eval", "compare"]
-    assert "--set epochs=9" in commands[0], "whether the folder holds this training is for the training to say"
+    assert [command.split()[0] for command in commands] == ["train", "train", "eval", "compare"]
+    assert "--set epochs=9" in commands[1], "whether the folder holds this training is for the training to say"
 
 
 def test_a_step_that_fails_ends_it() -> None:
