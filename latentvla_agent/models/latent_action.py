@@ -41,8 +41,7 @@ class LatentActionModel(nn.Module):
         self.feature_deviation: torch.Tensor
         self.encoder = TransitionEncoder(config)
         sizes = config.width, config.vocabulary.codes_per_transition, config.vocabulary.num_codes
-        directions = {"ego": config.ego_directions}
-        quantisers = {kind: Quantiser(*sizes, config.quantiser, directions.get(kind, 0)) for kind in config.kinds}
+        quantisers = {kind: Quantiser(*sizes, config.quantiser) for kind in config.kinds}
         for kind in config.kinds[:-1]:
             quantisers[kind].freeze()
         self.quantisers = nn.ModuleDict(quantisers)

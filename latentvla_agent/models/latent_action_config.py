@@ -44,7 +44,6 @@ class LatentActionConfig:
     decoder_depth: int = 12
     vocabulary: ActionVocabulary = field(default_factory=ActionVocabulary)
     quantiser: QuantiserConfig = field(default_factory=QuantiserConfig)
-    ego_directions: int = 0  # that the ego's codes of a transition have together; 0: as many as their numbers
     street: StreetConfig = field(default_factory=StreetConfig)
     trials: Tuple[Tuple[float, float, float], ...] = TRIALS
 

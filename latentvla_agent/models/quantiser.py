@@ -9,7 +9,6 @@ import torch
 from torch import nn
 from vector_quantize_pytorch import VectorQuantize
 
-from latentvla_agent.errors import ConfigError
 
 FLOOR = 1e-2  # of the mean variance, that every direction has
 
@@ -68,28 +67,11 @@ class Whitening(nn.Module):
 
 class Quantiser(nn.Module):
     """Slots (..., slots, width) to the nearest codes. All slots are whitened together: each tells what those before it
-    did not. A codebook moves in training, and revives dead codes, unless it is frozen.
+    did not. A codebook moves in training, and revives dead codes, unless it is frozen."""
 
-    With `directions` fewer than numbers, the slots together have as many directions and no more, and look at them from
-    evenly spread sides (see `spread_directions`): whitened alone, a direction that nothing is told in would be as long
-    as the others, and its codes noise.
-    """
-
-    def __init__(
-        self,
-        width: int,
-        num_slots: int,
-        num_codes: int,
-        config: QuantiserConfig = QuantiserConfig(),
-        directions: int = 0,
-    ):
+    def __init__(self, width: int, num_slots: int, num_codes: int, config: QuantiserConfig = QuantiserConfig()):
         super().__init__()
-        self.input, numbers = nn.Linear(width, config.size), num_slots * config.size
-        self.compress = nn.Linear(numbers, directions, bias=False) if directions else None
-        self.whiten = Whitening(directions or numbers)
-        sides = spread_directions(numbers, directions) if directions else torch.empty(0)
-        self.register_buffer("sides", sides, persistent=False)
-        self.sides: torch.Tensor
+        self.input, self.whiten = nn.Linear(width, config.size), Whitening(num_slots * config.size)
         self.codebook = VectorQuantize(
             dim=config.size,
             codebook_size=num_codes,
@@ -119,30 +101,6 @@ class Quantiser(nn.Module):
         """Codes, vectors and loss; the loss is 0 outside training."""
         slots = self.input(tokens).float()  # (..., slots, size)
         with torch.autocast(slots.device.type, enabled=False):  # half precision has no roots of matrices
-            white = self._whiten(slots.flatten(-2).flatten(0, -2))
+            white = self.whiten(slots.flatten(-2).flatten(0, -2))
             vectors, codes, loss = self.codebook(white.reshape(1, -1, slots.shape[-1]))
         return Quantised(codes[0].reshape(tokens.shape[:-1]), vectors[0].reshape(slots.shape), loss.sum())
-
-    def _whiten(self, numbers: torch.Tensor) -> torch.Tensor:
-        if self.compress is None:
-            return self.whiten(numbers)
-        white: torch.Tensor = self.whiten(self.compress(numbers)) @ self.sides.T
-        return white
-
-
-def spread_directions(count: int, directions: int) -> torch.Tensor:
-    """`count` unit vectors (count, directions), evenly spread: of two directions the sides of a half turn.
-
-    Raises `ConfigError` for more directions than vectors, which could not tell them apart.
-    """
-    if not 1 <= directions <= count:
-        raise ConfigError(f"directions: expected 1 to {count}, as many as numbers of the codes, got {directions}")
-    places = torch.arange(count, dtype=torch.float64)
-    columns = []
-    for turn in range(directions // 2):
-        angle = (2 * turn + 1) * torch.pi * places / count
-        columns += [angle.cos(), angle.sin()]
-    if directions % 2:
-        columns.append((-1.0) ** places / 2.0**0.5)
-    spread = torch.stack(columns, dim=1)
-    return (spread / spread.norm(dim=1, keepdim=True)).float()

@@ -13,7 +13,7 @@ from latentvla_agent.errors import ConfigError
 from latentvla_agent.models.latent_action import LatentActionModel
 from latentvla_agent.models.latent_action_config import StreetConfig, TinyLatentActionConfig
 from latentvla_agent.models.latent_tokens import ActionVocabulary
-from latentvla_agent.models.quantiser import Quantiser, QuantiserConfig, spread_directions
+from latentvla_agent.models.quantiser import Quantiser, QuantiserConfig
 from tests.models.streets import make_projections, paint_streets
 
 EGO = TinyLatentActionConfig(
@@ -256,30 +256,3 @@ def test_vectors_that_hardly_differ_are_whitened_before_they_are_quantised() -> 
     assert torch.equal(quantise.whiten.mean, before[0]) and torch.equal(quantise.whiten.covariance, before[1])
     quantise.eval()
     torch.testing.assert_close(whiten(), white, atol=0.2, rtol=0.2)
-
-
-@pytest.mark.parametrize("directions", [1, 2, 3, 4])
-def test_codes_say_as_many_directions_as_they_may(directions: int) -> None:
-    torch.manual_seed(0)
-    quantise = Quantiser(16, 4, 16, QuantiserConfig(size=1), directions).train()
-    tokens = torch.randn(512, 4, 16)
-    for _ in range(20):
-        found = quantise(tokens).vectors.flatten(1)
-    sizes = torch.linalg.svdvals(found - found.mean(dim=0))
-    assert (sizes > 0.25 * sizes[0]).sum() == directions, "beside them only what rounding leaves"
-    torch.testing.assert_close(found.std(dim=0), torch.ones(4), atol=0.1, rtol=0.0)
-
-
-def test_directions_are_evenly_spread() -> None:
-    sides = spread_directions(4, 2)
-    torch.testing.assert_close(sides.norm(dim=1), torch.ones(4))
-    torch.testing.assert_close(sides.T @ sides, 2.0 * torch.eye(2))  # no direction is told more often than another
-    torch.testing.assert_close((sides @ sides.T)[0], torch.tensor([1.0, 0.5**0.5, 0.0, -(0.5**0.5)]))
-    for wrong in (0, 5):
-        with pytest.raises(ConfigError, match="directions: expected 1 to 4"):
-            spread_directions(4, wrong)
-
-
-def test_the_egos_codes_alone_are_bound() -> None:
-    model = LatentActionModel(replace(EGO, ego_directions=2))
-    assert model.quantisers["ego"].compress is not None and model.quantisers["environment"].compress is None
