@@ -9,7 +9,6 @@ import torch
 from torch import nn
 from vector_quantize_pytorch import VectorQuantize
 
-
 FLOOR = 1e-2  # of the mean variance, that every direction has
 
 
