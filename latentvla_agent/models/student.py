@@ -135,13 +135,16 @@ class Student(nn.Module):
         for index in range(len(self.slots)):
             tokens, memories = self._run(start, None, memories)
             outputs.append(tokens)
-            chosen = self.logits(self.action_output(self.norm(tokens))).argmax(dim=-1)  # (B, 1)
+            chosen = self._read_slots(tokens)[1].argmax(dim=-1)  # (B, 1)
             if index + 1 < len(self.slots):
                 start = self.slots[None, index + 1 : index + 2] + self.codes(chosen)
         return torch.cat(outputs, dim=1)
 
     def _describe(self, tokens: torch.Tensor) -> LatentTokens:
-        tokens = self.norm(tokens)
-        visual = self.visual_output(tokens[:, : self.num_seen])
-        action = self.action_output(tokens[:, self.num_seen + 1 :])
-        return LatentTokens(visual, action, self.logits(action))
+        visual = self.visual_output(self.norm(tokens[:, : self.num_seen]))
+        return LatentTokens(visual, *self._read_slots(tokens[:, self.num_seen + 1 :]))
+
+    def _read_slots(self, slots: torch.Tensor) -> Tuple[torch.Tensor, torch.Tensor]:
+        """Action embeddings and logits."""
+        action = self.action_output(self.norm(slots))
+        return action, self.logits(action)

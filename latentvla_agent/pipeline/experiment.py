@@ -9,7 +9,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
-from typing import Dict, List, Sequence, Set
+from typing import Dict, List, Sequence
 
 import yaml
 
@@ -28,13 +28,13 @@ def run_experiment(
     """
     experiment = read_experiment(name)
     chosen = experiment.choose(cells)
-    prepared: Set[str] = set()
+    prepared: List[Command] = []
     for seed in seeds:
         for cell in chosen:
             for command in experiment.prepare(cell, seed):
-                if shlex.join(command) not in prepared:
+                if command not in prepared:
                     run_command([*command, *options])
-                    prepared.add(shlex.join(command))
+                    prepared.append(command)
             folder = out / f"{cell.name}-{seed}"
             run_command([*train_cell(cell, seed, folder), *options])  # of what is finished it does nothing
             for split in experiment.splits:
