@@ -1,17 +1,17 @@
-"""Drivable areas around the ego vehicle: a crop of the city map as polygons, and as flat arrays for the kernels."""
+"""Drivable areas around the ego vehicle: a crop of the city map as polygons, and as flat arrays."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, List, Sequence, Set
+from typing import List, Sequence, Set
 
 import numpy as np
 import numpy.typing as npt
 import shapely
 
 from latentvla_agent.data.maps import CityMap
-from latentvla_agent.scoring.kernels import AreaIndex, Areas, compile_kernel
+from latentvla_agent.scoring.kernels import Areas
 
 TREE_CAPACITY = 10  # the devkit's; with it a spatial index returns equals in the same order
 
@@ -118,52 +118,3 @@ def flatten_areas(areas: AreaPolygons, route_lane_ids: Set[str]) -> Areas:
         ring_starts=np.searchsorted(vertex_ring, np.arange(len(rings) + 1)).astype(np.int64),
         vertices=np.ascontiguousarray(vertices, dtype=np.float64),
     )
-
-
-EDGES_PER_SLAB = 4
-
-
-def index_areas(areas: Areas) -> AreaIndex:
-    """Sort the edges of every polygon into slabs."""
-    polygon_edges = np.diff(areas.ring_starts[areas.polygon_starts])
-    num_slabs = polygon_edges // EDGES_PER_SLAB + 1
-    slab_starts = np.concatenate([[0], np.cumsum(num_slabs)]).astype(np.int64)
-    heights = areas.bounds[:, 3] - areas.bounds[:, 1]
-    scales = np.where(heights > 0.0, num_slabs / np.where(heights > 0.0, heights, 1.0), 0.0)
-    edge_starts, edges = _sort_edges(areas, slab_starts, scales)
-    return AreaIndex(areas.kinds, areas.on_route, areas.bounds, slab_starts, scales, edge_starts, edges)
-
-
-@compile_kernel
-def find_slab(y: float, low: float, scale: float, count: int) -> int:
-    """Slab of a height within a polygon of `count` slabs; never decreases with y, so no edge is missed."""
-    return min(max(int((y - low) * scale), 0), count - 1)
-
-
-@compile_kernel
-def _sort_edges(areas: Areas, slab_starts: Any, scales: Any) -> Any:
-    """Counting sort: which slabs every edge spans, how many edges every slab gets, then the edges themselves."""
-    vertices, bounds, ring_starts = areas.vertices, areas.bounds, areas.ring_starts
-    starts = np.zeros(slab_starts[-1] + 1, dtype=np.int64)
-    spans = np.full((vertices.shape[0], 2), -1, dtype=np.int64)  # first and last slab; none for a ring's last vertex
-    for p in range(scales.shape[0]):
-        slabs, low, scale = slab_starts[p + 1] - slab_starts[p], bounds[p, 1], scales[p]
-        for ring in range(areas.polygon_starts[p], areas.polygon_starts[p + 1]):
-            here = slab_starts[p] + find_slab(vertices[ring_starts[ring], 1], low, scale, slabs)
-            for i in range(ring_starts[ring], ring_starts[ring + 1] - 1):
-                there = slab_starts[p] + find_slab(vertices[i + 1, 1], low, scale, slabs)
-                spans[i, 0], spans[i, 1] = min(here, there), max(here, there)
-                for slab in range(spans[i, 0], spans[i, 1] + 1):
-                    starts[slab + 1] += 1
-                here = there
-    starts = np.cumsum(starts)
-    filled, edges = starts[:-1].copy(), np.empty((starts[-1], 4))
-    for i in range(vertices.shape[0]):
-        if spans[i, 0] < 0:
-            continue
-        for slab in range(spans[i, 0], spans[i, 1] + 1):
-            row = filled[slab]
-            filled[slab] = row + 1
-            edges[row, 0], edges[row, 1] = vertices[i, 0], vertices[i, 1]
-            edges[row, 2], edges[row, 3] = vertices[i + 1, 0], vertices[i + 1, 1]
-    return starts, edges

@@ -22,7 +22,7 @@ from latentvla_agent.data.files import write_atomically
 from latentvla_agent.data.maps import CityMap
 from latentvla_agent.data.scene import Frame, PoseIndex, Scene, Trajectory
 from latentvla_agent.errors import DataError
-from latentvla_agent.scoring.areas import index_areas
+from latentvla_agent.scoring.area_index import index_areas
 from latentvla_agent.scoring.config import DEFAULT_CONFIG, NUM_STATES, ScoringConfig
 from latentvla_agent.scoring.history import collect_history
 from latentvla_agent.scoring.interpolation import sample_reference, sample_trajectories

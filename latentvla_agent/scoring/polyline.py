@@ -12,25 +12,34 @@ from latentvla_agent.scoring.kernels import compile_kernel
 from latentvla_agent.scoring.state import FloatArray
 
 MIN_DISTANCE = 1e-5  # the devkit never interpolates closer to the start
+CERTAINLY = 1.0 - 1e-9  # of a distance that is rounded
 
 
 @compile_kernel
 def project_point(vertices: Any, x: float, y: float) -> float:
     """Arc length [m] of the point of the line (M, 2) nearest to (x, y), the first of equals (GEOS' project)."""
-    best, best_length, length = np.inf, 0.0, 0.0
+    best, nearest, share = np.inf, 0, 0.0
     for i in range(vertices.shape[0] - 1):
         dx, dy = vertices[i + 1, 0] - vertices[i, 0], vertices[i + 1, 1] - vertices[i, 1]
         px, py = x - vertices[i, 0], y - vertices[i, 1]
+        beside, before = max(px - max(dx, 0.0), min(dx, 0.0) - px, 0.0), max(py - max(dy, 0.0), min(dy, 0.0) - py, 0.0)
+        if (beside * beside + before * before) * CERTAINLY > best:
+            continue  # even the box around the segment is further away
         squared = dx * dx + dy * dy
-        fraction = 0.0
-        if squared > 0.0:
-            fraction = min(max((px * dx + py * dy) / squared, 0.0), 1.0)
+        fraction = min(max((px * dx + py * dy) / squared, 0.0), 1.0) if squared > 0.0 else 0.0
         distance = (px - fraction * dx) ** 2 + (py - fraction * dy) ** 2
-        segment = np.sqrt(squared)
         if distance < best:
-            best, best_length = distance, length + fraction * segment
-        length += segment
-    return best_length
+            best, nearest, share = distance, i, fraction
+    length = 0.0
+    for i in range(nearest):
+        length += _measure_segment(vertices, i)
+    return length + share * _measure_segment(vertices, nearest) if vertices.shape[0] > 1 else 0.0
+
+
+@compile_kernel
+def _measure_segment(vertices: Any, i: int) -> float:
+    dx, dy = vertices[i + 1, 0] - vertices[i, 0], vertices[i + 1, 1] - vertices[i, 1]
+    return np.sqrt(dx * dx + dy * dy)
 
 
 @compile_kernel

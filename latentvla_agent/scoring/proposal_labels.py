@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from latentvla_agent.scoring.config import NUM_STATES, ScoringConfig
-from latentvla_agent.scoring.kernels import NO_STEP, AreaIndex, World, compile_kernel
-from latentvla_agent.scoring.metrics.ego_area import NUM_FLAGS, OFF_ROAD, OFF_ROUTE, find_near, flag_areas
+from latentvla_agent.scoring.config import NUM_STATES
+from latentvla_agent.scoring.kernels import NO_STEP, World
 from latentvla_agent.scoring.observation import STEPS_PER_FRAME
 from latentvla_agent.scoring.scorer import Scores
-from latentvla_agent.scoring.state import FloatArray, place_ego
+from latentvla_agent.scoring.state import FloatArray
 
 NUM_POSES = (NUM_STATES - 1) // STEPS_PER_FRAME
 HIT_COLUMNS = 5  # x, y [m] and heading [rad] of the box in the start frame, length, width [m]
@@ -31,18 +29,15 @@ class ProposalLabels:
     hit_boxes: FloatArray
 
 
-def label_rollouts(scores: Scores, world: World, config: ScoringConfig) -> ProposalLabels:
-    """Labels of the simulated states of scores in `world`."""
-    count, vehicle = len(scores.simulated), config.vehicle
-    flags = np.zeros((count, NUM_FLAGS, NUM_POSES), dtype=np.bool_)
-    own = vehicle.rear_axle_to_center, vehicle.half_length, vehicle.half_width
-    _flag(np.ascontiguousarray(scores.simulated), world.areas, *own, flags)
+def label_rollouts(scores: Scores, world: World) -> ProposalLabels:
+    """Labels of proposals that were scored in `world`."""
+    planned = slice(STEPS_PER_FRAME, None, STEPS_PER_FRAME)
     hits = scores.collision_idx != NO_STEP
     frames = world.objects.frame_of_step[scores.collision_idx[hits]]
-    boxes = np.zeros((count, HIT_COLUMNS))
+    boxes = np.zeros((len(hits), HIT_COLUMNS))
     corners = world.objects.corners[frames, scores.collision_object[hits]]
     boxes[hits] = _describe_boxes(corners, scores.simulated[0, 0, :3])
-    return ProposalLabels(flags[:, OFF_ROAD], flags[:, OFF_ROUTE], hits, boxes)
+    return ProposalLabels(scores.off_road[:, planned], scores.off_route[:, planned], hits, boxes)
 
 
 def _describe_boxes(corners: FloatArray, origin: FloatArray) -> FloatArray:
@@ -59,24 +54,3 @@ def _describe_boxes(corners: FloatArray, origin: FloatArray) -> FloatArray:
         np.hypot(*left.T),
     ]
     return np.stack(columns, axis=-1)
-
-
-@compile_kernel
-def _flag(
-    states: Any,
-    areas: AreaIndex,
-    rear_axle_to_center: float,
-    half_length: float,
-    half_width: float,
-    flags: Any,
-) -> None:
-    corners, centers = np.empty((NUM_POSES, 4, 2)), np.empty((NUM_POSES, 2))
-    near = np.empty(areas.kinds.shape[0], dtype=np.int64)
-    box = np.empty(4)
-    for n in range(states.shape[0]):
-        for t in range(NUM_POSES):
-            state = states[n, (t + 1) * STEPS_PER_FRAME]
-            place_ego(state, rear_axle_to_center, half_length, half_width, corners[t], centers[t])
-        box[0], box[1] = corners[:, :, 0].min(), corners[:, :, 1].min()
-        box[2], box[3] = corners[:, :, 0].max(), corners[:, :, 1].max()
-        flag_areas(corners, centers, areas, near[: find_near(areas.bounds, box, near)], flags[n])

@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from latentvla_agent.scoring.area_index import find_near
 from latentvla_agent.scoring.config import NUM_STATES, STEP_S, ScoringConfig
 from latentvla_agent.scoring.kernels import NO_STEP, Numbers, Rollout, SubScore, World, compile_kernel
+from latentvla_agent.scoring.metrics.area_cells import make_cells, no_cells
 from latentvla_agent.scoring.metrics.comfort import score_comfort
 from latentvla_agent.scoring.metrics.drivable_area_compliance import score_drivable_area
 from latentvla_agent.scoring.metrics.driving_direction_compliance import score_driving_direction
-from latentvla_agent.scoring.metrics.ego_area import NUM_FLAGS, find_near, flag_areas
+from latentvla_agent.scoring.metrics.ego_area import NUM_FLAGS, flag_areas
 from latentvla_agent.scoring.metrics.ego_progress import measure_progress
 from latentvla_agent.scoring.metrics.lane_keeping import score_lane_keeping
 from latentvla_agent.scoring.metrics.no_at_fault_collisions import NO_OBJECT, score_collisions
@@ -23,6 +25,7 @@ from latentvla_agent.scoring.simulation import Tracker, make_tracker, simulate_r
 from latentvla_agent.scoring.state import FloatArray, StateIndex, place_ego
 from latentvla_agent.scoring.versions import Rules
 
+WORTH_CELLS = 12  # plans from which on cells for all of them cost less than they save
 NUM_VALUES, NUM_STEPPED = len(SubScore), int(SubScore.PROGRESS)
 COLLISION, DRIVABLE_AREA = int(SubScore.COLLISION), int(SubScore.DRIVABLE_AREA)
 DRIVING_DIRECTION, TRAFFIC_LIGHT = int(SubScore.DRIVING_DIRECTION), int(SubScore.TRAFFIC_LIGHT)
@@ -32,8 +35,8 @@ COMFORT, PROGRESS = int(SubScore.COMFORT), int(SubScore.PROGRESS)
 
 @dataclass(frozen=True)
 class Rollouts:
-    """N rollouts: states (N, 41, 11), values (N, 8) by `SubScore`, first infractions (N, 7), `NO_STEP` for none, and
-    the objects (N,) of the first at-fault collisions, `NO_OBJECT` for none.
+    """N rollouts: states (N, 41, 11), values (N, 8) by `SubScore`, first infractions (N, 7), `NO_STEP` for none, the
+    objects (N,) of the first at-fault collisions, `NO_OBJECT` for none, and flags (N, 2, 41) of `ego_area`.
 
     A sub-score that the rules do not know is 1.
     """
@@ -42,6 +45,7 @@ class Rollouts:
     values: FloatArray
     first_steps: npt.NDArray[np.int64]
     struck: npt.NDArray[np.int64]
+    flags: npt.NDArray[np.bool_]
 
     def multiplier(self, rules: Rules) -> FloatArray:
         """Product (N,) of the multiplying sub-scores, in the devkit's order."""
@@ -86,52 +90,61 @@ def roll_out(poses: FloatArray, start: FloatArray, world: World, config: Scoring
         values=np.ones((count, NUM_VALUES)),
         first_steps=np.full((count, NUM_STEPPED), NO_STEP, dtype=np.int64),
         struck=np.full(count, NO_OBJECT, dtype=np.int64),
+        flags=np.empty((count, NUM_FLAGS, NUM_STATES), dtype=np.bool_),
     )
-    results = rollouts.states, rollouts.values, rollouts.first_steps, rollouts.struck
+    results = rollouts.states, rollouts.values, rollouts.first_steps, rollouts.struck, rollouts.flags
     _roll_out(poses, start, make_tracker(config), world, *results)
     return rollouts
 
 
 @compile_kernel
 def _roll_out(
-    poses: Any, start: Any, tracker: Tracker, world: World, states: Any, values: Any, first_steps: Any, struck: Any
+    poses: Any,
+    start: Any,
+    tracker: Tracker,
+    world: World,
+    states: Any,
+    values: Any,
+    first_steps: Any,
+    struck: Any,
+    flags: Any,
 ) -> None:
-    corners, centers = np.empty((NUM_STATES, 4, 2)), np.empty((NUM_STATES, 2))
-    flags = np.empty((NUM_FLAGS, NUM_STATES), dtype=np.bool_)
-    numbers = world.numbers
+    count, numbers = poses.shape[0], world.numbers
+    corners, centers = np.empty((count, NUM_STATES, 4, 2)), np.empty((count, NUM_STATES, 2))
     near_areas = np.empty(world.areas.kinds.shape[0], dtype=np.int64)
     near_objects = np.empty(world.objects.reach.shape[0], dtype=np.int64)
     skip = np.empty(world.objects.reach.shape[0], dtype=np.bool_)
-    for n in range(poses.shape[0]):
+    for n in range(count):
         simulate_rollout(poses[n], start, tracker, states[n])
-        for t in range(NUM_STATES):
-            place_ego(
-                states[n, t],
-                numbers.rear_axle_to_center,
-                numbers.half_length,
-                numbers.half_width,
-                corners[t],
-                centers[t],
-            )
-        box = _bound_ego(corners, 0.0)
+        _place_egos(states[n], numbers, corners[n], centers[n])
+    whole = corners.reshape(count * NUM_STATES, 4, 2)
+    cells = make_cells(world.areas, _bound_ego(whole, 0.0)) if count >= WORTH_CELLS else no_cells()
+    for n in range(count):
+        box = _bound_ego(corners[n], 0.0)
         areas = near_areas[: find_near(world.areas.bounds, box, near_areas)]
-        flag_areas(corners, centers, world.areas, areas, flags)
-        box = _bound_ego(corners, _projection_reach(states[n], numbers))
+        flag_areas(corners[n], centers[n], world.areas, areas, cells, flags[n])
+        box = _bound_ego(corners[n], _projection_reach(states[n], numbers))
         objects = near_objects[: find_near(world.objects.bounds, box, near_objects)]
-        rollout = Rollout(states[n], corners, centers, flags, areas, objects, skip)
+        rollout = Rollout(states[n], corners[n], centers[n], flags[n], areas, objects, skip)
         struck[n] = _score(rollout, world, values[n], first_steps[n])
 
 
 @compile_kernel
+def _place_egos(states: Any, numbers: Numbers, corners: Any, centers: Any) -> None:
+    shift, half_length, half_width = numbers.rear_axle_to_center, numbers.half_length, numbers.half_width
+    for t in range(states.shape[0]):
+        place_ego(states[t], shift, half_length, half_width, corners[t], centers[t])
+
+
+@compile_kernel
 def _bound_ego(corners: Any, margin: float) -> Any:
-    box = np.array([np.inf, np.inf, -np.inf, -np.inf])
+    """Box (4,) around corners (T, 4, 2), wider by the margin on all sides."""
+    low_x, low_y, high_x, high_y = np.inf, np.inf, -np.inf, -np.inf
     for t in range(corners.shape[0]):
         for c in range(4):
-            box[0], box[1] = min(box[0], corners[t, c, 0]), min(box[1], corners[t, c, 1])
-            box[2], box[3] = max(box[2], corners[t, c, 0]), max(box[3], corners[t, c, 1])
-    box[:2] -= margin
-    box[2:] += margin
-    return box
+            low_x, low_y = min(low_x, corners[t, c, 0]), min(low_y, corners[t, c, 1])
+            high_x, high_y = max(high_x, corners[t, c, 0]), max(high_y, corners[t, c, 1])
+    return low_x - margin, low_y - margin, high_x + margin, high_y + margin
 
 
 @compile_kernel

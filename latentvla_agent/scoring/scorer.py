@@ -18,6 +18,7 @@ from latentvla_agent.scoring.interpolation import sample_trajectories
 from latentvla_agent.scoring.kernels import SubScore, World
 from latentvla_agent.scoring.metric_cache import MetricCache, make_world
 from latentvla_agent.scoring.metrics.comfort import compare_plans
+from latentvla_agent.scoring.metrics.ego_area import OFF_ROAD, OFF_ROUTE
 from latentvla_agent.scoring.metrics.ego_progress import normalise_progress
 from latentvla_agent.scoring.rollouts import Rollouts, roll_out
 from latentvla_agent.scoring.state import FloatArray
@@ -42,7 +43,8 @@ class Scores:
     `two_frame_extended_comfort` is NaN where there is no plan half a second earlier. `progress_raw` (N, 2): metres of
     the reference plan and of this one. `collision_idx`, `ttc_idx` (N,): 10 Hz step of the first at-fault collision and
     of the first TTC infraction, -1 for none. `collision_object` (N,): which of the scene's objects that collision is
-    with, -1 for none. `simulated` (N, 41, 11): the rollouts.
+    with, -1 for none. `simulated` (N, 41, 11): the rollouts; `off_road`, `off_route` (N, 41): where a corner of the ego
+    box is off the drivable area, and its centre off the route.
     """
 
     sub_scores: Dict[str, FloatArray]
@@ -53,6 +55,8 @@ class Scores:
     off_road_idx: npt.NDArray[np.int64]
     collision_object: npt.NDArray[np.int64]
     simulated: FloatArray
+    off_road: npt.NDArray[np.bool_]
+    off_route: npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -151,6 +155,8 @@ class Scorer:
             off_road_idx=rollouts.first_steps[:, SubScore.DRIVABLE_AREA],
             collision_object=rollouts.struck,
             simulated=rollouts.states,
+            off_road=rollouts.flags[:, OFF_ROAD],
+            off_route=rollouts.flags[:, OFF_ROUTE],
         )
 
 

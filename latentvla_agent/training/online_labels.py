@@ -76,8 +76,7 @@ class ProposalScorer:
     def _label_scene(self, scene: Scene) -> List[npt.NDArray[np.float32]]:
         cache, proposals = scene
         scores = self._scorer.score(cache, proposals)
-        world = self._scorer.world_of(cache)
-        labels = label_rollouts(scores, world, self._scorer.config)
+        labels = label_rollouts(scores, self._scorer.world_of(cache))
         columns = {**scores.sub_scores, "score": scores.score}
         return [
             np.stack([columns[name] for name in self._names], axis=-1).astype(np.float32),

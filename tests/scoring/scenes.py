@@ -9,11 +9,13 @@ import numpy as np
 import shapely
 
 from latentvla_agent.data.scene import Annotations, EgoStatus, Frame, Scene, SceneMetadata
-from latentvla_agent.scoring.areas import AreaKind, AreaPolygons, flatten_areas, index_areas
+from latentvla_agent.scoring.area_index import index_areas
+from latentvla_agent.scoring.areas import AreaKind, AreaPolygons, flatten_areas
 from latentvla_agent.scoring.config import DEFAULT_CONFIG, NUM_STATES, STEP_S, ScoringConfig
 from latentvla_agent.scoring.kernels import Areas, Lights, Objects, Rollout, SubScore, World
 from latentvla_agent.scoring.lights import make_lights
 from latentvla_agent.scoring.metric_cache import MetricCache, make_world
+from latentvla_agent.scoring.metrics.area_cells import no_cells
 from latentvla_agent.scoring.metrics.comfort import make_comfort
 from latentvla_agent.scoring.metrics.ego_area import NUM_FLAGS, OFF_ROAD, OFF_ROUTE, flag_areas
 from latentvla_agent.scoring.observation import ObjectType, Tracks, observe_tracks
@@ -125,7 +127,7 @@ def place_rollout(states: FloatArray, world: World, **flags: Any) -> Rollout:
     centers = np.ascontiguousarray(ego_centers(states, VEHICLE))
     found = np.empty((NUM_FLAGS, NUM_STATES), dtype=np.bool_)
     near_areas = np.arange(len(world.areas.kinds))
-    flag_areas(corners, centers, world.areas, near_areas, found)
+    flag_areas(corners, centers, world.areas, near_areas, no_cells(), found)
     for row, name in ((OFF_ROAD, "off_road"), (OFF_ROUTE, "off_route")):
         if name in flags:
             found[row] = False

@@ -21,7 +21,11 @@ PROGRESS = RNG.random(200)
 
 def total(rules: Rules, extended_comfort: Optional[FloatArray] = None) -> FloatArray:
     rollouts = Rollouts(
-        np.empty((200, 41, 11)), VALUES, np.empty((200, 7), dtype=np.int64), np.empty(200, dtype=np.int64)
+        np.empty((200, 41, 11)),
+        VALUES,
+        np.empty((200, 7), dtype=np.int64),
+        np.empty(200, dtype=np.int64),
+        np.empty((200, 2, 41), dtype=np.bool_),
     )
     return aggregate(VALUES, rollouts.multiplier(rules), PROGRESS, WeightConfig(), rules, extended_comfort)
 

@@ -27,7 +27,7 @@ def label(cache: MetricCache, *trajectories: npt.NDArray[np.float64]) -> Tuple[S
     """Scores and labels."""
     scorer = Scorer()
     scores = scorer.score(cache, np.stack(trajectories))
-    labels = label_rollouts(scores, scorer.world_of(cache), scorer.config)
+    labels = label_rollouts(scores, scorer.world_of(cache))
     return scores, labels
 
 

@@ -7,82 +7,68 @@ from __future__ import annotations
 
 from typing import Any
 
-from latentvla_agent.scoring.areas import AreaKind, find_slab
+from latentvla_agent.scoring.area_index import INTERIOR, INTERSECTION, is_inside, is_lane, is_road
 from latentvla_agent.scoring.kernels import AreaIndex, compile_kernel
+from latentvla_agent.scoring.metrics.area_cells import (
+    ROAD_EDGE,
+    ROAD_INSIDE,
+    ROUTE_EDGE,
+    ROUTE_INSIDE,
+    AreaCells,
+    look_up,
+)
 
-LANE, LANE_CONNECTOR = int(AreaKind.LANE), int(AreaKind.LANE_CONNECTOR)
-INTERSECTION, INTERIOR = int(AreaKind.INTERSECTION), int(AreaKind.INTERSECTION_INTERIOR)
 OFF_ROAD, OFF_ROUTE, NUM_FLAGS = 0, 1, 2  # rows of the flags
 
 
 @compile_kernel
-def is_inside(areas: AreaIndex, p: int, x: float, y: float) -> bool:
-    """Whether (x, y) is strictly inside polygon p: odd parity of the edges that the ray to the right crosses; a point
-    on the border is outside."""
-    bounds = areas.bounds
-    if not (bounds[p, 0] <= x <= bounds[p, 2] and bounds[p, 1] <= y <= bounds[p, 3]):
-        return False  # also for the NaN of a plan that overflows
-    count = areas.slab_starts[p + 1] - areas.slab_starts[p]
-    slab = areas.slab_starts[p] + find_slab(y, bounds[p, 1], areas.slab_scales[p], count)
-    inside = False
-    for e in range(areas.edge_starts[slab], areas.edge_starts[slab + 1]):
-        ay, by = areas.edges[e, 1] - y, areas.edges[e, 3] - y
-        if (ay > 0.0) != (by > 0.0):
-            cross = (areas.edges[e, 0] - x) * by - (areas.edges[e, 2] - x) * ay
-            if cross == 0.0:
-                return False
-            if (cross > 0.0) == (by > ay):
-                inside = not inside
-        elif ay == 0.0:
-            ax, bx = areas.edges[e, 0] - x, areas.edges[e, 2] - x
-            if ax == 0.0 or (by == 0.0 and (ax > 0.0) != (bx > 0.0)):
-                return False  # on a vertex, or on a horizontal edge
-    return inside
-
-
-@compile_kernel
-def find_near(bounds: Any, box: Any, near: Any) -> int:
-    """Write the rows of `bounds` (P, 4) that meet the box (4,) into `near`; returns how many."""
-    count = 0
-    for p in range(bounds.shape[0]):
-        if box[2] < bounds[p, 0] or box[3] < bounds[p, 1] or box[0] > bounds[p, 2] or box[1] > bounds[p, 3]:
-            continue
-        near[count] = p
-        count += 1
-    return count
-
-
-@compile_kernel
-def _is_lane(kind: int) -> bool:
-    return kind == LANE or kind == LANE_CONNECTOR
-
-
-@compile_kernel
-def flag_areas(corners: Any, centers: Any, areas: AreaIndex, near: Any, flags: Any) -> None:
+def flag_areas(corners: Any, centers: Any, areas: AreaIndex, near: Any, cells: AreaCells, flags: Any) -> None:
     """Set the rows of flags (2, 41): a corner is in no lane group, intersection or car park; the centre is in no lane
-    of the route. Only the polygons `near` are looked at, that of the last step first."""
+    of the route. What the cells do not know is looked up in the polygons `near`, that of the last step first."""
     road, lane = 0, 0
     for t in range(corners.shape[0]):
-        covered = 0  # one bit per corner
-        for i in range(near.shape[0]):
-            p = near[_swap_front(i, road)]
-            if _is_lane(areas.kinds[p]) or areas.kinds[p] == INTERIOR:
-                continue
-            before = covered
-            for c in range(4):
-                if not covered & (1 << c) and is_inside(areas, p, corners[t, c, 0], corners[t, c, 1]):
-                    covered |= 1 << c
-            if covered == 15:
-                road = _swap_front(i, road) if before == 0 else road
-                break
+        covered, is_off = 0, False  # one bit per corner
+        for c in range(4):
+            bits = look_up(cells, corners[t, c, 0], corners[t, c, 1])
+            covered |= (1 << c) if bits & ROAD_INSIDE else 0
+            is_off |= not bits & (ROAD_INSIDE | ROAD_EDGE)
+        if not is_off and covered != 15:
+            covered, road = _cover_corners(corners[t], areas, near, covered, road)
         flags[OFF_ROAD, t] = covered != 15
-        flags[OFF_ROUTE, t] = True
-        for i in range(near.shape[0]):
-            p = near[_swap_front(i, lane)]
-            if areas.on_route[p] and is_inside(areas, p, centers[t, 0], centers[t, 1]):
-                flags[OFF_ROUTE, t] = False
-                lane = _swap_front(i, lane)
-                break
+        bits = look_up(cells, centers[t, 0], centers[t, 1])
+        flags[OFF_ROUTE, t] = not bits & ROUTE_INSIDE
+        if bits & ROUTE_EDGE and not bits & ROUTE_INSIDE:
+            found = _find_lane(centers[t, 0], centers[t, 1], areas, near, lane)
+            flags[OFF_ROUTE, t] = found < 0
+            lane = max(found, 0)
+
+
+@compile_kernel
+def _cover_corners(corners: Any, areas: AreaIndex, near: Any, covered: int, hint: int) -> Any:
+    """The bits of the corners (4, 2) that are on the road, those of `covered` known before, and the place in `near` of
+    the polygon that holds all the others, if one does; `hint` is looked at first."""
+    known = covered
+    for i in range(near.shape[0]):
+        p = near[_swap_front(i, hint)]
+        if not is_road(areas.kinds[p]):
+            continue
+        before = covered
+        for c in range(4):
+            if not covered & (1 << c) and is_inside(areas, p, corners[c, 0], corners[c, 1]):
+                covered |= 1 << c
+        if covered == 15:
+            return covered, _swap_front(i, hint) if before == known else hint
+    return covered, hint
+
+
+@compile_kernel
+def _find_lane(x: float, y: float, areas: AreaIndex, near: Any, hint: int) -> int:
+    """The place in `near` of a lane of the route that holds (x, y), -1 for none; `hint` is looked at first."""
+    for i in range(near.shape[0]):
+        place = _swap_front(i, hint)
+        if areas.on_route[near[place]] and is_inside(areas, near[place], x, y):
+            return place
+    return -1
 
 
 @compile_kernel
@@ -98,7 +84,7 @@ def is_between_lanes(corners: Any, areas: AreaIndex, near: Any) -> bool:
     """Whether corners (4, 2) lie in more than one lane and no lane holds all four."""
     lanes_touched = 0
     for p in near:
-        if not _is_lane(areas.kinds[p]):
+        if not is_lane(areas.kinds[p]):
             continue
         held = 0
         for c in range(4):

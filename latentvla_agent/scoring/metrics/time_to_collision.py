@@ -21,8 +21,8 @@ def score_time_to_collision(rollout: Rollout, world: World) -> Tuple[float, int]
     is first met is ignored from then on. v1.1 looks at all 41 steps, v2.2 at the first 32; each at 0, 0.3, 0.6 and
     0.9 s ahead.
     """
-    # Only arrays travel into the inner function: to hand over whole structures costs more than what it does.
     numbers, objects, near, skip = world.numbers, world.objects, rollout.near_objects, rollout.skip
+    corners, centers = rollout.corners, rollout.centers
     radius = np.hypot(numbers.half_length, numbers.half_width) + ROOM
     for k in near:
         skip[k] = objects.ignored[k]
@@ -36,46 +36,18 @@ def score_time_to_collision(rollout: Rollout, world: World) -> Tuple[float, int]
             ahead = projection * numbers.ttc_stride
             f = objects.frame_of_step[t + ahead]
             x, y = speed * (ahead * STEP_S) * cos, speed * (ahead * STEP_S) * sin
-            place = 0
-            while True:
-                place = _find_contact(
-                    rollout.corners[t], rollout.centers[t], x, y, radius, place, near, skip,
-                    objects.reach, objects.centers[f], objects.corners[f], objects.present[f],
-                )  # fmt: skip
-                if place == near.shape[0]:
-                    break
-                if _counts(rollout, world, t, objects.centers[f, near[place]]):
+            moved_x, moved_y = centers[t, 0] + x, centers[t, 1] + y
+            for k in near:
+                dx, dy = objects.centers[f, k, 0] - moved_x, objects.centers[f, k, 1] - moved_y
+                reach = radius + objects.reach[k]
+                if dx * dx + dy * dy > reach * reach or skip[k] or not objects.present[f, k]:
+                    continue
+                if not boxes_touch(corners[t] + np.array([x, y]), objects.corners[f, k]):
+                    continue
+                if _counts(rollout, world, t, objects.centers[f, k]):
                     return 0.0, t
-                skip[near[place]] = True
+                skip[k] = True
     return 1.0, NO_STEP
-
-
-@compile_kernel
-def _find_contact(
-    box: Any,
-    center: Any,
-    x: float,
-    y: float,
-    radius: float,
-    place: int,
-    near: Any,
-    skip: Any,
-    reach: Any,
-    centers: Any,
-    corners: Any,
-    present: Any,
-) -> int:
-    """The next place from `place` in `near` whose object the box meets once it is moved by (x, y), or the end."""
-    moved_x, moved_y = center[0] + x, center[1] + y
-    for i in range(place, near.shape[0]):
-        k = near[i]
-        dx, dy = centers[k, 0] - moved_x, centers[k, 1] - moved_y
-        room = radius + reach[k]
-        if dx * dx + dy * dy > room * room or skip[k] or not present[k]:
-            continue
-        if boxes_touch(box + np.array([x, y]), corners[k]):
-            return i
-    return near.shape[0]
 
 
 @compile_kernel

@@ -11,7 +11,8 @@ import numpy as np
 from latentvla_agent.data.maps import CityMap, Lane, Roadblock
 from latentvla_agent.data.scene import Frame
 from latentvla_agent.scoring.aggregation import aggregate
-from latentvla_agent.scoring.areas import crop_areas, flatten_areas, index_areas
+from latentvla_agent.scoring.area_index import index_areas
+from latentvla_agent.scoring.areas import crop_areas, flatten_areas
 from latentvla_agent.scoring.config import ScoringConfig
 from latentvla_agent.scoring.kernels import AreaIndex, Areas, SubScore, World
 from latentvla_agent.scoring.metrics.comfort import make_comfort
