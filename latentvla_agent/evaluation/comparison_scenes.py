@@ -13,6 +13,7 @@ from latentvla_agent.data.splits import SceneFilter, Split
 from latentvla_agent.errors import DataError
 from latentvla_agent.evaluation.comparison_results import Result
 from latentvla_agent.evaluation.journal import read_lines
+from latentvla_agent.evaluation.results import SUMMARY_FILE
 from latentvla_agent.evaluation.scene_source import find_cache
 from latentvla_agent.evaluation.stages import Prediction, StageSetup
 
@@ -36,7 +37,7 @@ def open_scenes(result: Result, log_by_token: Mapping[str, str], moved: Optional
 
     Raises `DataError` where they no longer are.
     """
-    path = result.path.parent / "summary.json"
+    path = result.path.parent / SUMMARY_FILE
     try:
         summary = json.loads(path.read_text("utf-8"))
         described = summary["split"]

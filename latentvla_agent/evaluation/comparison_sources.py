@@ -14,10 +14,9 @@ from latentvla_agent.evaluation.comparison_stock import read_stock, tell_metric
 from latentvla_agent.evaluation.comparison_tables import TOLERANCE, Table, check_tokens, read_row, read_table
 from latentvla_agent.evaluation.costs import COSTS
 from latentvla_agent.evaluation.report_sections import list_losses
-from latentvla_agent.evaluation.results import ResultRow, summarise_agent
+from latentvla_agent.evaluation.results import SCORES_FILE, SUMMARY_FILE, ResultRow, summarise_agent
 from latentvla_agent.scoring.versions import ALL_METRICS, Metric, find_metric
 
-SCORES_FILE = "scores.csv"
 SUMMARY_FIELDS = {
     **{"metric": str, "scorer": str, "split": dict, "versions": dict, "agents": list},
     **{"bad_logs": list, "missing_logs": list, "missing_tokens": int},
@@ -66,10 +65,10 @@ def _read_alone(table: Table, metric: Optional[Metric]) -> List[Result]:
     told, _ = tell_metric(table, metric)
     if told.rules.generation == 2:
         raise DataError(
-            f"{table.path}: expected {SCORES_FILE} and summary.json: its rows don't tell one stage from two"
+            f"{table.path}: expected {SCORES_FILE} and {SUMMARY_FILE}: its rows don't tell one stage from two"
         )
     rows = _read_rows(table, told)
-    notes = (f"{table.path} has no summary.json beside it: nobody can see of which split and version it is",)
+    notes = (f"{table.path} has no {SUMMARY_FILE} beside it: nobody can see of which split and version it is",)
     results = []
     for agent, own in rows.items():
         check_tokens(table.path, agent, own)
@@ -89,12 +88,12 @@ def _read_rows(table: Table, metric: Metric) -> Dict[str, List[ResultRow]]:
 
 
 def _read_run(table: Table) -> List[Result]:
-    summary = _read_summary(table.path.parent / "summary.json")
+    summary = _read_summary(table.path.parent / SUMMARY_FILE)
     metric = find_metric(summary["metric"], ALL_METRICS)
     rows = _read_rows(table, metric)
     known = [described["agent"] for described in summary["agents"]]
     for agent in set(rows).difference(known):
-        raise DataError(f"{table.path}: agent {agent!r} is not in summary.json")
+        raise DataError(f"{table.path}: agent {agent!r} is not in {SUMMARY_FILE}")
     facts = _collect_facts(summary, metric)
     losses = list_losses({**summary, "agents": ()})  # failed scenes are counted from the rows
     notes = tuple(f"{table.path.parent} is incomplete: {loss}" for loss in losses)
@@ -131,7 +130,7 @@ def _average(
     if not is_close(means["score"], described.get("score")):
         raise DataError(
             f"{table.path}: expected a mean of {described.get('score')} for {described['agent']}, as in "
-            f"summary.json, got {means['score']}; the two files are not of one run"
+            f"{SUMMARY_FILE}, got {means['score']}; the two files are not of one run"
         )
     return {name: means[name] for name in ("score", *metric.columns)}
 
@@ -143,7 +142,7 @@ def _read_stages(table: Table, described: Mapping[str, Any], metric: Metric) -> 
         part = described.get(stage[1:])
         means.update({name + stage: part.get(name) if isinstance(part, dict) else None for name in metric.columns})
     if means["score"] is None or not all(value is None or _is_score(value) for value in means.values()):
-        raise DataError(f"{table.path}: expected scores of two stages in summary.json, got {means}")
+        raise DataError(f"{table.path}: expected scores of two stages in {SUMMARY_FILE}, got {means}")
     return means
 
 
@@ -155,7 +154,7 @@ def _read_summary(path: Path) -> Dict[str, Any]:
     try:
         summary = json.loads(path.read_text("utf-8"))
     except OSError as error:
-        raise DataError(f"{path}: expected beside scores.csv, cannot be read ({error.strerror})") from error
+        raise DataError(f"{path}: expected beside {SCORES_FILE}, cannot be read ({error.strerror})") from error
     except ValueError as error:
         raise DataError(f"{path}: not a readable JSON file ({error})") from error
     if not isinstance(summary, dict):

@@ -22,7 +22,7 @@ from latentvla_agent.evaluation.nuscenes_setup import NuScenesGrader, NuScenesSe
 from latentvla_agent.evaluation.nuscenes_summary import summarise_nuscenes
 from latentvla_agent.evaluation.open_loop import measure_plans, read_plans
 from latentvla_agent.evaluation.provenance import describe_agent, hash_list, hash_mapping, list_versions
-from latentvla_agent.evaluation.results import ResultRow, write_csv
+from latentvla_agent.evaluation.results import SCORES_FILE, SUMMARY_FILE, ResultRow, write_csv
 from latentvla_agent.evaluation.stage_loop import StageLoop
 from latentvla_agent.scoring.versions import NUSCENES_METRIC
 from latentvla_agent.scoring.warm_up import compile_kernels
@@ -98,8 +98,8 @@ def evaluate_nuscenes(run: NuScenesRun) -> Dict[str, Any]:
         rows = score_plans(run, identity, samples, plans, predictions) if samples.scored else []
         summary = summarise_nuscenes(identity, samples, predictions, measured, rows)
         if rows:
-            write_output(run.out / "scores.csv", write_csv(rows, NUSCENES_METRIC))
-        write_output(run.out / "summary.json", (json.dumps(summary, indent=1) + "\n").encode())
+            write_output(run.out / SCORES_FILE, write_csv(rows, NUSCENES_METRIC))
+        write_output(run.out / SUMMARY_FILE, (json.dumps(summary, indent=1) + "\n").encode())
     return summary
 
 

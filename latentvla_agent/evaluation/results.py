@@ -13,7 +13,8 @@ import numpy as np
 from latentvla_agent.scoring.scorer import Scores
 from latentvla_agent.scoring.versions import Metric
 
-SCORE_DECIMALS = 12  # of means in summary.json: the order of addition shall not show
+SCORES_FILE, SUMMARY_FILE = "scores.csv", "summary.json"  # in the folder of a run
+SCORE_DECIMALS = 12  # of means in the summary: the order of addition shall not show
 
 
 @dataclass(frozen=True)

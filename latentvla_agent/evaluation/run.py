@@ -30,7 +30,7 @@ from latentvla_agent.evaluation.provenance import (
     list_versions,
 )
 from latentvla_agent.evaluation.report import make_report
-from latentvla_agent.evaluation.results import ResultRow, write_csv
+from latentvla_agent.evaluation.results import SCORES_FILE, SUMMARY_FILE, ResultRow, write_csv
 from latentvla_agent.evaluation.shadow import compare_with_embedded, warn_of_differences
 from latentvla_agent.evaluation.stage_loop import StageLoop
 from latentvla_agent.evaluation.stages import ScoreHandler, StageSetup
@@ -144,7 +144,7 @@ def evaluate(run: Run) -> Dict[str, Any]:
         scored = score_scenes(run, identity, predictions)
         rows, extras = finish_rows(run, scored)
         summary = summarise_run(run, identity, rows, predictions, extras)
-        write_output(run.out / "scores.csv", write_csv(rows, run.metric))
+        write_output(run.out / SCORES_FILE, write_csv(rows, run.metric))
         write_summary(run, summary)
         report = make_report(summary, rows, predictions, run.setup(), run.index.refs)
         write_output(run.out / "report.html", report)
@@ -158,7 +158,7 @@ def evaluate(run: Run) -> Dict[str, Any]:
 
 def write_summary(run: Run, summary: Mapping[str, Any]) -> None:
     """Write `summary.json`."""
-    write_output(run.out / "summary.json", (json.dumps(summary, indent=1) + "\n").encode())
+    write_output(run.out / SUMMARY_FILE, (json.dumps(summary, indent=1) + "\n").encode())
 
 
 def check_run(run: Run) -> None:
