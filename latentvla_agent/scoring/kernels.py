@@ -13,6 +13,8 @@ Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 # No fastmath: a score must not depend on the order in which a compiler likes to add. The GIL is released.
 _decorate: Any = numba.njit(cache=True, nogil=True, error_model="numpy")
 compile_kernel: Callable[[Kernel], Kernel] = _decorate
+_decorate_inline: Any = numba.njit(nogil=True, error_model="numpy", inline="always")
+inline_kernel: Callable[[Kernel], Kernel] = _decorate_inline  # where to hand over whole structures would cost the most
 _make_intrinsic: Any = intrinsic
 
 

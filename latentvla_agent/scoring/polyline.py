@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Tuple
 
 import numpy as np
 import shapely
@@ -40,6 +40,22 @@ def project_point(vertices: Any, x: float, y: float) -> float:
 def _measure_segment(vertices: Any, i: int) -> float:
     dx, dy = vertices[i + 1, 0] - vertices[i, 0], vertices[i + 1, 1] - vertices[i, 1]
     return np.sqrt(dx * dx + dy * dy)
+
+
+@compile_kernel
+def find_stretch(vertices: Any, points: Any, limit: float) -> Tuple[int, int]:
+    """The range of vertices of the line (M, 2) beyond which no segment comes within `limit` [m] of the box around
+    points (N, 2)."""
+    reach = limit + 1e-6  # a border that is rounded leaves nothing out
+    low_x, low_y = points[:, 0].min() - reach, points[:, 1].min() - reach
+    high_x, high_y = points[:, 0].max() + reach, points[:, 1].max() + reach
+    first, last = vertices.shape[0], 0
+    for i in range(vertices.shape[0] - 1):
+        ax, ay, bx, by = vertices[i, 0], vertices[i, 1], vertices[i + 1, 0], vertices[i + 1, 1]
+        if max(ax, bx) < low_x or max(ay, by) < low_y or min(ax, bx) > high_x or min(ay, by) > high_y:
+            continue
+        first, last = min(first, i), i + 2
+    return first, max(first, last)
 
 
 @compile_kernel

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from latentvla_agent.scoring.area_index import find_near
 from latentvla_agent.scoring.config import NUM_STATES, STEP_S, ScoringConfig
-from latentvla_agent.scoring.kernels import NO_STEP, Numbers, Rollout, SubScore, World, compile_kernel
+from latentvla_agent.scoring.kernels import NO_STEP, Numbers, Rollout, SubScore, World, compile_kernel, inline_kernel
 from latentvla_agent.scoring.metrics.area_cells import make_cells, no_cells
 from latentvla_agent.scoring.metrics.comfort import score_comfort
 from latentvla_agent.scoring.metrics.drivable_area_compliance import score_drivable_area
@@ -156,7 +156,7 @@ def _projection_reach(states: Any, numbers: Numbers) -> float:
     return fastest * numbers.ttc_stride * (numbers.ttc_projections - 1) * STEP_S + 1e-3
 
 
-@compile_kernel
+@inline_kernel
 def _score(rollout: Rollout, world: World, values: Any, steps: Any) -> int:
     """Fill values (8,) and first steps (7,) of one rollout; returns the object of the first at-fault collision."""
     numbers = world.numbers

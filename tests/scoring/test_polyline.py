@@ -9,7 +9,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from latentvla_agent.data.maps import discretise_line
-from latentvla_agent.scoring.polyline import Polyline, find_within, project_point
+from latentvla_agent.scoring.polyline import Polyline, find_stretch, find_within, project_point
 
 coordinates = st.floats(-100.0, 100.0, allow_nan=False).map(lambda value: round(value, 3))
 points = st.tuples(coordinates, coordinates)
@@ -64,6 +64,23 @@ def test_the_hinted_segment_is_taken_where_it_is_near_enough() -> None:
     assert find_within(vertices, 15.0, 0.5, 0.5, 0) == 1, "the limit counts as within"
     assert find_within(vertices, 15.0, 0.6, 0.5, 0) == -1
     assert find_within(np.array([[5.0, 5.0], [5.0, 5.0]]), 5.0, 5.4, 0.5, 0) == 0, "a segment without length"
+
+
+@given(lines, st.lists(points, min_size=1, max_size=5), st.floats(0.0, 50.0))
+@settings(max_examples=300, deadline=None)
+def test_what_is_near_a_point_is_in_the_stretch_of_all(vertices: list, several: list, limit: float) -> None:
+    line, places = np.array(vertices), np.array(several)
+    first, last = find_stretch(line, places, limit)
+    for x, y in places:
+        found = find_within(line[first:last], x, y, limit, 0)
+        assert (found >= 0) == (find_within(line, x, y, limit, 0) >= 0)
+
+
+def test_a_stretch_leaves_out_what_is_far() -> None:
+    line, places = np.array([[0.0, 0.0], [10.0, 0.0], [20.0, 0.0], [30.0, 0.0]]), np.array([[14.0, 0.2], [16.0, 0.2]])
+    assert find_stretch(line, places, 1.0) == (1, 3)
+    assert find_stretch(line, places + [0.0, 9.0], 1.0) == (4, 4), "nothing at all"
+    assert find_stretch(line, places * np.nan, 1.0) == (0, 4), "nobody knows"
 
 
 def test_offset_is_to_the_left_of_each_vertex() -> None:
