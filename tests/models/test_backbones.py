@@ -156,6 +156,15 @@ def test_a_vision_transformer_takes_pictures_of_any_size() -> None:
     assert found.shape == (1, 192, 2, 4) and backbone.strides == (16,)
 
 
+def test_a_frozen_one_looks_at_each_picture_for_itself_and_sees_the_same() -> None:
+    backbone = make_backbone(FROZEN)
+    pictures = torch.rand(3, 3, 64, 96)
+    maps, together = backbone(pictures), backbone.network(pictures)
+    assert len(maps) == len(together) == 2
+    for own, whole in zip(maps, together):
+        torch.testing.assert_close(own, whole, rtol=0.0, atol=1e-5)
+
+
 def test_one_that_is_frozen_later_stays_so() -> None:
     backbone = make_backbone(BackboneConfig("resnet18", (1,)))
     model = torch.nn.Sequential(torch.nn.Conv2d(3, 3, 1), backbone)
