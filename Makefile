@@ -49,6 +49,11 @@ BENCH_OPTIONS = --out "$(or $(OUT),runs/bench)" \
 SEEDS ?= 0
 PLANNERS ?= ipad-tiny ipad-blind-tiny transfuser-tiny transfuser-blind-tiny ego-status-mlp
 
+# How many stages train runs at once, each on its share of the cores.
+JOBS ?= 2
+SHARE = $(shell $(PYTHON) -c "import os; print(max(1, (os.cpu_count() or 1) // $(JOBS)))")
+ON_SHARE = --set threads=$(SHARE) --set workers=$(SHARE)
+
 .DEFAULT_GOAL := help
 .PHONY: help install eval-navsim eval-nuscenes train train-planners bench test test-fast test-all test-navsim lint types compat format clean
 
@@ -81,14 +86,26 @@ train-planners: $(STAMP)  ## Train the tiny planners and their blind controls on
 	$(foreach seed,$(SEEDS),$(foreach config,$(PLANNERS),\
 		$(BIN)/latentvla train planner --config $(config) --seed $(seed) &&)) true
 
-train: PLANNERS := ipad-tiny transfuser-tiny
-train: train-planners  ## The whole chain, seed 0: planners, latent actions, teacher, students, fused planners (resumable)
-	$(BIN)/latentvla world make --split minitown-unlabelled
+train: $(STAMP)  ## The whole chain, seed 0, JOBS=2 stages side by side: planners to fused planners (resumable)
+	$(foreach split,minitown-train minitown-dev minitown-unlabelled,$(BIN)/latentvla world make --split $(split) &&) true
 	$(BIN)/latentvla world render --split minitown-unlabelled --sensor cam_f0 --frames window
-	$(BIN)/latentvla train latent-actions
-	$(BIN)/latentvla train teacher
-	$(foreach config,distillation-tiny distillation-transfuser-tiny,$(BIN)/latentvla train distill --config $(config) &&) true
-	$(foreach config,latentvla-tiny latentvla-transfuser-tiny,$(BIN)/latentvla train planner --config $(config) &&) true
+	$(MAKE) -j$(JOBS) $(addprefix train-,latentvla-tiny latentvla-transfuser-tiny)
+
+# Stages of train. Two on one core each are through earlier than one after the other on both.
+STAGES := latent-actions teacher ipad-tiny transfuser-tiny distillation-tiny distillation-transfuser-tiny \
+	latentvla-tiny latentvla-transfuser-tiny
+.PHONY: $(addprefix train-,$(STAGES))
+train-latent-actions train-teacher: train-%:
+	$(BIN)/latentvla train $* $(ON_SHARE)
+train-distillation-tiny train-distillation-transfuser-tiny: train-%:
+	$(BIN)/latentvla train distill --config $* $(ON_SHARE)
+train-ipad-tiny train-transfuser-tiny train-latentvla-tiny train-latentvla-transfuser-tiny: train-%:
+	$(BIN)/latentvla train planner --config $* $(ON_SHARE)
+train-teacher: train-latent-actions
+train-distillation-tiny: train-teacher train-ipad-tiny
+train-distillation-transfuser-tiny: train-teacher train-transfuser-tiny
+train-latentvla-tiny: train-distillation-tiny
+train-latentvla-transfuser-tiny: train-distillation-transfuser-tiny
 
 bench: $(STAMP)  ## Measure the scorer on one core, beside a devkit where one is named (variables below)
 	$(strip $(BIN)/latentvla bench $(BENCH_OPTIONS))

@@ -29,6 +29,7 @@ from latentvla_agent.training.processes import PATIENCE, find_share, first_alone
 
 LAST, BEST, WEIGHTS, RUN, LOGS = "last.ckpt", "best.ckpt", "model.safetensors", "training.json", "logs"
 IDENTITY, REPORT = "identity.json", "report.json"
+MACHINE = ("threads", "workers")  # say how fast one learns, not what: another machine may go on
 DEV_SCORE = "dev_score"  # the higher, the better
 
 
@@ -124,7 +125,8 @@ def quieten() -> None:
 
 def claim_folder(out: Path, training: TrainingConfig, seed: int, facts: Mapping[str, Any]) -> None:
     """Make the folder of a training, or recognise it; raises `ConfigError` where it holds another one."""
-    path, identity = out / IDENTITY, {"training": asdict(training), "seed": seed, **facts}
+    settings = {name: value for name, value in asdict(training).items() if name not in MACHINE}
+    path, identity = out / IDENTITY, {"training": settings, "seed": seed, **facts}
     content = json.dumps(identity, indent=1, sort_keys=True, default=str)
     if path.is_file() and path.read_text() != content:
         raise ConfigError(f"{out}: holds another training (see {path.name}); name another --out, or delete it")
