@@ -198,7 +198,7 @@ def test_unknown_agents_get_a_suggestion(tmp_path: Path) -> None:
 
 
 def test_published_results_are_compared_as_they_lie_in_the_repository() -> None:
-    folder = Path(__file__).resolve().parents[2] / "results" / "minitown-val" / "planners"
+    folder = Path(__file__).resolve().parents[2] / "results" / "minitown-val" / "ipad"
     results = read_results(str(folder))
     groups: Dict[str, List[Any]] = {"ipad": [], "ipad_blind": []}
     for result in results:
