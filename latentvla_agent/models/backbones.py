@@ -68,8 +68,8 @@ class Backbone(nn.Module):
         with torch.no_grad():
             if pictures.device.type != "cpu":
                 return list(self.network(pictures))
-            # One by one: the same maps to the last bit in half the time, for maps of several pictures are so large
-            # that malloc asks the system for new pages each time.
+            # One by one: the same maps to the last bit, on one thread in half the time, for maps of several pictures
+            # are so large that malloc asks the system for new pages each time.
             return [torch.cat(maps) for maps in zip(*(self.network(picture) for picture in pictures.split(1)))]
 
     def stages(self) -> List[List[nn.Module]]:
