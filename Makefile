@@ -49,10 +49,12 @@ BENCH_OPTIONS = --out "$(or $(OUT),runs/bench)" \
 SEEDS ?= 0
 PLANNERS ?= ipad-tiny ipad-blind-tiny transfuser-tiny transfuser-blind-tiny ego-status-mlp
 
+make_worlds = $(foreach split,$(1),$(BIN)/latentvla world make --split $(split) &&) true
+
 # How many stages train runs at once, each on its share of the cores.
 JOBS ?= 2
-SHARE = $(shell $(PYTHON) -c "import os; print(max(1, (os.cpu_count() or 1) // $(JOBS)))")
-ON_SHARE = --set threads=$(SHARE) --set workers=$(SHARE)
+SHARE = $(shell $(BIN)/python -c "from latentvla_agent.evaluation.provenance import count_cores; print(max(1, count_cores() // $(JOBS)))")
+ON_SHARE = $(foreach share,$(SHARE),--set threads=$(share) --set workers=$(share))
 
 .DEFAULT_GOAL := help
 .PHONY: help install eval-navsim eval-nuscenes train train-planners bench test test-fast test-all test-navsim lint types compat format clean
@@ -82,24 +84,25 @@ eval-nuscenes: $(STAMP)  ## Evaluate agents on nuScenes: DATA AGENTS OUT, maybe 
 	$(strip $(BIN)/latentvla eval-nuscenes $(NUSCENES_OPTIONS))
 
 train-planners: $(STAMP)  ## Train the tiny planners and their blind controls on minitown-train, SEEDS=0 (resumable)
-	$(foreach split,minitown-train minitown-dev,$(BIN)/latentvla world make --split $(split) &&) true
+	$(call make_worlds,minitown-train minitown-dev)
 	$(foreach seed,$(SEEDS),$(foreach config,$(PLANNERS),\
 		$(BIN)/latentvla train planner --config $(config) --seed $(seed) &&)) true
 
 train: $(STAMP)  ## The whole chain, seed 0, JOBS=2 stages side by side: planners to fused planners (resumable)
-	$(foreach split,minitown-train minitown-dev minitown-unlabelled,$(BIN)/latentvla world make --split $(split) &&) true
+	$(call make_worlds,minitown-train minitown-dev minitown-unlabelled)
 	$(BIN)/latentvla world render --split minitown-unlabelled --sensor cam_f0 --frames window
 	$(MAKE) -j$(JOBS) $(addprefix train-,latentvla-tiny latentvla-transfuser-tiny)
 
 # Stages of train. Two on one core each are through earlier than one after the other on both.
-STAGES := latent-actions teacher ipad-tiny transfuser-tiny distillation-tiny distillation-transfuser-tiny \
-	latentvla-tiny latentvla-transfuser-tiny
-.PHONY: $(addprefix train-,$(STAGES))
-train-latent-actions train-teacher: train-%:
+CODE_STAGES := train-latent-actions train-teacher
+STUDENT_STAGES := train-distillation-tiny train-distillation-transfuser-tiny
+PLANNER_STAGES := train-ipad-tiny train-transfuser-tiny train-latentvla-tiny train-latentvla-transfuser-tiny
+.PHONY: $(CODE_STAGES) $(STUDENT_STAGES) $(PLANNER_STAGES)
+$(CODE_STAGES): train-%: $(STAMP)
 	$(BIN)/latentvla train $* $(ON_SHARE)
-train-distillation-tiny train-distillation-transfuser-tiny: train-%:
+$(STUDENT_STAGES): train-%: $(STAMP)
 	$(BIN)/latentvla train distill --config $* $(ON_SHARE)
-train-ipad-tiny train-transfuser-tiny train-latentvla-tiny train-latentvla-transfuser-tiny: train-%:
+$(PLANNER_STAGES): train-%: $(STAMP)
 	$(BIN)/latentvla train planner --config $* $(ON_SHARE)
 train-teacher: train-latent-actions
 train-distillation-tiny: train-teacher train-ipad-tiny

@@ -63,14 +63,13 @@ class Backbone(nn.Module):
 
     def forward(self, pictures: torch.Tensor) -> List[torch.Tensor]:
         """Normalised pictures (see `Normalization`) to feature maps, in the order of `out_indices`."""
-        if not self.frozen:
-            return list(self.network(pictures))
-        with torch.no_grad():
-            if pictures.device.type != "cpu":
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+            if not self.frozen or pictures.device.type != "cpu":
                 return list(self.network(pictures))
             # One by one: the same maps to the last bit, on one thread in half the time, for maps of several pictures
             # are so large that malloc asks the system for new pages each time.
-            return [torch.cat(maps) for maps in zip(*(self.network(picture) for picture in pictures.split(1)))]
+            parts = [self.network(picture) for picture in pictures.split(1)]
+            return [torch.cat(maps) for maps in zip(*parts)]
 
     def stages(self) -> List[List[nn.Module]]:
         """The layers that lead to each feature map, from the one before; only for networks that are a plain chain."""
