@@ -10,7 +10,6 @@ from __future__ import annotations
 import copy
 from typing import Any, List, Tuple
 
-import torch
 from timm.layers import Conv2dSame
 from torch import fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval

@@ -1,4 +1,4 @@
-"""Batch norms in the convolutions before them: the same maps, of networks of every kind, and always of these weights."""
+"""Batch norms in the convolutions before them: the same maps, of networks of many kinds, and always of the weights."""
 
 from __future__ import annotations
 
