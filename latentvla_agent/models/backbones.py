@@ -66,7 +66,7 @@ class Backbone(nn.Module):
     def forward(self, pictures: torch.Tensor) -> List[torch.Tensor]:
         """Normalised pictures (see `Normalization`) to feature maps, in the order of `out_indices`."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
-            if not self.frozen or pictures.device.type != "cpu":
+            if self.training or torch.is_grad_enabled() or pictures.device.type != "cpu":
                 return list(self.network(pictures))
             # One by one: on one thread in half the time, for maps of several pictures are so large that malloc asks
             # the system for new pages each time.

@@ -1,5 +1,5 @@
-"""A frozen network without its batch norms: in eval mode they are a scale and a shift, which the convolution before
-one can have in its own weights.
+"""A network that only plans, without its batch norms: in eval mode they are a scale and a shift, which the convolution
+before one can have in its own weights.
 
 The maps are the same but for rounding, in 0.6 of the time on a CPU, where batch norms and convolutions are bound by
 memory alike (tiny backbone, four pictures of 480x270, one thread).

@@ -156,13 +156,29 @@ def test_a_vision_transformer_takes_pictures_of_any_size() -> None:
     assert found.shape == (1, 192, 2, 4) and backbone.strides == (16,)
 
 
-def test_a_frozen_one_looks_at_each_picture_for_itself_and_sees_the_same() -> None:
-    backbone = make_backbone(FROZEN)
+@pytest.mark.parametrize("frozen", [True, False])
+def test_one_that_plans_looks_at_each_picture_for_itself_and_sees_the_same(frozen: bool) -> None:
+    backbone = make_backbone(BackboneConfig(LITE0, (2, 3), frozen=frozen)).eval()
     pictures = torch.rand(3, 3, 64, 96)
-    maps, together = backbone(pictures), backbone.network(pictures)
+    with torch.no_grad():
+        maps, together = backbone(pictures), backbone.network(pictures)
     assert len(maps) == len(together) == 2
     for own, whole in zip(maps, together):
         torch.testing.assert_close(own, whole, rtol=0.0, atol=1e-4)
+
+
+def test_one_that_learns_reads_its_weights_as_they_are() -> None:
+    backbone = make_backbone(BackboneConfig("resnet18", (1,))).eval()
+    picture = torch.rand(1, 3, 32, 32)
+    with torch.no_grad():
+        (before,) = backbone(picture)
+    backbone(picture)[0].sum().backward()
+    assert backbone.network.conv1.weight.grad.abs().sum() > 0.0
+    torch.optim.SGD(backbone.parameters(), lr=1e-2).step()
+    with torch.no_grad():
+        (after,) = backbone(picture)
+        torch.testing.assert_close(after, backbone.network(picture)[0], rtol=1e-4, atol=1e-4)
+    assert not torch.allclose(before, after)
 
 
 def test_one_that_is_frozen_later_stays_so() -> None:
