@@ -12,8 +12,9 @@ import numpy.typing as npt
 
 from latentvla_agent.errors import ConfigError, DataError
 from latentvla_agent.evaluation.comparison_examples import EXAMPLES, find_examples
+from latentvla_agent.evaluation.comparison_failures import count_failures, divide_failures
 from latentvla_agent.evaluation.comparison_results import Result
-from latentvla_agent.evaluation.comparison_seeds import Groups, check_seeds, drop_repeats
+from latentvla_agent.evaluation.comparison_seeds import Groups, Values, arrange_rows, check_seeds, drop_repeats
 from latentvla_agent.evaluation.costs import COSTS, COUNTS
 from latentvla_agent.evaluation.provenance import command_line, list_versions
 from latentvla_agent.evaluation.results import SCORE_DECIMALS
@@ -27,8 +28,6 @@ from latentvla_agent.evaluation.statistics import (
 PREFIX = "epdms-v2.2-prefix"
 UNKNOWN_LOGS = "only (too narrow: which scenes share a log is not known; --data and --split would tell)"
 NO_GROUPS = "nothing: results of two stages hold neither the groups of their scenes nor their weights"
-
-Values = Dict[str, Dict[str, npt.NDArray[np.float64]]]  # log -> token -> scores (seeds,)
 
 
 def choose_agents(results: Sequence[Result], names: Sequence[str] = ()) -> Dict[str, List[Result]]:
@@ -109,7 +108,7 @@ def compare(
         for a, b in itertools.combinations(scores, 2)
     ]
     if not first.two_stage:
-        values = {name: _arrange_scores(group, logs) for name, group in seeds.items()}
+        values = {name: arrange_rows(group, logs, lambda row: row.score) for name, group in seeds.items()}
         for agent in agents:
             agent.update(_round(bootstrap_mean(_stack_scenes(values[agent["agent"]]))))
         for pair in differences:
@@ -123,6 +122,8 @@ def compare(
         **{"scenes": len(first.rows), "clusters": num_logs, "seeds": num_seeds},
         "agents": agents,
         "differences": differences,
+        "failures": [] if first.two_stage else count_failures(seeds),
+        "failure_ratios": [] if first.two_stage else divide_failures(seeds, logs),
         "largest_differences": examples,
         "batch_sizes": sorted({result.batch_size for result in itertools.chain(*groups.values()) if result.costs}),
         "two_stage": first.two_stage,
@@ -159,17 +160,6 @@ def _describe_agent(name: str, seeds: Sequence[Result], measured: Sequence[Resul
         agent[cost] = float(np.median(costs)) if costs else None
     agent.update({name: int(agent[name]) for name in COUNTS if agent[name] is not None})
     return agent
-
-
-def _arrange_scores(seeds: Sequence[Result], logs: Mapping[str, str]) -> Values:
-    scores: Dict[str, List[float]] = {}
-    for result in seeds:
-        for row in result.rows:
-            scores.setdefault(row.token, []).append(row.score)
-    values: Values = {}
-    for token in sorted(scores):
-        values.setdefault(logs[token] if logs else "", {})[token] = np.array(scores[token])
-    return values
 
 
 def _stack_scenes(values: Values) -> Dict[str, npt.NDArray[np.float64]]:

@@ -10,6 +10,7 @@ from typing import List, Optional
 from latentvla_agent.evaluation.comparison_gallery import write_examples
 from latentvla_agent.evaluation.comparison_pictures import ExamplePictures
 from latentvla_agent.evaluation.comparison_report import (
+    FAILURES,
     Comparison,
     describe,
     list_columns,
@@ -18,6 +19,7 @@ from latentvla_agent.evaluation.comparison_report import (
     shorten_column,
     tabulate_agents,
     tabulate_differences,
+    tabulate_failures,
     write_markdown,
     write_table,
 )
@@ -42,8 +44,9 @@ def write_comparison(comparison: Comparison, folder: Path, pictures: Optional[Ex
 
 def render_comparison(comparison: Comparison, pictures: Optional[ExamplePictures] = None) -> str:
     """The page."""
-    rows = tabulate_differences(comparison)
+    rows, failures = tabulate_differences(comparison), tabulate_failures(comparison)
     sections = (
+        ("Plans that fail", write_rows(failures, dots=True) + f'\n<p class="soft">{FAILURES}</p>' if failures else ""),
         ("Latency and parameters", _write_costs(comparison)),
         ("Differences, paired by scene", write_rows(rows) if rows else ""),
         ("Where they differ most", write_examples(comparison, pictures or ExamplePictures())),

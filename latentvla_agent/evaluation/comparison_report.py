@@ -8,6 +8,7 @@ from html import escape
 from typing import Any, Dict, List, Mapping, Optional
 
 from latentvla_agent.evaluation.comparison import is_certain
+from latentvla_agent.evaluation.comparison_failures import ANY, KINDS
 from latentvla_agent.evaluation.comparison_results import STAGES
 from latentvla_agent.evaluation.cost_tables import explain_costs, tabulate_costs
 from latentvla_agent.evaluation.costs import COSTS
@@ -18,6 +19,10 @@ from latentvla_agent.scoring.versions import ALL_METRICS
 Comparison = Mapping[str, Any]  # content of compare.json
 Rows = List[List[str]]
 
+FAILURES = (
+    "A plan fails that has less than the whole sub-score, and one that could not be made or scored; the ratio is that"
+    " of the shares of plans that fail in any of the three."
+)
 NONE = "-"  # printed too, and not every terminal takes more than ASCII
 
 
@@ -37,18 +42,32 @@ def tabulate_agents(comparison: Comparison) -> Rows:
     return rows
 
 
+def tabulate_failures(comparison: Comparison) -> Rows:
+    """Header and one row per agent: of how many plans how many fail; none for two stages."""
+    kinds = (*KINDS, ANY)
+    heads = [*(f"{SHORT_NAMES[kind]} fails" for kind in KINDS), "any fails"]
+    rows = [["agent", "plans", *heads, "in 100"]] if comparison["failures"] else []
+    for one in comparison["failures"]:
+        cells = [f"{one[name]:,}" for name in ("plans", *kinds)]
+        rows.append([one["agent"], *cells, _percent(one[ANY] / one["plans"])])
+    return rows
+
+
 def tabulate_differences(comparison: Comparison) -> Rows:
     """Header and one row per pair; none for a single agent."""
     rows = [["difference", "mean", "95 % interval", "differs from 0"]] if comparison["differences"] else []
     for pair in comparison["differences"]:
         certain = NONE if pair["low"] is None else "yes" if is_certain(pair) else "not certain"
         rows.append([name_pair(pair), _percent(pair["mean"], "+"), _interval(pair, "+"), certain])
+    for row, pair in zip(rows, [None, *comparison["failure_ratios"]] if comparison["failure_ratios"] else []):
+        row.append("failures, ratio" if pair is None else _quotient(pair))
     return rows
 
 
 def list_tables(comparison: Comparison) -> List[Rows]:
-    """Agents, their costs, and the differences; some may be empty."""
-    return [tabulate_agents(comparison), tabulate_costs(comparison["agents"]), tabulate_differences(comparison)]
+    """Agents, their failures, their costs, and the differences; some may be empty."""
+    costs = tabulate_costs(comparison["agents"])
+    return [tabulate_agents(comparison), tabulate_failures(comparison), costs, tabulate_differences(comparison)]
 
 
 def name_pair(pair: Mapping[str, Any]) -> str:
@@ -73,6 +92,7 @@ def describe(comparison: Comparison) -> List[str]:
     return [
         f"{c['metric']}, {c['scorer']} scorer, {stages}{split}, {_count(c['scenes'], 'scene')}{clusters}.",
         f"Intervals resample {c['resampled_levels']}.",
+        *([FAILURES] if c["failures"] else []),
         *(explain_costs(c["agents"], c["batch_sizes"]) if tabulate_costs(c["agents"]) else []),
         *(f"Note: {note}" for note in c["notes"]),
     ]
@@ -139,6 +159,12 @@ def _percent(value: Optional[float], sign: str = "") -> str:
 
 def _interval(entry: Mapping[str, Optional[float]], sign: str = "") -> str:
     return NONE if entry["low"] is None else f"{_percent(entry['low'], sign)} to {_percent(entry['high'], sign)}"
+
+
+def _quotient(pair: Mapping[str, Optional[float]]) -> str:
+    """A ratio and its interval; what is infinite is not said."""
+    ratio, low, high = (NONE if pair[name] is None else f"{pair[name]:.2f}" for name in ("ratio", "low", "high"))
+    return ratio if ratio == NONE else f"{ratio} ({low} to {high})"
 
 
 def _escape_markdown(text: str) -> str:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import itertools
-from typing import Dict, List, Mapping, Sequence, Tuple
+from typing import Callable, Dict, List, Mapping, Sequence, Tuple
+
+import numpy as np
+import numpy.typing as npt
 
 from latentvla_agent.errors import ConfigError
 from latentvla_agent.evaluation.comparison_results import Result
+from latentvla_agent.evaluation.results import ResultRow
 
 SAME = 1e-9  # largest difference of scores that two runs of one deterministic agent may have
 
 Groups = Mapping[str, Sequence[Result]]  # results by agent; several of one agent are training seeds
+Values = Dict[str, Dict[str, npt.NDArray[np.float64]]]  # log -> token -> numbers (seeds,)
 
 
 def drop_repeats(groups: Groups) -> Tuple[Dict[str, List[Result]], List[str]]:
@@ -34,6 +39,18 @@ def drop_repeats(groups: Groups) -> Tuple[Dict[str, List[Result]], List[str]]:
         seeds[name] = own
     told = dict.fromkeys(note for group in groups.values() for result in group for note in result.notes)
     return seeds, [*told, *notes]
+
+
+def arrange_rows(seeds: Sequence[Result], logs: Mapping[str, str], number: Callable[[ResultRow], float]) -> Values:
+    """A number of every row, seeds of a scene together. `logs`: of every token; empty: all scenes are one cluster."""
+    numbers: Dict[str, List[float]] = {}
+    for result in seeds:
+        for row in result.rows:
+            numbers.setdefault(row.token, []).append(number(row))
+    values: Values = {}
+    for token in sorted(numbers):
+        values.setdefault(logs[token] if logs else "", {})[token] = np.array(numbers[token])
+    return values
 
 
 def check_seeds(name: str, group: Sequence[Result]) -> None:

@@ -15,7 +15,8 @@ With a single log there is nothing to draw at the first level: the interval is t
 
 from __future__ import annotations
 
-from typing import Dict, List, Mapping, Sequence, Tuple
+import math
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,7 @@ from latentvla_agent.evaluation.results import ResultRow
 
 FloatArray = npt.NDArray[np.float64]
 Interval = Tuple[float, float]
+ValuesByToken = Mapping[str, Mapping[str, npt.ArrayLike]]  # log -> token -> value, or values (seeds,)
 
 NUM_SAMPLES = 2000
 CONFIDENCE = 0.95
@@ -45,27 +47,34 @@ def bootstrap_mean(
 
 
 def bootstrap_difference(
-    first_by_log: Mapping[str, Mapping[str, npt.ArrayLike]],
-    second_by_log: Mapping[str, Mapping[str, npt.ArrayLike]],
-    num_samples: int = NUM_SAMPLES,
-    seed: int = 0,
+    first_by_log: ValuesByToken, second_by_log: ValuesByToken, num_samples: int = NUM_SAMPLES, seed: int = 0
 ) -> Interval:
     """95 % interval (low, high) of mean(first) - mean(second), paired by token.
 
     Both: log -> token -> value, or values (seeds,); the two may have different numbers of seeds, which are drawn apart.
     A replicate takes the same scenes of both. Raises `ValueError` where logs or tokens differ.
     """
-    _check_paired(first_by_log, second_by_log)
-    sides: List[Dict[str, npt.ArrayLike]] = [
-        {log: np.array([by_log[log][token] for token in sorted(first_by_log[log])]) for log in first_by_log}
-        for by_log in (first_by_log, second_by_log)
-    ]
-    (first, sizes), (second, _) = (_stack_logs(side) for side in sides)
-    replicates = _resample_means(np.hstack([first, second]), sizes, num_samples, seed)
-    num_seeds = first.shape[1]
-    first_means = _resample_seeds(replicates[:, :num_seeds], np.random.default_rng([seed, 1]))
-    second_means = _resample_seeds(replicates[:, num_seeds:], np.random.default_rng([seed, 2]))
+    first_means, second_means = _resample_pair(first_by_log, second_by_log, num_samples, seed)
     return _interval(first_means - second_means)
+
+
+def bootstrap_quotient(
+    first_by_log: ValuesByToken, second_by_log: ValuesByToken, num_samples: int = NUM_SAMPLES, seed: int = 0
+) -> Tuple[Optional[float], Optional[float]]:
+    """95 % interval (low, high) of mean(first) / mean(second), drawn as in `bootstrap_difference`; neither negative.
+
+    A bound is None where it is infinite: too many replicates drew nothing but zeros of the second. Replicates that drew
+    nothing but zeros of both say nothing and are left out.
+    """
+    first_means, second_means = _resample_pair(first_by_log, second_by_log, num_samples, seed)
+    says_something = (first_means > 0.0) | (second_means > 0.0)
+    with np.errstate(divide="ignore"):
+        quotients = np.sort(first_means[says_something] / second_means[says_something])
+    if not quotients.size:
+        return None, None
+    tail = 0.5 * (1.0 - CONFIDENCE)  # no mean of two neighbours: one may be infinite
+    low, high = (float(quotients[round(share * (quotients.size - 1))]) for share in (tail, 1.0 - tail))
+    return low if math.isfinite(low) else None, high if math.isfinite(high) else None
 
 
 def bootstrap_ratios(
@@ -134,9 +143,24 @@ def _stack_logs(values_by_log: Mapping[str, npt.ArrayLike]) -> Tuple[FloatArray,
     return values, np.array([len(array) for array in arrays])
 
 
-def _check_paired(
-    first: Mapping[str, Mapping[str, npt.ArrayLike]], second: Mapping[str, Mapping[str, npt.ArrayLike]]
-) -> None:
+def _resample_pair(
+    first_by_log: ValuesByToken, second_by_log: ValuesByToken, num_samples: int, seed: int
+) -> Tuple[FloatArray, FloatArray]:
+    """Means (num_samples,) of both over the same scenes, seeds drawn apart."""
+    _check_paired(first_by_log, second_by_log)
+    sides: List[Dict[str, npt.ArrayLike]] = [
+        {log: np.array([by_log[log][token] for token in sorted(first_by_log[log])]) for log in first_by_log}
+        for by_log in (first_by_log, second_by_log)
+    ]
+    (first, sizes), (second, _) = (_stack_logs(side) for side in sides)
+    replicates = _resample_means(np.hstack([first, second]), sizes, num_samples, seed)
+    num_seeds = first.shape[1]
+    first_means = _resample_seeds(replicates[:, :num_seeds], np.random.default_rng([seed, 1]))
+    second_means = _resample_seeds(replicates[:, num_seeds:], np.random.default_rng([seed, 2]))
+    return first_means, second_means
+
+
+def _check_paired(first: ValuesByToken, second: ValuesByToken) -> None:
     pairs = [{(log, token) for log, scenes in side.items() for token in scenes} for side in (first, second)]
     unpaired = sorted(pairs[0] ^ pairs[1])
     if unpaired:

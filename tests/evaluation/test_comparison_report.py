@@ -23,13 +23,15 @@ def test_the_printed_tables(comparison: Dict[str, Any]) -> None:
     lines = format_comparison(comparison).splitlines()
     assert lines[0].split() == "agent PDMS 95 % interval NC DAC DDC EP TTC C".split()
     assert lines[2].split()[:2] == ["a", "46.90"]
-    assert lines[6].split() == "agent total p50 parameters".split()
-    assert lines[8].split() == ["a", "12.35", "1,234,567"] and lines[9].split() == ["b", "-", "-"]
+    assert lines[6].split() == "agent plans NC fails DAC fails TTC fails any fails in 100".split()
+    assert lines[8].split() == ["a", "20", "20", "20", "20", "20", "100.00"]
+    assert lines[12].split() == "agent total p50 parameters".split()
+    assert lines[14].split() == ["a", "12.35", "1,234,567"] and lines[15].split() == ["b", "-", "-"]
     assert any(line.startswith("Milliseconds of a plan, one scene at a time (batch 1)") for line in lines)
     pair = next(line for line in lines if line.startswith("a minus b"))
-    assert pair.split()[3:] == ["-10.00", "-10.00", "to", "-10.00", "yes"]
+    assert pair.split()[3:] == ["-10.00", "-10.00", "to", "-10.00", "yes", "1.00", "(1.00", "to", "1.00)"]
     same = next(line for line in lines if line.startswith(f"a minus {HOSTILE}"))
-    assert same.endswith("not certain") and "+0.00 to +0.00" in same
+    assert "not certain" in same and "+0.00 to +0.00" in same
     assert "pdms-v1.1, embedded scorer, split dev, 20 scenes; 4 clusters, 1 training seed." in lines
 
 
@@ -56,6 +58,6 @@ def test_two_stages_are_shown_without_intervals(tmp_path: Path) -> None:
     paths = [write_two_stage(tmp_path / f"{name}.csv", scenes, {}, score) for name, score in (("a", 0.45), ("b", 0.4))]
     made = compare(choose_agents([one for path in paths for one in read_results(str(path))]), {})
     text = format_comparison(made)
-    assert "NC 1" in text and "EC 2" in text and "official scorer, two stages, a split" in text
+    assert "fails" not in text and "NC 1" in text and "EC 2" in text and "official scorer, two stages, a split" in text
     assert next(line for line in text.splitlines() if line.startswith("a minus b")).split()[3:] == ["+5.00", "-", "-"]
     assert "45.00" in write_markdown(made)

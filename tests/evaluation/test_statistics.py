@@ -13,6 +13,7 @@ from latentvla_agent.evaluation.results import ResultRow
 from latentvla_agent.evaluation.statistics import (
     bootstrap_difference,
     bootstrap_mean,
+    bootstrap_quotient,
     bootstrap_ratios,
     resampled_levels,
     score_intervals,
@@ -92,6 +93,31 @@ def test_paired_difference_takes_different_numbers_of_seeds() -> None:
     first = {"a": {"1": [0.4, 0.6], "2": [0.4, 0.6]}, "b": {"3": [0.4, 0.6]}}
     second = {"a": {"1": [0.1], "2": [0.1]}, "b": {"3": [0.1]}}
     assert bootstrap_difference(first, second) == pytest.approx((0.3, 0.5))
+
+
+def test_a_quotient_is_paired_and_covers_the_true_one() -> None:
+    rng = np.random.default_rng(4)
+    shared = {f"log-{i}": {str(k): 1.0 * (rng.random() < 0.4) for k in range(10)} for i in range(20)}
+    halved = {log: {token: 0.5 * value for token, value in scenes.items()} for log, scenes in shared.items()}
+    assert bootstrap_quotient(halved, shared) == pytest.approx((0.5, 0.5)), "the same scenes on both sides"
+    covered = 0
+    for _ in range(60):
+        sides = [
+            {f"log-{i}": {str(k): 1.0 * (rng.random() < p) for k in range(10)} for i in range(30)} for p in (0.2, 0.4)
+        ]
+        low, high = bootstrap_quotient(*sides, num_samples=300)
+        assert low is not None and high is not None
+        covered += low <= 0.5 <= high
+    assert 50 <= covered <= 60
+
+
+def test_a_quotient_of_nothing_has_no_bounds() -> None:
+    zeros, ones = ({"a": {"1": value}, "b": {"2": value}} for value in (0.0, 1.0))
+    assert bootstrap_quotient(zeros, zeros) == (None, None)
+    assert bootstrap_quotient(zeros, ones) == (0.0, 0.0)
+    assert bootstrap_quotient(ones, zeros) == (None, None)
+    low, high = bootstrap_quotient(ones, {"a": {"1": 0.0}, "b": {"2": 1.0}})
+    assert (low, high) == (1.0, None), "some replicates drew nothing but zeros"
 
 
 @pytest.mark.parametrize(
