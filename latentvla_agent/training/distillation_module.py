@@ -46,11 +46,12 @@ class DistillationModule(Learner):
         return total
 
     def validation_step(self, batch: Tensors, index: int) -> None:
-        """Divergence, and how often both choose the same code."""
+        """Divergence, as in training; and how often the student, left to itself, chooses the teacher's code."""
         teacher = read_teacher(batch)
         found, count = self._look(batch, teacher), len(teacher.logits)
         self.log(CLOSENESS, -measure_divergence(teacher.logits, found.logits), batch_size=count, prog_bar=True)
-        same = found.logits.argmax(dim=-1) == teacher.logits.argmax(dim=-1)
+        alone = found if self.model.codes is None else self.model(batch)
+        same = alone.logits.argmax(dim=-1) == teacher.logits.argmax(dim=-1)
         self.log("dev/agreement", same.float().mean(), batch_size=count, prog_bar=True)
 
     def _look(self, batch: Tensors, teacher: LatentTokens) -> LatentTokens:

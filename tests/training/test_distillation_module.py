@@ -38,8 +38,9 @@ def make_batch() -> Tensors:
     return {**features, **teacher.as_features(), "index": torch.tensor([4, 0, 8])}
 
 
-@pytest.mark.parametrize("config", (CONFIG, ONE_BY_ONE))
-def test_a_student_comes_closer_to_its_teacher(config: StudentConfig) -> None:
+@pytest.mark.parametrize(("config", "agreement"), ((CONFIG, 0.7), (ONE_BY_ONE, 0.5)))
+def test_a_student_comes_closer_to_its_teacher(config: StudentConfig, agreement: float) -> None:
+    """One after another, what follows a first slip is no more the teacher's; by chance a sixteenth is."""
     module, batch = Recorder(config), make_batch()
     optimizer = torch.optim.Adam(module.model.parameters(), lr=3e-3)
     for _ in range(120):
@@ -51,7 +52,7 @@ def test_a_student_comes_closer_to_its_teacher(config: StudentConfig) -> None:
     assert module.logged["loss"] < 0.3 * first
     module.eval().validation_step(batch, 0)
     assert module.logged["dev_closeness"] == pytest.approx(-module.logged["loss"], rel=0.3)
-    assert module.logged["dev/agreement"] > 0.7
+    assert module.logged["dev/agreement"] > agreement
 
 
 def test_one_after_another_it_is_told_what_the_teacher_chose() -> None:
@@ -75,3 +76,15 @@ def test_codes_are_those_of_the_scenes_of_the_batch() -> None:
         module.model(batch).logits.flatten(0, 1), module._codes[[4, 0, 8]].flatten()
     )
     torch.testing.assert_close(value, expected)
+
+
+def test_agreement_is_that_of_a_student_left_to_itself() -> None:
+    module, batch = Recorder(ONE_BY_ONE).eval(), make_batch()
+    with torch.no_grad():
+        module.validation_step(batch, 0)
+        chosen, wanted = module.model(batch).logits.argmax(dim=-1), batch["action_logits"].argmax(dim=-1)
+    assert module.logged["dev/agreement"] == pytest.approx(float((chosen == wanted).float().mean()))
+    batch["action_logits"] = torch.nn.functional.one_hot(chosen, 16).float()
+    with torch.no_grad():
+        module.validation_step(batch, 0)
+    assert module.logged["dev/agreement"] == 1.0
