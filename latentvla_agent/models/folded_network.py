@@ -8,6 +8,7 @@ memory alike (tiny backbone, four pictures of 480x270, one thread).
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from typing import Any, List, Tuple
 
 from timm.layers import Conv2dSame
@@ -55,14 +56,19 @@ def fold_batch_norms(network: nn.Module) -> Any:
         return network
     module = fx.GraphModule(tracer.root, graph)
     parts = dict(module.named_modules())
-    for node in list(graph.nodes):
-        if node.op != "call_module" or not isinstance(parts[node.target], nn.BatchNorm2d):
-            continue
-        before = node.args[0]
-        if before.op == "call_module" and type(parts[before.target]) in CONVOLUTIONS and len(before.users) == 1:
-            _replace(module, before.target, fuse_conv_bn_eval(parts[before.target], parts[node.target]))
-            _replace(module, node.target, _keep_rest(parts[node.target]))
+    calls = Counter(node.target for node in graph.nodes)
+    for node in graph.nodes:
+        before = node.all_input_nodes[0] if node.all_input_nodes else node
+        if {before.op, node.op} == {"call_module"} and _can_fold(parts[before.target], parts[node.target]):
+            if len(before.users) == calls[before.target] == calls[node.target] == 1:  # nobody else uses either
+                _replace(module, before.target, fuse_conv_bn_eval(parts[before.target], parts[node.target]))
+                _replace(module, node.target, _keep_rest(parts[node.target]))
     return module
+
+
+def _can_fold(before: nn.Module, norm: nn.Module) -> bool:
+    """Whether these are a convolution and a batch norm; one without statistics takes them from what comes."""
+    return type(before) in CONVOLUTIONS and isinstance(norm, nn.BatchNorm2d) and norm.running_mean is not None
 
 
 class _Tracer(fx.Tracer):

@@ -71,6 +71,31 @@ def test_a_convolution_that_changes_its_weights_keeps_them() -> None:
     assert len(list_norms(fold_batch_norms(network))) == 1
 
 
+@torch.no_grad()
+def test_a_convolution_with_two_batch_norms_keeps_its_weights() -> None:
+    class Shared(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.convolution = nn.Conv2d(2, 2, 1)
+            self.norms = nn.ModuleList([nn.BatchNorm2d(2), nn.BatchNorm2d(2)])
+            nn.init.constant_(self.norms[1].weight, 3.0)
+
+        def forward(self, picture: torch.Tensor) -> torch.Tensor:
+            for norm in self.norms:
+                picture = norm(self.convolution(picture))
+            return picture
+
+    shared, picture = Shared().eval(), torch.rand(1, 2, 3, 3)
+    assert torch.equal(fold_batch_norms(shared)(picture), shared(picture))
+
+
+@torch.no_grad()
+def test_a_batch_norm_without_statistics_stays() -> None:
+    network = nn.Sequential(nn.Conv2d(2, 2, 1), nn.BatchNorm2d(2, track_running_stats=False)).eval()
+    picture = torch.rand(2, 2, 3, 3)
+    assert torch.equal(fold_batch_norms(network)(picture), network(picture))
+
+
 def test_a_network_without_a_graph_is_given_back() -> None:
     class Asking(nn.Module):
         def forward(self, picture: torch.Tensor) -> torch.Tensor:
