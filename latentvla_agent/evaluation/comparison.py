@@ -113,6 +113,7 @@ def compare(
             agent.update(_round(bootstrap_mean(_stack_scenes(values[agent["agent"]]))))
         for pair in differences:
             pair.update(_round(bootstrap_difference(values[pair["a"]], values[pair["b"]])))
+    failures = [] if first.two_stage else count_failures(seeds)
     examples = find_examples(seeds, logs, num_examples)
     num_seeds = max(len(group) for group in seeds.values())
     num_logs = len({logs[row.token] for row in first.rows}) if logs else 1
@@ -122,8 +123,8 @@ def compare(
         **{"scenes": len(first.rows), "clusters": num_logs, "seeds": num_seeds},
         "agents": agents,
         "differences": differences,
-        "failures": [] if first.two_stage else count_failures(seeds),
-        "failure_ratios": [] if first.two_stage else divide_failures(seeds, logs),
+        "failures": failures,
+        "failure_ratios": divide_failures(failures, seeds, logs) if failures else [],
         "largest_differences": examples,
         "batch_sizes": sorted({result.batch_size for result in itertools.chain(*groups.values()) if result.costs}),
         "two_stage": first.two_stage,

@@ -34,11 +34,13 @@ def count_failures(seeds: Mapping[str, Sequence[Result]]) -> List[Dict[str, Any]
     return counts
 
 
-def divide_failures(seeds: Groups, logs: Mapping[str, str]) -> List[Dict[str, Any]]:
+def divide_failures(
+    counts: Sequence[Mapping[str, Any]], seeds: Groups, logs: Mapping[str, str]
+) -> List[Dict[str, Any]]:
     """Of each pair "a", "b": the "ratio" of the shares of plans that fail in ANY kind, with its 95 % interval over
-    logs, scenes and seeds; null where b's never fail."""
+    logs, scenes and seeds; null where b's never fail. `counts`: what `count_failures` found."""
     values = {name: arrange_rows(group, logs, lambda row: float(fails(row, ANY))) for name, group in seeds.items()}
-    shares = {one["agent"]: one[ANY] / one["plans"] for one in count_failures(seeds)}
+    shares = {one["agent"]: one[ANY] / one["plans"] for one in counts}
     pairs: List[Dict[str, Any]] = []
     for a, b in itertools.combinations(seeds, 2):
         pair: Dict[str, Any] = {"a": a, "b": b, "ratio": None, "low": None, "high": None}

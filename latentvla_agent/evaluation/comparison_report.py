@@ -55,12 +55,13 @@ def tabulate_failures(comparison: Comparison) -> Rows:
 
 def tabulate_differences(comparison: Comparison) -> Rows:
     """Header and one row per pair; none for a single agent."""
-    rows = [["difference", "mean", "95 % interval", "differs from 0"]] if comparison["differences"] else []
+    ratios = {(pair["a"], pair["b"]): _quotient(pair) for pair in comparison["failure_ratios"]}
+    heads = ["difference", "mean", "95 % interval", "differs from 0", *["failures, ratio"] * bool(ratios)]
+    rows = [heads] if comparison["differences"] else []
     for pair in comparison["differences"]:
         certain = NONE if pair["low"] is None else "yes" if is_certain(pair) else "not certain"
-        rows.append([name_pair(pair), _percent(pair["mean"], "+"), _interval(pair, "+"), certain])
-    for row, pair in zip(rows, [None, *comparison["failure_ratios"]] if comparison["failure_ratios"] else []):
-        row.append("failures, ratio" if pair is None else _quotient(pair))
+        cells = [name_pair(pair), _percent(pair["mean"], "+"), _interval(pair, "+"), certain]
+        rows.append(cells + ([ratios[pair["a"], pair["b"]]] if ratios else []))
     return rows
 
 

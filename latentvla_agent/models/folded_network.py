@@ -37,12 +37,8 @@ class FoldedNetwork:
             self._state, self._folded = state, fold_batch_norms(network)
         return self._folded
 
-    def __deepcopy__(self, _: Any) -> FoldedNetwork:
-        """A copied model folds its own weights."""
-        return FoldedNetwork()
-
     def __reduce__(self) -> Tuple[Any, ...]:
-        """As a pickled one does."""
+        """A model that was copied or pickled folds its own weights."""
         return FoldedNetwork, ()
 
 

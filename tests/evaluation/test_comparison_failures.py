@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Dict, Mapping, Optional
+from typing import Any, Dict, List, Mapping, Optional
 
 import pytest
 
@@ -31,6 +31,10 @@ def make_result(agent: str, failing: Mapping[str, str], seed: int = 0, invalid: 
     return Result(agent, Path(f"{agent}-{seed}.csv"), "", METRIC, tuple(rows), means, {}, seed=seed)
 
 
+def divide(seeds: Mapping[str, List[Result]]) -> List[Dict[str, Any]]:
+    return divide_failures(count_failures(seeds), seeds, LOGS)
+
+
 def test_a_plan_fails_that_has_not_all_of_a_sub_score() -> None:
     row, *_ = make_result("a", {}).rows
     assert not any(fails(row, kind) for kind in (*KINDS, ANY))
@@ -51,7 +55,7 @@ def test_shares_are_divided_pair_by_pair() -> None:
     often = make_result("often", {token: KINDS[0] for token in TOKENS[::2]})
     twice = make_result("rarely", {token: KINDS[1] for token in TOKENS[::4]})
     never = make_result("never", {})
-    pairs = divide_failures({"often": [often], "rarely": [twice], "never": [never]}, LOGS)
+    pairs = divide({"often": [often], "rarely": [twice], "never": [never]})
     assert [(pair["a"], pair["b"]) for pair in pairs] == [("often", "rarely"), ("often", "never"), ("rarely", "never")]
     assert pairs[0]["ratio"] == pytest.approx(2.0) and 1.0 <= pairs[0]["low"] <= 2.0 <= pairs[0]["high"]
     assert all(pair[name] is None for pair in pairs[1:] for name in ("ratio", "low", "high"))
@@ -59,9 +63,9 @@ def test_shares_are_divided_pair_by_pair() -> None:
 
 def test_none_against_some_is_zero_and_some_against_hardly_any_has_no_upper_bound() -> None:
     one, many = make_result("one", {TOKENS[0]: KINDS[0]}), make_result("many", {token: KINDS[0] for token in TOKENS})
-    (pair,) = divide_failures({"none": [make_result("none", {})], "many": [many]}, LOGS)
+    (pair,) = divide({"none": [make_result("none", {})], "many": [many]})
     assert (pair["ratio"], pair["low"], pair["high"]) == (0.0, 0.0, 0.0)
-    (pair,) = divide_failures({"many": [many], "one": [one]}, LOGS)
+    (pair,) = divide({"many": [many], "one": [one]})
     assert pair["ratio"] == pytest.approx(20.0) and 1.0 < pair["low"] < 20.0 and pair["high"] is None
 
 
