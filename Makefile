@@ -50,6 +50,10 @@ SEEDS ?= 0
 PLANNERS ?= ipad-tiny ipad-blind-tiny transfuser-tiny transfuser-blind-tiny ego-status-mlp
 
 make_worlds = $(foreach split,$(1),$(BIN)/latentvla world make --split $(split) &&) true
+render = $(BIN)/latentvla world render --split $(1) $(addprefix --sensor ,$(2)) --frames $(3)
+
+# All that the planners look at. Rendered ahead, so that no two stages render the same.
+PLANNER_SENSORS := cam_f0 cam_l0 cam_r0 cam_b0 lidar_pc
 
 # How many stages train runs at once, each on its share of the cores.
 JOBS ?= 2
@@ -90,7 +94,10 @@ train-planners: $(STAMP)  ## Train the tiny planners and their blind controls on
 
 train: $(STAMP)  ## The whole chain, seed 0, JOBS=2 stages side by side: planners to fused planners (resumable)
 	$(call make_worlds,minitown-train minitown-dev minitown-unlabelled)
-	$(BIN)/latentvla world render --split minitown-unlabelled --sensor cam_f0 --frames window
+	$(call render,minitown-unlabelled,cam_f0,window)
+	$(call render,minitown-dev,cam_f0,window)
+	$(call render,minitown-dev,$(PLANNER_SENSORS),current)
+	$(call render,minitown-train,$(PLANNER_SENSORS),current)
 	$(MAKE) -j$(JOBS) $(addprefix train-,latentvla-tiny latentvla-transfuser-tiny)
 
 # Stages of train. Two on one core each are through earlier than one after the other on both.

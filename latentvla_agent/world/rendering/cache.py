@@ -26,6 +26,7 @@ from latentvla_agent.errors import DataError
 from latentvla_agent.world.meshes.streets import build_street
 from latentvla_agent.world.rendering.config import RenderConfig, read_setting
 from latentvla_agent.world.rendering.renderer import Renderer
+from latentvla_agent.world.rendering.views import ViewCache
 
 LEFTOVER_AGE_S = 900.0  # of a temporary file that nobody can still be writing
 MAX_OPEN_LOGS = 2  # a street takes about 200 MB
@@ -60,6 +61,7 @@ class SensorRenderer:
         self._maps = MapStore(maps)
         self._logs: OrderedDict[Path, OpenLog] = OrderedDict()
         self._cleaned: Set[Path] = set()
+        self._views = ViewCache()
 
     def prepare(self, folder: Path, log_path: Path, token: str, names: Sequence[str]) -> None:
         """See to it that the files of these sensors (`cam_f0` … `lidar_pc`) in the frame `token` of a log are there.
@@ -98,7 +100,7 @@ class SensorRenderer:
         path = np.array([frame["ego2global_translation"][:2] for frame in frames], np.float64)
         seed = street_seed(frames[0], self.config)
         street = build_street(city_map, path, self.config.street_radius_m, seed, list_signals(frames))
-        return Renderer(street, self.config)
+        return Renderer(street, self.config, views=self._views)
 
     def _render(self, log_path: Path, frame: LogFrame, name: str) -> bytes:
         renderer = self.open_log(log_path).renderer

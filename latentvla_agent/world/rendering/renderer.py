@@ -34,12 +34,17 @@ SKY = -2  # where a picture shows no object and no street
 
 class Renderer:
     """Sensors along one street. `build_actors` makes the mesh of what changes, from a raw frame, in the street's frame.
+    `views`: rays of cameras that other streets' renderers have asked for already.
 
     One frame's scene is kept, so that asking for its cameras and its lidar one after the other builds it once.
     """
 
     def __init__(
-        self, street: Street, config: RenderConfig = RenderConfig(), build_actors: Optional[ActorBuilder] = None
+        self,
+        street: Street,
+        config: RenderConfig = RenderConfig(),
+        build_actors: Optional[ActorBuilder] = None,
+        views: Optional[ViewCache] = None,
     ):
         self.street = street
         self.config = config
@@ -49,7 +54,7 @@ class Renderer:
         self._tracer = Tracer(make_texture(street.ground), config)
         self._lamps = light_lamps(street.mesh, config)
         self._noise = make_noise_pool(0)
-        self._views = ViewCache()
+        self._views = ViewCache() if views is None else views
         self.beams = aim_beams(config.lidar)
         self._skies: Dict[Tuple[Any, ...], npt.NDArray[np.float32]] = {}
         self._scene: Optional[Tuple[Tuple[str, FrameSetting], FrameScene]] = None

@@ -78,7 +78,7 @@ def resize_camera(camera: CameraCalibration, size: Optional[Tuple[int, int]]) ->
 
 
 class ViewCache:
-    """Views of the cameras that were asked for; a log has one calibration, so that there are eight."""
+    """Views of the cameras that were asked for; a world has one rig, so that there are eight."""
 
     def __init__(self) -> None:
         self._views: Dict[Tuple[bytes, int, int], CameraView] = {}

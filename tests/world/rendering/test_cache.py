@@ -13,12 +13,14 @@ from typing import Any, Dict, List
 import numpy as np
 import pytest
 
+from latentvla_agent.data.calibration import CameraCalibration
 from latentvla_agent.data.log_writer import write_log
 from latentvla_agent.data.sensor_files import read_image, read_lidar
 from latentvla_agent.data.sensors import CAMERA_NAMES, LIDAR_NAME
 from latentvla_agent.errors import DataError
-from latentvla_agent.world.rendering import cache
+from latentvla_agent.world.rendering import cache, views
 from latentvla_agent.world.rendering.cache import LEFTOVER_AGE_S, SensorRenderer, list_signals
+from latentvla_agent.world.rendering.views import CameraView, make_view
 from tests.world.rendering.small_street import SIZE, make_frame, make_street
 
 pytest.importorskip("embreex")
@@ -67,6 +69,21 @@ def test_what_is_there_is_left_alone(tmp_path: Path, log_path: Path) -> None:
     kept.write_bytes(b"mine")
     SensorRenderer(tmp_path).prepare(folder, log_path, TOKENS[0], ["cam_f0", "cam_b0"])
     assert kept.read_bytes() == b"mine" and (folder / f"log/CAM_B0/{TOKENS[0]}.jpg").is_file()
+
+
+def test_logs_of_one_rig_share_its_rays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    aimed: List[str] = []
+
+    def record(camera: CameraCalibration) -> CameraView:
+        aimed.append(camera.name)
+        return make_view(camera)
+
+    monkeypatch.setattr(views, "make_view", record)
+    source = SensorRenderer(tmp_path)
+    for town in ("a", "b"):
+        log_path = _write_log(tmp_path / town, [make_frame(BOXES, TOKENS[0])])
+        source.prepare(tmp_path / "blobs" / town, log_path, TOKENS[0], ["cam_f0", "cam_l0"])
+    assert aimed == ["cam_f0", "cam_l0"]
 
 
 def test_bytes_do_not_hang_on_the_order_of_asking(tmp_path: Path, log_path: Path) -> None:
