@@ -8,22 +8,17 @@ import time
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
-import numpy.typing as npt
 
 from latentvla_agent.errors import ConfigError, DataError
 from latentvla_agent.evaluation.comparison_examples import EXAMPLES, find_examples
 from latentvla_agent.evaluation.comparison_failures import count_failures, divide_failures
 from latentvla_agent.evaluation.comparison_results import Result
-from latentvla_agent.evaluation.comparison_seeds import Groups, Values, arrange_rows, check_seeds, drop_repeats
+from latentvla_agent.evaluation.comparison_seeds import Groups, arrange_rows, check_seeds, drop_repeats
 from latentvla_agent.evaluation.costs import COSTS, COUNTS
+from latentvla_agent.evaluation.paired_statistics import PairedReplicates
 from latentvla_agent.evaluation.provenance import command_line, list_versions
 from latentvla_agent.evaluation.results import SCORE_DECIMALS
-from latentvla_agent.evaluation.statistics import (
-    INTERVAL_DECIMALS,
-    bootstrap_difference,
-    bootstrap_mean,
-    resampled_levels,
-)
+from latentvla_agent.evaluation.statistics import INTERVAL_DECIMALS, resampled_levels
 
 PREFIX = "epdms-v2.2-prefix"
 UNKNOWN_LOGS = "only (too narrow: which scenes share a log is not known; --data and --split would tell)"
@@ -108,11 +103,13 @@ def compare(
         for a, b in itertools.combinations(scores, 2)
     ]
     if not first.two_stage:
-        values = {name: arrange_rows(group, logs, lambda row: row.score) for name, group in seeds.items()}
+        replicates = PairedReplicates(
+            {name: arrange_rows(group, logs, lambda row: row.score) for name, group in seeds.items()}
+        )
         for agent in agents:
-            agent.update(_round(bootstrap_mean(_stack_scenes(values[agent["agent"]]))))
+            agent.update(_round(replicates.mean(agent["agent"])))
         for pair in differences:
-            pair.update(_round(bootstrap_difference(values[pair["a"]], values[pair["b"]])))
+            pair.update(_round(replicates.difference(pair["a"], pair["b"])))
     failures = [] if first.two_stage else count_failures(seeds)
     examples = find_examples(seeds, logs, num_examples)
     num_seeds = max(len(group) for group in seeds.values())
@@ -161,10 +158,6 @@ def _describe_agent(name: str, seeds: Sequence[Result], measured: Sequence[Resul
         agent[cost] = float(np.median(costs)) if costs else None
     agent.update({name: int(agent[name]) for name in COUNTS if agent[name] is not None})
     return agent
-
-
-def _stack_scenes(values: Values) -> Dict[str, npt.NDArray[np.float64]]:
-    return {log: np.stack(list(scenes.values())) for log, scenes in values.items()}
 
 
 def _round(interval: Tuple[float, float]) -> Dict[str, float]:

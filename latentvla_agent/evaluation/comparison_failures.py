@@ -11,8 +11,9 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from latentvla_agent.evaluation.comparison_results import Result
 from latentvla_agent.evaluation.comparison_seeds import Groups, arrange_rows
+from latentvla_agent.evaluation.paired_statistics import PairedReplicates
 from latentvla_agent.evaluation.results import SCORE_DECIMALS, ResultRow
-from latentvla_agent.evaluation.statistics import INTERVAL_DECIMALS, bootstrap_quotient
+from latentvla_agent.evaluation.statistics import INTERVAL_DECIMALS
 
 KINDS = ("no_at_fault_collisions", "drivable_area_compliance", "time_to_collision_within_bound")
 ANY = "any"
@@ -39,13 +40,14 @@ def divide_failures(
 ) -> List[Dict[str, Any]]:
     """Of each pair "a", "b": the "ratio" of the shares of plans that fail in ANY kind, with its 95 % interval over
     logs, scenes and seeds; null where b's never fail. `counts`: what `count_failures` found."""
-    values = {name: arrange_rows(group, logs, lambda row: float(fails(row, ANY))) for name, group in seeds.items()}
+    failed = {name: arrange_rows(group, logs, lambda row: float(fails(row, ANY))) for name, group in seeds.items()}
+    replicates = PairedReplicates(failed)
     shares = {one["agent"]: one[ANY] / one["plans"] for one in counts}
     pairs: List[Dict[str, Any]] = []
     for a, b in itertools.combinations(seeds, 2):
         pair: Dict[str, Any] = {"a": a, "b": b, "ratio": None, "low": None, "high": None}
         if shares[b] > 0.0:
-            low, high = bootstrap_quotient(values[a], values[b])
+            low, high = replicates.quotient(a, b)
             pair.update(ratio=round(shares[a] / shares[b], SCORE_DECIMALS), low=_round(low), high=_round(high))
         pairs.append(pair)
     return pairs

@@ -15,8 +15,7 @@ With a single log there is nothing to draw at the first level: the interval is t
 
 from __future__ import annotations
 
-import math
-from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Dict, List, Mapping, Sequence, Tuple
 
 import numpy as np
 import numpy.typing as npt
@@ -25,56 +24,11 @@ from latentvla_agent.evaluation.results import ResultRow
 
 FloatArray = npt.NDArray[np.float64]
 Interval = Tuple[float, float]
-ValuesByToken = Mapping[str, Mapping[str, npt.ArrayLike]]  # log -> token -> value, or values (seeds,)
 
 NUM_SAMPLES = 2000
 CONFIDENCE = 0.95
 BATCH = 100  # replicates held in memory together
 INTERVAL_DECIMALS = 6
-
-
-def bootstrap_mean(
-    values_by_log: Mapping[str, npt.ArrayLike], num_samples: int = NUM_SAMPLES, seed: int = 0
-) -> Interval:
-    """95 % interval (low, high) of the mean over all scenes.
-
-    `values_by_log`: per log an array (scenes,), or (scenes, seeds) with the same number of seeds everywhere. Raises
-    `ValueError` for no values, other shapes, or values that are not finite.
-    """
-    values, sizes = _stack_logs(values_by_log)
-    replicates = _resample_means(values, sizes, num_samples, seed)
-    return _interval(_resample_seeds(replicates, np.random.default_rng([seed, 1])))
-
-
-def bootstrap_difference(
-    first_by_log: ValuesByToken, second_by_log: ValuesByToken, num_samples: int = NUM_SAMPLES, seed: int = 0
-) -> Interval:
-    """95 % interval (low, high) of mean(first) - mean(second), paired by token.
-
-    Both: log -> token -> value, or values (seeds,); the two may have different numbers of seeds, which are drawn apart.
-    A replicate takes the same scenes of both. Raises `ValueError` where logs or tokens differ.
-    """
-    first_means, second_means = _resample_pair(first_by_log, second_by_log, num_samples, seed)
-    return _interval(first_means - second_means)
-
-
-def bootstrap_quotient(
-    first_by_log: ValuesByToken, second_by_log: ValuesByToken, num_samples: int = NUM_SAMPLES, seed: int = 0
-) -> Tuple[Optional[float], Optional[float]]:
-    """95 % interval (low, high) of mean(first) / mean(second), drawn as in `bootstrap_difference`; neither negative.
-
-    A bound is None where it is infinite: too many replicates drew nothing but zeros of the second. Replicates that drew
-    nothing but zeros of both say nothing and are left out.
-    """
-    first_means, second_means = _resample_pair(first_by_log, second_by_log, num_samples, seed)
-    says_something = (first_means > 0.0) | (second_means > 0.0)
-    with np.errstate(divide="ignore"):
-        quotients = np.sort(first_means[says_something] / second_means[says_something])
-    if not quotients.size:
-        return None, None
-    tail = 0.5 * (1.0 - CONFIDENCE)  # no mean of two neighbours: one may be infinite
-    low, high = (float(quotients[round(share * (quotients.size - 1))]) for share in (tail, 1.0 - tail))
-    return low if math.isfinite(low) else None, high if math.isfinite(high) else None
 
 
 def bootstrap_ratios(
@@ -96,9 +50,9 @@ def bootstrap_ratios(
     rows = [row for row in np.argsort(logs, kind="stable") if counted[row].any()]
     _, sizes = np.unique(np.asarray(logs)[rows], return_counts=True)
     columns = np.hstack([np.where(counted, values, 0.0), counted])[rows]
-    sums, counts = np.hsplit(_resample_means(columns, sizes, num_samples, seed), 2)
+    sums, counts = np.hsplit(resample_means(columns, sizes, num_samples, seed), 2)
     has_all = (counts > 0.0).all(axis=1)
-    return _interval(sums[has_all] / counts[has_all] @ np.asarray(weights, dtype=np.float64))
+    return take_interval(sums[has_all] / counts[has_all] @ np.asarray(weights, dtype=np.float64))
 
 
 def resampled_levels(num_logs: int, num_seeds: int = 1) -> str:
@@ -122,53 +76,16 @@ def score_intervals(rows_by_agent: Mapping[str, Sequence[ResultRow]]) -> Dict[st
     intervals: Dict[str, Dict[str, float]] = {}
     for scenes, scores_of in groups.items():
         _, sizes = np.unique([log for log, _ in scenes], return_counts=True)
-        replicates = _resample_means(np.array(list(scores_of.values())).T, sizes, NUM_SAMPLES, seed=0)
+        replicates = resample_means(np.array(list(scores_of.values())).T, sizes, NUM_SAMPLES, seed=0)
         for agent, column in zip(scores_of, replicates.T):
-            low, high = (round(bound, INTERVAL_DECIMALS) for bound in _interval(column))
+            low, high = (round(bound, INTERVAL_DECIMALS) for bound in take_interval(column))
             intervals[agent] = {"score_low": low, "score_high": high}
     return {agent: intervals[agent] for agent in rows_by_agent if agent in intervals}
 
 
-def _stack_logs(values_by_log: Mapping[str, npt.ArrayLike]) -> Tuple[FloatArray, npt.NDArray[np.int64]]:
-    """Values (scenes, seeds) of all logs in the order of their names, and the number of scenes of each."""
-    arrays = [np.asarray(values_by_log[log], dtype=np.float64) for log in sorted(values_by_log)]
-    arrays = [array[:, None] if array.ndim == 1 else array for array in arrays if array.size]
-    if not arrays:
-        raise ValueError("expected values of at least one scene, got none")
-    if len({array.shape[1:] for array in arrays}) > 1 or arrays[0].ndim != 2:
-        raise ValueError(f"expected (scenes,) or (scenes, seeds), got {sorted({array.shape for array in arrays})}")
-    values = np.concatenate(arrays)
-    if not np.isfinite(values).all():
-        raise ValueError("values are not finite (NaN or infinity)")
-    return values, np.array([len(array) for array in arrays])
-
-
-def _resample_pair(
-    first_by_log: ValuesByToken, second_by_log: ValuesByToken, num_samples: int, seed: int
-) -> Tuple[FloatArray, FloatArray]:
-    """Means (num_samples,) of both over the same scenes, seeds drawn apart."""
-    _check_paired(first_by_log, second_by_log)
-    sides: List[Dict[str, npt.ArrayLike]] = [
-        {log: np.array([by_log[log][token] for token in sorted(first_by_log[log])]) for log in first_by_log}
-        for by_log in (first_by_log, second_by_log)
-    ]
-    (first, sizes), (second, _) = (_stack_logs(side) for side in sides)
-    replicates = _resample_means(np.hstack([first, second]), sizes, num_samples, seed)
-    num_seeds = first.shape[1]
-    first_means = _resample_seeds(replicates[:, :num_seeds], np.random.default_rng([seed, 1]))
-    second_means = _resample_seeds(replicates[:, num_seeds:], np.random.default_rng([seed, 2]))
-    return first_means, second_means
-
-
-def _check_paired(first: ValuesByToken, second: ValuesByToken) -> None:
-    pairs = [{(log, token) for log, scenes in side.items() for token in scenes} for side in (first, second)]
-    unpaired = sorted(pairs[0] ^ pairs[1])
-    if unpaired:
-        raise ValueError(f"expected the same scenes on both sides, {len(unpaired)} are on one only, e.g. {unpaired[0]}")
-
-
-def _resample_means(values: FloatArray, sizes: npt.NDArray[np.int64], num_samples: int, seed: int) -> FloatArray:
-    """Means (num_samples, columns) of values (scenes, columns), whose logs lie one after the other in `sizes`."""
+def resample_means(values: FloatArray, sizes: npt.NDArray[np.int64], num_samples: int, seed: int) -> FloatArray:
+    """Means (num_samples, columns) of values (scenes, columns), whose logs lie one after the other in `sizes`; equal
+    sizes and seeds draw equal scenes."""
     rng = np.random.default_rng(seed)
     means = np.empty((num_samples, values.shape[1]))
     for begin in range(0, num_samples, BATCH):
@@ -186,15 +103,8 @@ def _draw_weights(rng: np.random.Generator, sizes: npt.NDArray[np.int64]) -> Flo
     return np.bincount(drawn, minlength=int(sizes.sum())) / len(drawn)
 
 
-def _resample_seeds(means: FloatArray, rng: np.random.Generator) -> FloatArray:
-    """From means (samples, seeds) to means (samples,) over seeds drawn with replacement."""
-    if means.shape[1] == 1:
-        return means[:, 0]
-    result: FloatArray = np.take_along_axis(means, rng.integers(means.shape[1], size=means.shape), axis=1).mean(axis=1)
-    return result
-
-
-def _interval(replicates: FloatArray) -> Interval:
+def take_interval(replicates: FloatArray) -> Interval:
+    """The percentile interval (low, high) of replicates (num_samples,)."""
     tail = 50.0 * (1.0 - CONFIDENCE)
     low, high = np.percentile(replicates, [tail, 100.0 - tail])
     return float(low), float(high)

@@ -10,8 +10,8 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence
 import torch
 
 from latentvla_agent.data.files import hash_file, write_atomically
+from latentvla_agent.evaluation.paired_statistics import bootstrap_difference
 from latentvla_agent.evaluation.provenance import count_cores
-from latentvla_agent.evaluation.statistics import bootstrap_difference
 from latentvla_agent.models.latent_tokens import ActionVocabulary
 from latentvla_agent.pipeline.scenes import DataRequest, cache_features, claim_run, collect_splits
 from latentvla_agent.pipeline.teachers import hash_tower, make_teacher, make_teacher_features

@@ -13,8 +13,9 @@ from latentvla_agent.errors import LatentVLAError
 from latentvla_agent.evaluation.comparison import check_comparable, choose_agents, compare, find_logs
 from latentvla_agent.evaluation.comparison_sources import read_results
 from latentvla_agent.evaluation.results import ResultRow
-from latentvla_agent.evaluation.statistics import bootstrap_mean, score_intervals
+from latentvla_agent.evaluation.statistics import score_intervals
 from tests.evaluation.comparison_files import LOGS, TOKENS, make_scores, write_run, write_stock, write_two_stage
+from tests.evaluation.drawn_logs import interval_of_mean
 
 
 def put_together(*paths: Any, agents: List[str] = []) -> Dict[str, Any]:
@@ -99,7 +100,7 @@ def test_stock_csvs_alone_have_one_cluster_and_say_so(tmp_path: Path) -> None:
     assert (comparison["clusters"], comparison["split"], comparison["scorer"]) == (1, None, "official")
     assert "scenes only (too narrow: which scenes share a log is not known" in comparison["resampled_levels"]
     scores = np.array(list(make_scores().values()))
-    assert comparison["agents"][0]["low"] == pytest.approx(bootstrap_mean({"": scores})[0], abs=1e-6)
+    assert comparison["agents"][0]["low"] == pytest.approx(interval_of_mean({"": scores})[0], abs=1e-6)
 
 
 def test_our_own_run_tells_the_logs_of_a_stock_csv(tmp_path: Path) -> None:
