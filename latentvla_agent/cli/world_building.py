@@ -13,9 +13,9 @@ from typing import Any, Dict, List, Optional
 import typer
 
 from latentvla_agent.cli.options import EXIT_INCOMPLETE
-from latentvla_agent.data.files import hash_file, hash_folder
+from latentvla_agent.data.files import hash_file, write_atomically
 from latentvla_agent.data.world_manifests import MANIFEST_FILE, describe_difference, read_published
-from latentvla_agent.data.worlds import worlds_folder
+from latentvla_agent.data.worlds import hash_renderer, hash_towns_code, worlds_folder
 from latentvla_agent.errors import DataError
 from latentvla_agent.evaluation.folders import open_folder
 from latentvla_agent.evaluation.progress import StageProgress
@@ -31,6 +31,7 @@ from latentvla_agent.world.windows import Window
 
 TOWN_TIME_LIMIT_S = 900.0
 SENSORS_FOLDER = "sensor_blobs"
+SOURCE_FILE = ".pictures"  # which towns and which renderer the sensor files are of
 TOWNS_PREFIX = ".towns-"  # finished towns of a split: a run that was stopped goes on from them
 
 
@@ -42,7 +43,7 @@ def make_world(config: SplitConfig, scenes: Optional[int], workers: int, out: Op
     root = out or worlds_folder() / config.folder
     with open_folder(root):
         (root / MANIFEST_FILE).unlink(missing_ok=True)
-        parts = _open_parts(root, config)
+        parts = open_parts(root, config)
         compile_kernels()
         with same_arithmetic():
             towns = _build_towns(config, parts, workers)
@@ -62,24 +63,32 @@ def make_world(config: SplitConfig, scenes: Optional[int], workers: int, out: Op
         print(f"{config.name}: pictures of {size}; name the folder with --data")
 
 
-def _open_parts(root: Path, config: SplitConfig) -> Path:
+def open_parts(root: Path, config: SplitConfig) -> Path:
     """Folder of finished towns; those of another state of code or config are removed, as is what a kill left, and all
-    sensor files that were not rendered from these towns."""
-    code = hash_folder(Path(__file__).resolve().parent.parent / "world", ".py")
+    sensor files that were rendered from other towns or by another renderer."""
     towns = replace(
         config, name=config.family, scenes=0, min_logs=0, least_share=0.0, part_of=""
     )  # the same for every edition
     roads = hash_file(Path(config.opendrive)) if config.opendrive else ""
-    key = hashlib.sha256(f"{code} {towns} {roads}".encode()).hexdigest()[:12]
+    key = hashlib.sha256(f"{hash_towns_code()} {towns} {roads}".encode()).hexdigest()[:12]
     parts = root / f"{TOWNS_PREFIX}{key}"
-    if not parts.is_dir() and (root / SENSORS_FOLDER).is_dir():
-        shutil.rmtree(root / SENSORS_FOLDER)
+    _check_pictures(root, f"{key} {hash_renderer()}")
     for other in root.glob(f"{TOWNS_PREFIX}*"):
         if other != parts:
             shutil.rmtree(other)
     for leftover in parts.glob(".*"):
         shutil.rmtree(leftover)
     return parts
+
+
+def _check_pictures(root: Path, source: str) -> None:
+    """Remove sensor files of another source than this one, and note it for the next time."""
+    note = root / SOURCE_FILE
+    if note.is_file() and note.read_text() == source:
+        return
+    if (root / SENSORS_FOLDER).is_dir():
+        shutil.rmtree(root / SENSORS_FOLDER)
+    write_atomically(note, source.encode())
 
 
 def _build_towns(config: SplitConfig, parts: Path, workers: int) -> List[List[Window]]:

@@ -6,7 +6,7 @@ import hashlib
 import os
 import tempfile
 from pathlib import Path
-from typing import Sequence
+from typing import Collection, Sequence
 
 
 def write_atomically(path: Path, content: bytes, durable: bool = True) -> None:
@@ -44,9 +44,12 @@ def hash_file(path: Path) -> str:
     return digest.hexdigest()
 
 
-def hash_folder(folder: Path, suffix: str) -> str:
-    """SHA-256 of names and contents of all files with this suffix below a folder, in hexadecimal."""
+def hash_folder(folder: Path, suffix: str, skip: Collection[str] = ()) -> str:
+    """SHA-256 of names and contents of all files with this suffix below a folder, in hexadecimal, but not in those of
+    its own folders that are named in `skip`."""
     digest = hashlib.sha256()
     for path in sorted(folder.rglob(f"*{suffix}")):
+        if path.relative_to(folder).parts[0] in skip:
+            continue
         digest.update(f"{path.relative_to(folder).as_posix()} {hash_file(path)}\n".encode())
     return digest.hexdigest()

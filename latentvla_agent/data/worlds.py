@@ -18,7 +18,8 @@ from latentvla_agent.errors import DataError
 
 PACKAGE = Path(__file__).resolve().parent.parent
 SHIPPED_FOLDER = PACKAGE / "embedded"
-RENDERER_FOLDERS = tuple(PACKAGE / "world" / name for name in ("meshes", "rendering"))
+WORLD_FOLDER = PACKAGE / "world"
+RENDERER_FOLDERS = ("meshes", "rendering")  # what of it draws pictures; towns know nothing of it
 ARCHIVE_SUFFIX = ".tar.xz"
 WORLD_PREFIX = "minitown-"
 DEFAULT_WORLD = "minitown-val"
@@ -61,7 +62,13 @@ def find_world(split: str, environ: Mapping[str, str] = os.environ) -> Path:
 
 def hash_renderer() -> str:
     """Names the version of what draws a world's pictures."""
-    return hashlib.sha256("".join(hash_folder(folder, ".py") for folder in RENDERER_FOLDERS).encode()).hexdigest()[:16]
+    hashes = [hash_folder(WORLD_FOLDER / name, ".py") for name in RENDERER_FOLDERS]
+    return hashlib.sha256("".join(hashes).encode()).hexdigest()[:16]
+
+
+def hash_towns_code() -> str:
+    """Names the version of what makes towns, traffic and logs."""
+    return hash_folder(WORLD_FOLDER, ".py", skip=RENDERER_FOLDERS)[:16]
 
 
 def list_shipped() -> List[str]:

@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from latentvla_agent.cli import world_building
+from latentvla_agent.cli.world_building import open_parts
+from latentvla_agent.world.split_files import read_split_file
 from tests.evaluation.commands import call, start
 
 pytest.importorskip("libsumo")
@@ -43,6 +46,28 @@ def test_mistakes_are_one_line(config: Path, tmp_path: Path, monkeypatch: pytest
     monkeypatch.setitem(sys.modules, "libsumo", None)
     error = call("world", "make", "--config", config, "--out", tmp_path / "world").error
     assert 'pip install "latentvla-agent[world]"' in error and not (tmp_path / "world").exists()
+
+
+def test_pictures_stay_with_their_towns_and_their_renderer(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    split, picture = read_split_file(config), tmp_path / "sensor_blobs" / "picture.jpg"
+
+    def open_with_picture() -> Path:
+        picture.parent.mkdir(exist_ok=True)
+        picture.touch()
+        parts = open_parts(tmp_path, split)
+        (parts / "0").mkdir(parents=True, exist_ok=True)
+        return parts
+
+    towns = open_with_picture()
+    assert not picture.exists(), "whose it is nobody knows"
+    assert open_with_picture() == towns and picture.exists()
+    monkeypatch.setattr(world_building, "hash_renderer", lambda: "another")
+    assert open_with_picture() == towns and not picture.exists()
+    assert (towns / "0").is_dir(), "they are not made anew for other pictures"
+    monkeypatch.setattr(world_building, "hash_towns_code", lambda: "another")
+    assert open_with_picture() != towns and not picture.exists() and not towns.exists()
 
 
 @pytest.mark.slow

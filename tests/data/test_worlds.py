@@ -11,7 +11,7 @@ import pytest
 
 from latentvla_agent.data import worlds
 from latentvla_agent.data.world_manifests import MANIFEST_FILE, PUBLISHED_FOLDER
-from latentvla_agent.data.worlds import find_world, is_world, worlds_folder
+from latentvla_agent.data.worlds import find_world, hash_towns_code, is_world, worlds_folder
 from latentvla_agent.errors import DataError
 from tests.data.archives import make_archive
 
@@ -67,12 +67,16 @@ def test_a_world_of_another_edition_gives_way_to_the_shipped_one(shipped: Path, 
 def test_pictures_of_another_renderer_are_not_taken(
     shipped: Path, environ: Dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "renderer").mkdir()
-    monkeypatch.setattr(worlds, "RENDERER_FOLDERS", (tmp_path / "renderer",))
-    first = find_world("minitown-val", environ)
+    code = tmp_path / "world"
+    (code / "rendering").mkdir(parents=True)
+    monkeypatch.setattr(worlds, "WORLD_FOLDER", code)
+    first, towns = find_world("minitown-val", environ), hash_towns_code()
     assert find_world("minitown-val", environ) == first
-    (tmp_path / "renderer" / "shading.py").write_text("BRIGHTNESS = 2\n")
-    assert find_world("minitown-val", environ) != first
+    (code / "rendering" / "shading.py").write_text("BRIGHTNESS = 2\n")
+    second = find_world("minitown-val", environ)
+    assert second != first and hash_towns_code() == towns, "towns are the same whoever draws them"
+    (code / "towns.py").write_text("STREETS = 9\n")
+    assert find_world("minitown-val", environ) == second and hash_towns_code() != towns
 
 
 def test_a_world_that_is_not_there_names_the_command_that_makes_it(shipped: Path, environ: Dict[str, str]) -> None:
