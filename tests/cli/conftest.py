@@ -1,0 +1,34 @@
+"""Commands that leave nothing half-written, whatever the user's environment names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Iterator
+
+import pytest
+
+from tests.cli.own_folders import Command
+
+
+@pytest.fixture(autouse=True)
+def no_data_roots(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("OPENSCENE_DATA_ROOT", "NUPLAN_MAPS_ROOT", "NAVSIM_DEVKIT_ROOT"):
+        monkeypatch.delenv(variable, raising=False)
+
+
+@pytest.fixture(params=["eval", "score", "cache"])
+def command(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Command]:
+    """Each command; after the test, nothing half-written may be left."""
+    made = Command(request.param, tmp_path / "command")
+    made.folder.mkdir()
+    yield made
+    assert made.left() == []
+
+
+@pytest.fixture
+def score(tmp_path: Path) -> Iterator[Command]:
+    """The command `score`, likewise."""
+    made = Command("score", tmp_path / "command")
+    made.folder.mkdir()
+    yield made
+    assert made.left() == []
