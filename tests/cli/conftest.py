@@ -19,16 +19,17 @@ def no_data_roots(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(params=["eval", "score", "cache"])
 def command(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Command]:
     """Each command; after the test, nothing half-written may be left."""
-    made = Command(request.param, tmp_path / "command")
-    made.folder.mkdir()
-    yield made
-    assert made.left() == []
+    yield from _open_command(request.param, tmp_path)
 
 
 @pytest.fixture
 def score(tmp_path: Path) -> Iterator[Command]:
     """The command `score`, likewise."""
-    made = Command("score", tmp_path / "command")
+    yield from _open_command("score", tmp_path)
+
+
+def _open_command(name: str, folder: Path) -> Iterator[Command]:
+    made = Command(name, folder / "command")
     made.folder.mkdir()
     yield made
     assert made.left() == []

@@ -39,7 +39,7 @@ class Command(NamedTuple):
         return [path for path in files if path.parent.name != "log-outlines" or path.suffix != ".json"]
 
 
-def first_token() -> str:
-    """The first scene of the embedded logs."""
-    frames = pickle.loads(sorted(EMBEDDED_LOGS.glob("*.pkl"))[0].read_bytes())
+def first_token(logs: Path = EMBEDDED_LOGS) -> str:
+    """The first scene of the first log in a folder."""
+    frames = pickle.loads(sorted(logs.glob("*.pkl"))[0].read_bytes())
     return str(next(frame["token"] for frame in frames[3:] if len(frame["roadblock_ids"])))

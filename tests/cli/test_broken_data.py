@@ -15,7 +15,7 @@ from typing import Any, Callable, Dict, List, Tuple
 import numpy as np
 import pytest
 
-from tests.cli.own_folders import MAPS, POSES, Command
+from tests.cli.own_folders import MAPS, POSES, Command, first_token
 from tests.data.log_factory import make_frame, make_log, write_log
 from tests.evaluation.commands import EMBEDDED_LOGS, call
 
@@ -119,10 +119,7 @@ def drop_layer(path: Path, name: str) -> None:
 
 def name_scene(folder: Path) -> List[Dict[str, Any]]:
     """An entry for the first scene of the data."""
-    (log,) = (folder / "navsim_logs" / "dev").glob("*.pkl")
-    frames = pickle.loads(log.read_bytes())
-    frame = next(frame for frame in frames[3:] if len(frame["roadblock_ids"]))
-    return [{"token": frame["token"], "name": "a", "poses": POSES}]
+    return [{"token": first_token(folder / "navsim_logs" / "dev"), "name": "a", "poses": POSES}]
 
 
 @pytest.mark.parametrize("layer", ["lane_connectors", "baseline_paths", "carpark_areas", "meta"])

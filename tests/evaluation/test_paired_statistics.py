@@ -7,12 +7,8 @@ from typing import Dict, List, Optional, Tuple
 import numpy as np
 import pytest
 
-from latentvla_agent.evaluation.paired_statistics import (
-    NUM_SAMPLES,
-    PairedReplicates,
-    ValuesByToken,
-    bootstrap_difference,
-)
+from latentvla_agent.evaluation.paired_statistics import PairedReplicates, ValuesByToken, bootstrap_difference
+from latentvla_agent.evaluation.statistics import NUM_SAMPLES
 from tests.evaluation.drawn_logs import draw_logs, interval_of_mean, width_of
 
 
