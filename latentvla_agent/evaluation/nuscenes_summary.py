@@ -14,10 +14,10 @@ from latentvla_agent.evaluation.nuscenes_setup import VEHICLE
 from latentvla_agent.evaluation.open_loop import COLLISIONS, L2, MeasuredPlans
 from latentvla_agent.evaluation.open_loop_rules import HORIZONS_S, RULES
 from latentvla_agent.evaluation.open_loop_summary import compare_plans, summarise_plans
-from latentvla_agent.evaluation.paired_statistics import bootstrap_difference
+from latentvla_agent.evaluation.paired_statistics import bootstrap_difference, score_intervals
 from latentvla_agent.evaluation.provenance import command_line, describe_machine
 from latentvla_agent.evaluation.results import ResultRow, align_cells, format_table, summarise_agent
-from latentvla_agent.evaluation.statistics import resampled_levels, score_intervals
+from latentvla_agent.evaluation.statistics import resampled_levels
 from latentvla_agent.scoring.versions import NUSCENES_METRIC
 
 WARNING = "pdms-nuscenes is no score of NAVSIM's: other data, another car; never to be compared with navtest"

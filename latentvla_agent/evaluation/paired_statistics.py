@@ -4,13 +4,15 @@ all agents, so that what they share falls out and many pairs cost hardly more th
 from __future__ import annotations
 
 import math
-from typing import Mapping, Optional, Tuple
+from typing import Dict, FrozenSet, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 import numpy.typing as npt
 
+from latentvla_agent.evaluation.results import ResultRow
 from latentvla_agent.evaluation.statistics import (
     CONFIDENCE,
+    INTERVAL_DECIMALS,
     NUM_SAMPLES,
     FloatArray,
     Interval,
@@ -72,6 +74,28 @@ class PairedReplicates:
         drawn = np.random.default_rng([self._seed, side]).integers(means.shape[1], size=means.shape)
         result: FloatArray = np.take_along_axis(means, drawn, axis=1).mean(axis=1)
         return result
+
+
+def score_intervals(rows_by_agent: Mapping[str, Sequence[ResultRow]]) -> Dict[str, Dict[str, float]]:
+    """`score_low` and `score_high` of every agent that has rows; failed scenes count 0, as in the headline.
+
+    Agents with the same scenes are drawn together, which is the same as one by one and faster.
+    """
+    groups: Dict[FrozenSet[Tuple[str, str]], Dict[str, Dict[str, Dict[str, float]]]] = {}
+    for agent, rows in rows_by_agent.items():
+        by_log: Dict[str, Dict[str, float]] = {}
+        for row in rows:
+            by_log.setdefault(row.log, {})[row.token] = row.score if row.valid else 0.0
+        if rows:
+            groups.setdefault(frozenset((row.log, row.token) for row in rows), {})[agent] = by_log
+    intervals: Dict[str, Interval] = {}
+    for group in groups.values():
+        replicates = PairedReplicates(group)
+        intervals.update({agent: replicates.mean(agent) for agent in group})
+    return {
+        agent: {key: round(bound, INTERVAL_DECIMALS) for key, bound in zip(("score_low", "score_high"), interval)}
+        for agent, interval in intervals.items()
+    }
 
 
 def bootstrap_difference(first: ValuesByToken, second: ValuesByToken) -> Interval:

@@ -15,12 +15,10 @@ With a single log there is nothing to draw at the first level: the interval is t
 
 from __future__ import annotations
 
-from typing import Dict, List, Mapping, Sequence, Tuple
+from typing import Sequence, Tuple
 
 import numpy as np
 import numpy.typing as npt
-
-from latentvla_agent.evaluation.results import ResultRow
 
 FloatArray = npt.NDArray[np.float64]
 Interval = Tuple[float, float]
@@ -60,27 +58,6 @@ def resampled_levels(num_logs: int, num_seeds: int = 1) -> str:
     levels = ["logs"] * (num_logs > 1) + ["scenes"] + ["seeds"] * (num_seeds > 1)
     words = ", then ".join(levels)
     return words if num_logs > 1 else f"{words} of a single log (too narrow: other logs are not accounted for)"
-
-
-def score_intervals(rows_by_agent: Mapping[str, Sequence[ResultRow]]) -> Dict[str, Dict[str, float]]:
-    """`score_low` and `score_high` of every agent that has rows; failed scenes count 0, as in the headline.
-
-    Agents with the same scenes are drawn together, which is the same as one by one and faster.
-    """
-    groups: Dict[Tuple[Tuple[str, str], ...], Dict[str, List[float]]] = {}
-    for agent, rows in rows_by_agent.items():
-        ordered = sorted(rows, key=lambda row: (row.log, row.token))
-        scores = [row.score if row.valid else 0.0 for row in ordered]
-        if rows:
-            groups.setdefault(tuple((row.log, row.token) for row in ordered), {})[agent] = scores
-    intervals: Dict[str, Dict[str, float]] = {}
-    for scenes, scores_of in groups.items():
-        _, sizes = np.unique([log for log, _ in scenes], return_counts=True)
-        replicates = resample_means(np.array(list(scores_of.values())).T, sizes, NUM_SAMPLES, seed=0)
-        for agent, column in zip(scores_of, replicates.T):
-            low, high = (round(bound, INTERVAL_DECIMALS) for bound in take_interval(column))
-            intervals[agent] = {"score_low": low, "score_high": high}
-    return {agent: intervals[agent] for agent in rows_by_agent if agent in intervals}
 
 
 def resample_means(values: FloatArray, sizes: npt.NDArray[np.int64], num_samples: int, seed: int) -> FloatArray:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Sequence
 
 from latentvla_agent.evaluation.chunks import Predictions
 from latentvla_agent.evaluation.costs import summarise_costs
+from latentvla_agent.evaluation.paired_statistics import score_intervals
 from latentvla_agent.evaluation.provenance import command_line, describe_machine
 from latentvla_agent.evaluation.results import ResultRow, summarise_agent
-from latentvla_agent.evaluation.statistics import score_intervals
 
 if TYPE_CHECKING:
     from latentvla_agent.evaluation.run import Run

@@ -12,8 +12,8 @@ import pytest
 from latentvla_agent.errors import LatentVLAError
 from latentvla_agent.evaluation.comparison import check_comparable, choose_agents, compare, find_logs
 from latentvla_agent.evaluation.comparison_sources import read_results
+from latentvla_agent.evaluation.paired_statistics import score_intervals
 from latentvla_agent.evaluation.results import ResultRow
-from latentvla_agent.evaluation.statistics import score_intervals
 from tests.evaluation.comparison_files import LOGS, TOKENS, make_scores, write_run, write_stock, write_two_stage
 from tests.evaluation.drawn_logs import interval_of_mean
 

@@ -16,13 +16,13 @@ from latentvla_agent.data.roots import find_roots
 from latentvla_agent.data.scene_loader import SceneRef
 from latentvla_agent.data.splits import SceneFilter
 from latentvla_agent.evaluation import report_pictures
+from latentvla_agent.evaluation.paired_statistics import score_intervals
 from latentvla_agent.evaluation.report import count_infractions, make_report, render_report
 from latentvla_agent.evaluation.report_charts import round_up
 from latentvla_agent.evaluation.report_pictures import Picture, ScenePainter, choose_moment, choose_worst
 from latentvla_agent.evaluation.report_sections import group_failures
 from latentvla_agent.evaluation.results import ResultRow, row_of_scores, summarise_agent
 from latentvla_agent.evaluation.stages import StageSetup
-from latentvla_agent.evaluation.statistics import score_intervals
 from latentvla_agent.scoring.metric_cache import MetricCache
 from latentvla_agent.scoring.scorer import Scorer
 from latentvla_agent.scoring.versions import METRICS, Metric

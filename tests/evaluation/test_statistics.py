@@ -1,15 +1,11 @@
-"""Intervals of one agent: each as if alone, and of means over the scenes that count."""
+"""Intervals of means over the scenes that count, and what an interval is over in words."""
 
 from __future__ import annotations
-
-import time
-from typing import Dict, List
 
 import numpy as np
 import pytest
 
-from latentvla_agent.evaluation.results import ResultRow
-from latentvla_agent.evaluation.statistics import bootstrap_ratios, resampled_levels, score_intervals
+from latentvla_agent.evaluation.statistics import bootstrap_ratios, resampled_levels
 from tests.evaluation.drawn_logs import draw_logs, interval_of_mean
 
 
@@ -17,34 +13,6 @@ def test_levels_are_told_in_words() -> None:
     assert resampled_levels(1) == "scenes of a single log (too narrow: other logs are not accounted for)"
     assert resampled_levels(10) == "logs, then scenes"
     assert resampled_levels(10, 3) == "logs, then scenes, then seeds"
-
-
-def test_agents_together_get_the_interval_each_would_get_alone() -> None:
-    rng = np.random.default_rng(6)
-    rows = {
-        agent: [ResultRow(f"t{i:03}", f"log-{i // 20}", agent, float(rng.random()), i % 7 > 0) for i in range(100)]
-        for agent in ("one", "two")
-    }
-    together = score_intervals({**rows, "none": []})
-    assert set(together) == {"one", "two"}
-    assert together["one"] == score_intervals({"one": rows["one"]})["one"]
-    by_log: Dict[str, List[float]] = {}
-    for row in rows["one"]:
-        by_log.setdefault(row.log, []).append(row.score if row.valid else 0.0)
-    assert tuple(together["one"].values()) == pytest.approx(interval_of_mean(by_log), abs=1e-6)
-
-
-@pytest.mark.slow
-def test_navtest_with_ten_agents_takes_seconds() -> None:
-    rng = np.random.default_rng(7)
-    scores = rng.random((10, 12146))
-    rows = {
-        f"agent-{a}": [ResultRow(f"t{i}", f"log-{i // 83}", "", scores[a, i], True) for i in range(12146)]
-        for a in range(10)
-    }
-    start = time.perf_counter()
-    score_intervals(rows)
-    assert time.perf_counter() - start < 10.0  # 1.2 s where nothing else runs
 
 
 def test_a_ratio_is_of_what_each_column_counts() -> None:
