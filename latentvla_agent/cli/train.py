@@ -67,8 +67,9 @@ def train_latent_actions_command(
     """Learn a small vocabulary of latent actions from pictures and ego poses alone; write the codes of both splits.
 
     \b
-    Example:
+    Examples:
       latentvla train latent-actions --seed 0
+      latentvla train latent-actions --set weights=latent_actions --set also=[minitown-train] --out runs/shipped
     """
     from latentvla_agent.pipeline.latent_actions import train_latent_actions
 

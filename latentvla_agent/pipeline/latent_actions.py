@@ -1,4 +1,4 @@
-"""`latentvla train latent-actions`: both steps of the latent action model, a report, and the codes of both splits."""
+"""`latentvla train latent-actions`: both steps of the latent action model, or a trained one; its report and codes."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from latentvla_agent.models.backbones import load_pretrained_backbones
 from latentvla_agent.models.frame_encoder import FrameEncoder
 from latentvla_agent.models.latent_action import LatentActionModel
 from latentvla_agent.models.latent_action_config import STEPS
+from latentvla_agent.models.weights import load_weights
 from latentvla_agent.pipeline.code_pictures import write_code_page
 from latentvla_agent.pipeline.scenes import (
     DataRequest,
@@ -58,12 +59,7 @@ def train_latent_actions(
     targets = [WindowTargets(training.window)]
     source = FeatureSource(EgoStatusFeatures(), targets, encoder, hash_frozen(encoder), training)
     caches = cache_features(source, scenes, request.cache)
-    for step in STEPS:
-        model = make_model(training, step, folder, seed, caches[0])
-        train, dev = join_trials(model, caches, folder)
-        record = train_step(model, training, FitPlan(folder / step, seed, train, dev, facts, EXPLAINED))
-        if record:  # this is the first of several processes
-            print(f"trained {step} codes, seed {seed}: {record}")
+    model = load_model(training) if training.weights else learn_both_steps(training, seed, folder, caches, facts)
     if find_share()[0] > 0:
         return
     shutil.rmtree(folder / TRIALS, ignore_errors=True)  # half a gigabyte that nobody reads again
@@ -74,6 +70,26 @@ def train_latent_actions(
     for own, cache in zip([*others, *scenes], [*cache_features(source, others, request.cache), *caches]):
         write_scene_codes(model, own, cache, folder)
     write_page(scenes[1], caches[1], targets[0], training, folder)
+
+
+def load_model(training: LatentActionTraining) -> LatentActionModel:
+    """A model of the second step that was trained before, see `load_weights`."""
+    model = LatentActionModel(replace(training.model, step=STEPS[-1]))
+    load_weights(model, training.weights)
+    return model
+
+
+def learn_both_steps(
+    training: LatentActionTraining, seed: int, folder: Path, caches: Sequence[FeatureCache], facts: Mapping[str, Any]
+) -> LatentActionModel:
+    """Train both steps, or what is left of them; the model of the second one."""
+    for step in STEPS:
+        model = make_model(training, step, folder, seed, caches[0])
+        train, dev = join_trials(model, caches, folder)
+        record = train_step(model, training, FitPlan(folder / step, seed, train, dev, facts, EXPLAINED))
+        if record:  # this is the first of several processes
+            print(f"trained {step} codes, seed {seed}: {record}")
+    return model
 
 
 def write_scene_codes(model: LatentActionModel, scenes: SceneSet, cache: FeatureCache, folder: Path) -> None:

@@ -17,6 +17,7 @@ class LatentActionTraining(TrainingConfig):
 
     train_split: str = "minitown-unlabelled"
     also: Tuple[str, ...] = ()  # further splits whose codes are written
+    weights: str = ""  # of a trained model: a folder of checkpoints/ or a file; then only its report and codes are made
     window: WindowConfig = field(default_factory=WindowConfig)
     backbone: BackboneConfig = BackboneConfig(LITE0, (2,), pretrained="efficientnet-lite0", frozen=True)
     model: LatentActionConfig = field(default_factory=TinyLatentActionConfig)  # its `step` is set by the training

@@ -99,6 +99,11 @@ def test_latent_actions_are_learnt_without_labels(tmp_path: Path) -> None:
     assert page.count("<figcaption>code ") == 16 and "data:image/jpeg" in page and "<svg" in page
     again = call(*command)
     assert again.status == 0 and again.out.count("finished before") == 2
+    known, trained = tmp_path / "known", ("--set", f"weights={out / 'ego' / 'model.safetensors'}")
+    written = call(*command[:-1], known, *trained)
+    assert written.status == 0 and "trained ego codes" not in written.out, written.err
+    assert (known / "report.json").read_text() == (out / "report.json").read_text()
+    assert (known / f"codes-{split}.npz").read_bytes() == (out / f"codes-{split}.npz").read_bytes()
     pytest.importorskip("open_clip")
     learn = ("--set", f"codes={out}", "--set", "teacher.decoder_layers=1", "--out", tmp_path / "teacher")
     taught = call("train", "teacher", *few, "--set", "batch_size=3", *SMALL, *learn)
