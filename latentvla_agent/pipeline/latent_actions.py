@@ -13,11 +13,12 @@ import pytorch_lightning as lightning
 import torch
 from safetensors.torch import load_file
 
-from latentvla_agent.data.files import write_atomically
+from latentvla_agent.data.files import hash_file, write_atomically
 from latentvla_agent.evaluation.provenance import count_cores
 from latentvla_agent.features.ego_status import EgoStatusFeatures
 from latentvla_agent.features.windows import PROJECTION, WindowTargets
 from latentvla_agent.models.backbones import load_pretrained_backbones
+from latentvla_agent.models.checkpoint_files import find_checkpoint
 from latentvla_agent.models.frame_encoder import FrameEncoder
 from latentvla_agent.models.latent_action import LatentActionModel
 from latentvla_agent.models.latent_action_config import STEPS
@@ -54,12 +55,15 @@ def train_latent_actions(
     torch.set_num_threads(training.threads or count_cores())
     encoder = FrameEncoder(training.backbone, training.model.grid)
     load_pretrained_backbones(encoder)
+    trained = load_model(training) if training.weights else None
     scenes = collect_splits(request, training)
-    folder, facts = claim_run(config, seed, out, replace(training, also=()), scenes)  # codes may be asked for later
+    told = {"weights": hash_file(find_checkpoint(training.weights))} if trained else {}
+    asked = replace(training, also=())  # codes of other splits may be asked for later
+    folder, facts = claim_run(config, seed, out, asked, scenes, **told)
     targets = [WindowTargets(training.window)]
     source = FeatureSource(EgoStatusFeatures(), targets, encoder, hash_frozen(encoder), training)
     caches = cache_features(source, scenes, request.cache)
-    model = load_model(training) if training.weights else learn_both_steps(training, seed, folder, caches, facts)
+    model = trained or learn_both_steps(training, seed, folder, caches, facts)
     if find_share()[0] > 0:
         return
     shutil.rmtree(folder / TRIALS, ignore_errors=True)  # half a gigabyte that nobody reads again
